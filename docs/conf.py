@@ -1,0 +1,35 @@
+"""Configuration of the documentation: ``sphinx-build -W docs docs/_build/html``."""
+
+from __future__ import annotations
+
+from importlib.metadata import metadata
+
+project = "seisops"
+author = metadata("seisops")["Author"]
+copyright = f"2026, {author}"
+release = metadata("seisops")["Version"]
+version = ".".join(release.split(".")[:2])
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "numpydoc",
+    "myst_parser",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build"]
+
+# The reference follows `__all__`: what a module offers is documented, no matter where it is written.
+autosummary_generate = True
+autosummary_ignore_module_all = False
+autosummary_imported_members = True
+autodoc_typehints = "none"
+autodoc_mock_imports = ["dask", "distributed", "torch"]
+
+# Class pages list the members themselves; a second list would document each of them twice.
+numpydoc_show_class_members = False
+
+html_theme = "furo"
+html_title = f"seisops {release}"

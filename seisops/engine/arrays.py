@@ -1,0 +1,31 @@
+"""Arrays whose memory starts where generated code assumes it does."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+__all__ = ["ALIGNMENT", "aligned", "zeros"]
+
+#: Devito's generated loops state this alignment of their arrays, in bytes; NumPy does not guarantee it.
+ALIGNMENT = 64
+
+
+def zeros(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+    """A zeroed C-contiguous array that starts at a multiple of ALIGNMENT."""
+    dtype = np.dtype(dtype)
+    size = prod(shape) * dtype.itemsize
+    memory = np.zeros(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def aligned(a: np.ndarray) -> np.ndarray:
+    """`a` itself if it starts at a multiple of ALIGNMENT and is C-contiguous, else such a copy for reading."""
+    if a.ctypes.data % ALIGNMENT == 0 and a.flags.c_contiguous:
+        return a
+    out = zeros(a.shape, a.dtype)
+    out[...] = a
+    return out

@@ -1,0 +1,237 @@
+"""Lowering of a system and its ports to one compiled Devito operator, and running it.
+
+A *port* is how something small meets the wavefield at every step: traces at points, a wavelet-weighted stack, the whole
+field, the background's history, an image. Ports that write add to the right-hand side; ports that read observe. The
+same kernel serves surveys of any size: arrays and bounds are given when it runs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import devito
+import numpy as np
+import sympy
+
+from seisops.engine.arrays import aligned, zeros
+from seisops.engine.born import Born
+from seisops.engine.derive import System, depends, leaves, march, transpose
+from seisops.engine.template import PREFIX, Template
+
+__all__ = ["Kernel", "Ports", "build_count"]
+
+# loops are regular: a static schedule beats handing out rows one by one
+OPTIMISE = ("advanced", {"par-dynamic-work": 10**6})
+
+_builds = 0
+
+
+def build_count() -> int:
+    """Number of operators that this process has lowered so far."""
+    return _builds
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Which ways into (or out of) the wavefield a kernel has.
+
+    Attributes
+    ----------
+    points : bool
+        Traces at points.
+    stacks : int
+        Number of wavelet-weighted stacks.
+    field : bool
+        The whole field at every step.
+    image : bool
+        Perturbations of parameters (writing: Born source; reading: gradient).
+    history : bool
+        The background's factors (reading only).
+    """
+
+    points: bool = False
+    stacks: int = 0
+    field: bool = False
+    image: bool = False
+    history: bool = False
+
+
+class Kernel:
+    """One marching loop with its ports, compiled.
+
+    Parameters
+    ----------
+    system : System
+        The equation to march, in its own direction of time.
+    write, read : Ports
+    born : Born, optional
+        Needed by image and history ports.
+    surface : mapping, optional
+        Half-cell flag of each field and history (by name) to be mirrored about a free surface at the first z row.
+    """
+
+    def __init__(self, system: System, write: Ports, read: Ports, born: Born | None = None, positions=None):
+        global _builds
+        self.system, self.write, self.read, self.born = system, write, read, born
+        self.template: Template = system.template
+        self.positions = positions or {}
+        equations = self._equations()
+        self.fields = tuple(f for f in self._used(equations) if f.name in {u.name for u in system.fields})
+        name = "Forward" if system.direction > 0 else "Adjoint"
+        # language per operator, not in devito.configuration: that belongs to the user
+        with devito.switchconfig(log_level="WARNING"):
+            self.operator = devito.Operator(equations, name=name, language="openmp", opt=OPTIMISE)
+        self._inputs = frozenset(f.name for f in self.operator.input)
+        _builds += 1
+        self._local = threading.local()
+
+    def _used(self, equations):
+        seen = {}
+        for e in equations:
+            for f in leaves(e.lhs) | leaves(e.rhs):
+                seen[f.function.name] = f.function
+        return seen.values()
+
+    # -- symbols of the ports
+
+    def _points(self, side: str):
+        """Data and taps of a set of points: K grid cells with weights for each."""
+        template = self.template
+        point = devito.Dimension(name=f"{PREFIX}{side}_point")
+        tap = devito.Dimension(name=f"{PREFIX}{side}_tap")
+        data = template.table(f"{side}_data", (template.time, point))
+        weight = template.table(f"{side}_weight", (point, tap))
+        cells = {d: template.table(f"{side}_cell_{d.name}", (point, tap), np.int32) for d in template.dimensions}
+        return data, weight, cells, (point, tap)
+
+    def _equations(self) -> list:
+        system, template = self.system, self.template
+        steps = march(system)
+        equations: list = []
+        dense = {i: sympy.S.Zero for i in range(len(system.fields))}
+        for k in range(self.write.stacks):
+            stack = template.image(f"write_image{k}") * template.signal(f"write_signal{k}")
+            for i, s in system.source.items():
+                dense[i] = dense[i] + s * stack
+        if self.write.field:
+            for i, s in system.source.items():
+                dense[i] = dense[i] + s * template.saved("write_field")
+        if self.write.image and self.born.every == 1:
+            for i, row in enumerate(self.born.rows):
+                dense[i] = dense[i] + row
+        for step in steps:
+            value = step.value + step.scale * dense[step.index] if dense[step.index] != 0 else step.value
+            equations.append(devito.Eq(step.field, value))
+            if self.write.image and self.born.every > 1 and self.born.rows[step.index] != 0:
+                kick = self.born.every * step.scale * self.born.rows[step.index]
+                equations.append(devito.Inc(step.field, kick, implicit_dims=template.when(self.born.every)))
+            if self.write.points and step.index in system.source:
+                equations.append(self._injection(step, system.source[step.index]))
+            equations += self._mirror(step.field)
+        observed = sum(o * steps_field(steps, j) for j, o in system.observe.items())
+        if self.read.points:
+            data, weight, cells, dims = self._points("read")
+            equations.append(devito.Inc(data, weight * at(observed, cells), implicit_dims=(template.time, *dims)))
+        for k in range(self.read.stacks):
+            equations.append(devito.Inc(template.image(f"read_image{k}"), template.signal(f"read_signal{k}") * observed))
+        if self.read.field:
+            equations.append(devito.Eq(template.saved("read_field"), observed))
+        if self.read.history:
+            for h, factor in zip(self.born.histories, self.born.factors, strict=True):
+                equations.append(devito.Eq(h, factor, implicit_dims=template.when(self.born.every)))
+                equations += self._mirror(h, template.when(self.born.every))
+        if self.read.image:
+            gradients = {p: sympy.S.Zero for p in self.born.tangents}
+            for row, w in zip(self.born.rows, system.fields, strict=True):
+                active = [p for p in gradients if depends(row, [p])]
+                if active:
+                    for p, expr in transpose(row, w, active).items():
+                        gradients[p] = gradients[p] + expr
+            for p, expr in gradients.items():
+                equations.append(devito.Inc(
+                    template.image(f"read_{p.name.removeprefix(PREFIX)}"), self.born.every * expr,
+                    implicit_dims=template.when(self.born.every),
+                ))
+        return equations
+
+    def _injection(self, step, source_weight):
+        data, weight, cells, dims = self._points("write")
+        scale = at(step.scale, cells)
+        return devito.Inc(at(step.field, cells), source_weight * scale * weight * data,
+                          implicit_dims=(self.template.time, *dims))
+
+    def _mirror(self, field, when=()) -> list:
+        """Extend a field evenly or oddly over the halo above a free surface."""
+        parity = (self.system.parity or {}).get(field.function.name)
+        if parity is None or field.function.space_order == 0:
+            return []
+        z = self.template.dimensions[-1]
+        half = self.positions.get(field.function.name, (0,))[-1] != 0
+        equations = []
+        if parity < 0 and not half:
+            equations.append(devito.Eq(field.subs(z, 0), 0, implicit_dims=when))
+        for k in range(1, self.template.space_order + 1):
+            image = parity * field.subs(z, k - 1 if half else k)
+            equations.append(devito.Eq(field.subs(z, -k), image, implicit_dims=when))
+        return equations
+
+    # -- running
+
+    def run(self, shape: Sequence[int], spacing: Sequence[float], dt: float, steps: tuple[int, int],
+            arrays: Mapping[str, np.ndarray], bounds: Mapping[str, int]) -> None:
+        """March from one time index to another.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            Padded grid.
+        spacing : sequence of float
+            Cell sizes in m.
+        dt : float
+            Time step in s.
+        steps : (int, int)
+            First and last value of the time index, both included, smaller first.
+        arrays : mapping
+            Every array but the fields', by symbol name, with the halo that its symbol has; those that this kernel has no
+            symbol for are ignored.
+        bounds : mapping
+            Number of points and taps of each set of points.
+        """
+        template = self.template
+        arguments = {name: aligned(a) for name, a in arrays.items() if name in self._inputs}
+        arguments.update(self._workspace(tuple(shape)))
+        for d, n, h in zip(template.dimensions, shape, spacing, strict=True):
+            arguments[f"{d.name}_m"], arguments[f"{d.name}_M"] = 0, int(n) - 1
+            arguments[d.spacing.name] = template.dtype(h)
+        for name, n in bounds.items():
+            arguments[f"{PREFIX}{name}_m"], arguments[f"{PREFIX}{name}_M"] = 0, int(n) - 1
+        arguments["time_m"], arguments["time_M"] = steps
+        arguments["dt"] = template.dtype(dt)
+        with devito.switchconfig(log_level="WARNING"):
+            self.operator.apply(**arguments)
+
+    def _workspace(self, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+        """Zeroed time levels, reused between runs: fresh pages cost more than clearing old ones."""
+        if getattr(self._local, "shape", None) != shape:
+            halo = self.template.space_order
+            grown = tuple(n + 2 * halo for n in shape)
+            self._local.arrays = {
+                u.name: zeros((u.time_order + 1, *grown), self.template.dtype) for u in self.fields
+            }
+            self._local.shape = shape
+        else:
+            for a in self._local.arrays.values():
+                a.fill(0)
+        return self._local.arrays
+
+
+def steps_field(steps, j):
+    return next(s.field for s in steps if s.index == j)
+
+
+def at(expr, cells):
+    """`expr` at the grid cells of a set of points."""
+    expr = sympy.sympify(expr)
+    return expr.xreplace({f: f.subs(cells) for f in leaves(expr) if any(d in f.function.dimensions for d in cells)})

@@ -1,0 +1,118 @@
+"""The symbols that residuals are written with: fields, parameters and profiles on a grid of symbolic extent.
+
+Nothing here ever owns data: a template grid is as small as Devito accepts, arrays of any extent are handed to
+the compiled operator when it runs. Every name that ends up in generated code carries a prefix, since short names
+collide with those that Devito generates itself.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import devito
+import numpy as np
+from devito.symbolics import IntDiv
+
+__all__ = ["Template"]
+
+PREFIX = "so_"
+
+
+class Template:
+    """Symbols on an `ndim`-dimensional grid, with spatial derivatives of order `space_order`.
+
+    Parameters
+    ----------
+    ndim : int
+        2 (axes x, z) or 3 (axes x, y, z).
+    space_order : int
+        Order of accuracy of the spatial derivatives; also the width of the halo.
+    dtype : str
+        ``"float32"`` or ``"float64"``.
+    """
+
+    def __init__(self, ndim: int, space_order: int, dtype: str):
+        self.ndim, self.space_order, self.dtype = ndim, space_order, np.dtype(dtype).type
+        self._symbols: dict[str, object] = {}
+
+    def _symbol(self, kind, name: str, **options):
+        """One symbol for each name: Devito compares functions by identity."""
+        name = PREFIX + name
+        if name not in self._symbols:
+            self._symbols[name] = kind(name=name, **options)
+        return self._symbols[name]
+
+    @cached_property
+    def grid(self) -> devito.Grid:
+        names = ("x", "z") if self.ndim == 2 else ("x", "y", "z")
+        dimensions = tuple(
+            devito.SpaceDimension(name, spacing=devito.types.Spacing(name=f"h_{name}", dtype=self.dtype, is_const=True))
+            for name in names
+        )
+        return devito.Grid(shape=(2 * self.space_order + 3,) * self.ndim, dimensions=dimensions, dtype=self.dtype)
+
+    @property
+    def dimensions(self) -> tuple:
+        return self.grid.dimensions
+
+    @property
+    def time(self):
+        """The loop over time steps (indexes saved arrays and traces)."""
+        return self.grid.time_dim
+
+    @property
+    def step(self):
+        """The stepping dimension (indexes the few time levels of a field)."""
+        return self.grid.stepping_dim
+
+    def field(self, name: str, levels: int = 3) -> devito.TimeFunction:
+        """An unknown of the wave equation, of which `levels` time levels are kept."""
+        return self._symbol(
+            devito.TimeFunction, name, grid=self.grid, time_order=levels - 1, space_order=self.space_order
+        )
+
+    def parameter(self, name: str) -> devito.Function:
+        """A coefficient that varies in space."""
+        return self._symbol(devito.Function, name, grid=self.grid, space_order=self.space_order)
+
+    def image(self, name: str) -> devito.Function:
+        """A spatial array without halo."""
+        return self._symbol(devito.Function, name, grid=self.grid, space_order=0)
+
+    def profile(self, name: str, dimension) -> devito.Function:
+        """A coefficient that varies along one axis only, such as the damping of an absorbing layer."""
+        size = self.grid.shape[self.dimensions.index(dimension)]
+        return self._symbol(
+            devito.Function, name, grid=self.grid, dimensions=(dimension,), shape=(size,), space_order=self.space_order
+        )
+
+    def saved(self, name: str, every: int = 1, halo: bool = False):
+        """A field kept at every `every`-th time step, at the loop's step; with `halo` if derivatives are taken of it."""
+        order = self.space_order if halo else 0
+        if every == 1:
+            return self._symbol(
+                devito.TimeFunction, name, grid=self.grid, save=3, time_order=0, space_order=order
+            )
+        level = devito.Dimension(name=f"{PREFIX}level{every}")
+        kept = self._symbol(
+            devito.Function, name, grid=self.grid, dimensions=(level, *self.dimensions), shape=(3, *self.grid.shape),
+            space_order=order,
+        )
+        return kept.subs(kept.dimensions[0], IntDiv(self.time, every))
+
+    def when(self, every: int) -> tuple:
+        """Implicit dimension of equations that hold at every `every`-th step only; empty for all steps."""
+        if every == 1:
+            return ()
+        return (devito.ConditionalDimension(f"{PREFIX}every{every}", parent=self.time, factor=every),)
+
+    def table(self, name: str, dimensions: tuple, dtype=None) -> devito.Function:
+        """An array over dimensions other than the grid's."""
+        return self._symbol(
+            devito.Function, name, dimensions=dimensions, shape=(3,) * len(dimensions), space_order=0,
+            dtype=dtype or self.dtype,
+        )
+
+    def signal(self, name: str) -> devito.Function:
+        """A function of time alone, one value a step."""
+        return self.table(name, (self.time,))

@@ -1,0 +1,611 @@
+"""The normal form of an expression: every product around a propagator becomes one solve.
+
+The rules, for samplers R and S, a propagator A and anything small L and N::
+
+    L R * A * S.H N             ->  L {R A S.H} N              one solve
+    (L1 R1 + L2 R2) * A * W     ->  [L1, L2] {[R1; R2] A W}     readers and writers of sums and stacks collect
+    R * (A1 + A2) * W           ->  {R A1 W} + {R A2 W}        sums and stacks of propagators distribute
+    [{R1 A W}; {R2 A W}]        ->  {[R1; R2] A W}             solves that share one side merge
+
+They apply only across boundaries that are wavefields; whatever is small stays as it was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TypeAlias
+
+import numpy as np
+import pylops
+from numpy.typing import DTypeLike, NDArray
+from pylops import linearoperator as stock
+
+from seisops.errors import ParameterError
+from seisops.operators import (
+    Adjoint,
+    BlockDiag,
+    Everything,
+    Expression,
+    External,
+    HStack,
+    Identity,
+    LinearOperator,
+    Product,
+    Propagator,
+    Sampler,
+    Scaled,
+    Sum,
+    VStack,
+    as_operator,
+    compose,
+    require_affordable,
+    scale,
+)
+from seisops.spaces import DirectSum, Space, compatible
+
+Stack: TypeAlias = "type[VStack] | type[HStack] | type[BlockDiag]"
+
+__all__ = ["Fused", "FusedSolve", "fuse", "normalise", "take_apart"]
+
+
+class FusedSolve(Expression):
+    """One solve: what is read, the propagator, and what is written.
+
+    Parameters
+    ----------
+    propagator : Propagator
+        The propagator.
+    readers, writers : tuple of Sampler
+        What is read from the wavefield, and written into it.
+    adjoint : bool, optional
+        Whether the adjoint of the propagator stands in the middle.
+
+    Notes
+    -----
+    Equal to ``VStack(readers) @ A @ HStack([w.H for w in writers])`` with A the propagator or its adjoint;
+    for one reader or writer without the stack. The operator that does it, ``propagator.solve(...)``, is made
+    when first applied, and is shared with the adjoint.
+    """
+
+    _is_normal = True
+    _derived = (*Expression._derived, "_solution")
+    _solution: LinearOperator | None = None
+
+    def __init__(
+        self,
+        propagator: Propagator,
+        readers: tuple[Sampler, ...],
+        writers: tuple[Sampler, ...],
+        adjoint: bool = False,
+    ) -> None:
+        self.propagator = propagator
+        self.readers = tuple(readers)
+        self.writers = tuple(writers)
+        self.is_adjoint = adjoint
+        self.children = (propagator, *self.readers, *self.writers)
+        super().__init__(_joint([w.range for w in self.writers]), _joint([r.range for r in self.readers]))
+
+    def _rebuild(self, children: tuple[LinearOperator, ...]) -> FusedSolve:
+        propagator, *samplers = children
+        n = len(self.readers)
+        return FusedSolve(propagator, tuple(samplers[:n]), tuple(samplers[n:]), self.is_adjoint)
+
+    def _make_adjoint(self) -> FusedSolve:
+        return FusedSolve(self.propagator, self.writers, self.readers, not self.is_adjoint)
+
+    def factors(self) -> list[LinearOperator]:
+        """Return the factors of the equal product: readers, propagator, adjoint writers."""
+        factors: list[LinearOperator] = [self.propagator.H if self.is_adjoint else self.propagator]
+        if not isinstance(self.readers[0], Everything) or len(self.readers) > 1:
+            factors.insert(0, _stacked(VStack, self.readers))
+        if not isinstance(self.writers[0], Everything) or len(self.writers) > 1:
+            factors.append(_stacked(HStack, [w.H for w in self.writers]))
+        return factors
+
+    def solution(self) -> LinearOperator:
+        """Return the operator that performs the solve."""
+        if self._solution is None:
+            if self._origin is not None:
+                self._solution = self._origin.solution().H
+            else:
+                self._solution = self.propagator.solve(self.readers, self.writers, self.is_adjoint)
+        return self._solution
+
+    def _check_budget(self) -> None:
+        for sampler in (*self.readers, *self.writers):
+            if isinstance(sampler, Everything):
+                what = f"reading or writing all of the wavefield in {self._formula()}"
+                require_affordable(
+                    sampler.domain, what, "put a sampler on that side, such as Pr * Ainv * Ps.H"
+                )
+
+    def _forward(self, x: NDArray) -> NDArray:
+        self._check_budget()
+        return self.solution()._normal_form()._forward(x)
+
+    def _backward(self, y: NDArray) -> NDArray:
+        self._check_budget()
+        return self.solution()._normal_form()._backward(y)
+
+    def _formula(self) -> str:
+        return f"{{{' * '.join(factor._formula() for factor in self.factors())}}}"
+
+
+@dataclass(frozen=True)
+class Fused:
+    """An operator taken apart around its one solve: ``left @ FusedSolve(...) @ right``.
+
+    Parameters
+    ----------
+    left, right : LinearOperator
+        What stands on either side; identities where nothing does.
+    readers, writers : tuple of Sampler
+        What is read from the wavefield, and written into it.
+    propagator : Propagator
+        The propagator.
+    adjoint : bool
+        Whether its adjoint stands in the middle.
+    """
+
+    left: LinearOperator
+    readers: tuple[Sampler, ...]
+    propagator: Propagator
+    adjoint: bool
+    writers: tuple[Sampler, ...]
+    right: LinearOperator
+
+    @property
+    def operator(self) -> LinearOperator:
+        """The operator put together again; a sampler that occurs twice on one side is used once."""
+        readers, spread = _distinct(self.readers)
+        writers, gather = _distinct(self.writers)
+        solve = FusedSolve(self.propagator, readers, writers, self.adjoint)
+        return compose(self.left, spread.H, solve, gather, self.right)
+
+
+def fuse(op: pylops.LinearOperator) -> LinearOperator:
+    """Return the normal form of an expression, in which every product around a propagator is one solve.
+
+    Parameters
+    ----------
+    op : pylops.LinearOperator
+        Any operator: products, sums, stacks and the like built by PyLops are opened where they contain
+        operators of ours.
+
+    Returns
+    -------
+    LinearOperator
+        An equal operator. Braces mark the solves in its printed form.
+    """
+    if not isinstance(op, LinearOperator):
+        op = _adopt(op, _dtype_inside(op))
+    opened = op.map_leaves(lambda leaf: _adopt(leaf.op, leaf.dtype) if _is_closed(leaf) else leaf)
+    return opened._normal_form()
+
+
+def take_apart(op: pylops.LinearOperator) -> Fused:
+    """Take an operator apart around its one solve.
+
+    Parameters
+    ----------
+    op : pylops.LinearOperator
+        An operator whose normal form has one solve, such as ``Pr * Ainv * Ps.H``.
+
+    Returns
+    -------
+    Fused
+        Its parts.
+
+    Raises
+    ------
+    ParameterError
+        If the normal form is something else, such as a sum of solves.
+    """
+    normal = fuse(op)
+    parts = _apart(normal)
+    if parts is None:
+        raise ParameterError(
+            f"expected an operator with one solve, such as Pr * Ainv * Ps.H, got {normal._formula()}"
+        )
+    return parts
+
+
+def normalise(op: LinearOperator) -> LinearOperator:
+    """Return the normal form of an expression of ours.
+
+    Parameters
+    ----------
+    op : LinearOperator
+        The expression.
+    """
+    normal = _normal(op)
+    for form in (normal, normal._origin):
+        if isinstance(form, Expression):
+            form._is_normal = True
+    return normal
+
+
+Expression._normalise = staticmethod(normalise)
+
+
+# ---- the normal form
+
+
+def _normal(op: LinearOperator) -> LinearOperator:
+    if not op.children or not _propagates(op):
+        return op
+    match op:
+        case FusedSolve():
+            return op
+        case Adjoint():
+            return op if not op.op.children else _normal(op.op).H
+        case Scaled():
+            return scale(op.scalar, _normal(op.op))
+        case Sum():
+            return _merged_sum([_normal(term) for term in op.children])
+        case VStack():
+            return _merged_column([_normal(child) for child in op.children])
+        case HStack():
+            return _merged_column([_normal(child).H for child in op.children]).H
+        case BlockDiag():
+            return BlockDiag([_normal(child) for child in op.children])
+        case Product():
+            return _normal_product(op)
+    return op
+
+
+def _normal_product(op: Product) -> LinearOperator:
+    simple = compose(*op.children)
+    if not isinstance(simple, Product):
+        return _normal(simple)
+    return compose(*(_segment(factors) for factors in _segments(simple.children)))
+
+
+def _propagates(op: LinearOperator) -> bool:
+    return any(isinstance(leaf, Propagator) for leaf in op.leaves())
+
+
+def _segments(factors: Sequence[LinearOperator]) -> list[list[LinearOperator]]:
+    """Cut a product where the space between two factors is small."""
+    segments: list[list[LinearOperator]] = []
+    for factor in factors:
+        reopens = isinstance(factor, FusedSolve) and (factor.domain.extended or factor.range.extended)
+        for f in factor.factors() if reopens else [factor]:
+            if segments and (segments[-1][-1].domain.extended or f.range.extended):
+                segments[-1].append(f)
+            else:
+                segments.append([f])
+    return segments
+
+
+def _segment(factors: list[LinearOperator]) -> LinearOperator:
+    """Fuse a product whose inner boundaries are wavefields."""
+    k = next((i for i, factor in enumerate(factors) if _propagates(factor)), None)
+    if k is None:
+        return compose(*factors)
+    if len(factors) == 1:
+        return _normal(factors[0])
+    before, factor, after = factors[:k], factors[k], factors[k + 1 :]
+    is_adjoint = isinstance(factor, Adjoint)
+    propagator = factor.op if is_adjoint else factor
+
+    if isinstance(propagator, Propagator):
+        readers, left = _reader(before, factor.range)
+        writers, right = _writer(after, factor.domain)
+        return Fused(left, readers, propagator, is_adjoint, writers, _normal(right)).operator
+    if isinstance(factor, Sum):
+        writers, right = _writer(after, factor.domain)
+        near = [_stacked(HStack, [w.H for w in writers])] if after and not _is_everything(writers) else []
+        terms = _merged_sum([_product([*before, term, *near]) for term in factor.children])
+        return compose(terms, _normal(right))
+    distributed = _distribute(before, factor, after)
+    if distributed is not None:
+        return _normal(distributed)
+    return compose(*(_normal(f) for f in factors))
+
+
+def _product(factors: Sequence[LinearOperator]) -> LinearOperator:
+    return _normal(compose(*factors))
+
+
+def _distribute(
+    before: list[LinearOperator], stack: LinearOperator, after: list[LinearOperator]
+) -> LinearOperator | None:
+    """Multiply a stack that holds propagators into what stands beside it; None where nothing can be done."""
+    if isinstance(stack, VStack) and after:
+        return compose(*before, VStack([compose(op, *after) for op in stack.children]))
+    if isinstance(stack, HStack) and before:
+        return compose(HStack([compose(*before, op) for op in stack.children]), *after)
+    if before and isinstance(stack, (VStack, BlockDiag)):
+        met = _meet(before[-1], stack)
+        if met is not None:
+            return compose(*before[:-1], met, *after)
+    if after and isinstance(stack, (HStack, BlockDiag)):
+        met = _meet(stack, after[0])
+        if met is not None:
+            return compose(*before, met, *after[1:])
+    return None
+
+
+def _meet(left: LinearOperator, right: LinearOperator) -> LinearOperator | None:
+    """Multiply two neighbours, one of them a stack, block by block."""
+    if isinstance(left, Sum):
+        return Sum([compose(term, right) for term in left.children])
+    if isinstance(right, Sum):
+        return Sum([compose(left, term) for term in right.children])
+    if not (isinstance(left, (HStack, BlockDiag)) and isinstance(right, (VStack, BlockDiag))):
+        return None
+    if len(left.children) != len(right.children):
+        return None
+    pairs = list(zip(left.children, right.children, strict=True))
+    if not all(compatible(a.domain, b.range) for a, b in pairs):
+        return None
+    blocks = [compose(a, b) for a, b in pairs]
+    if isinstance(left, HStack):
+        return Sum(blocks) if isinstance(right, VStack) else HStack(blocks)
+    return VStack(blocks) if isinstance(right, VStack) else BlockDiag(blocks)
+
+
+def _writer(factors: Sequence[LinearOperator], space: Space) -> tuple[tuple[Sampler, ...], LinearOperator]:
+    """Write a product that ends in a space of wavefields as ``HStack([S.H ...]) @ right``."""
+    if not factors:
+        return (Everything(space),), Identity(space)
+    first, *others = factors
+    samplers, right = _written(first)
+    return samplers, compose(right, *others)
+
+
+def _written(op: LinearOperator) -> tuple[tuple[Sampler, ...], LinearOperator]:
+    match op:
+        case Adjoint() if isinstance(op.op, Sampler):
+            return (op.op,), Identity(op.domain)
+        case Everything():
+            return (op,), Identity(op.domain)
+        case Scaled():
+            samplers, right = _written(op.op)
+            return samplers, scale(op.scalar, right)
+        case Product():
+            return _writer(op.children, op.range)
+        case Sum():
+            return _collected(op.children, VStack)
+        case HStack():
+            return _collected(op.children, BlockDiag)
+    return (Everything(op.range),), op
+
+
+def _collected(ops: Sequence[LinearOperator], stack: Stack) -> tuple[tuple[Sampler, ...], LinearOperator]:
+    written = [_written(op) for op in ops]
+    return tuple(s for samplers, _ in written for s in samplers), _stacked(
+        stack, [right for _, right in written]
+    )
+
+
+def _reader(factors: Sequence[LinearOperator], space: Space) -> tuple[tuple[Sampler, ...], LinearOperator]:
+    """Write a product that starts from wavefields as ``left @ VStack([R ...])``: the mirror of a writer."""
+    samplers, right = _writer([factor.H for factor in reversed(factors)], space)
+    return samplers, right.H
+
+
+def _is_everything(samplers: tuple[Sampler, ...]) -> bool:
+    return len(samplers) == 1 and isinstance(samplers[0], Everything)
+
+
+def _stacked(stack: Stack, ops: Sequence[LinearOperator]) -> LinearOperator:
+    """Stack operators; one stands for itself, and identities on the diagonal are an identity."""
+    if len(ops) == 1:
+        return ops[0]
+    if stack is BlockDiag and all(isinstance(op, Identity) for op in ops):
+        return Identity(DirectSum([op.domain for op in ops]))
+    return stack(ops)
+
+
+def _joint(spaces: Sequence[Space]) -> Space:
+    return spaces[0] if len(spaces) == 1 else DirectSum(spaces)
+
+
+class _Gather(LinearOperator):
+    """Adds the parts of a direct sum that belong together: part i to part ``targets[i]`` of the result."""
+
+    symbol = "gather"
+
+    def __init__(self, spaces: Sequence[Space], targets: Sequence[int]) -> None:
+        self.spaces = tuple(spaces)
+        self.targets = tuple(targets)
+        self.firsts = [self.targets.index(target) for target in range(max(targets) + 1)]
+        super().__init__(DirectSum(spaces), _joint([self.spaces[first] for first in self.firsts]))
+        self._starts = np.cumsum([0, *(space.size for space in self.spaces)])
+        self._ends = np.cumsum([self.spaces[first].size for first in self.firsts])
+
+    def _pairs(self, whole: NDArray, gathered: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
+        for i, target in enumerate(self.targets):
+            part = whole[self._starts[i] : self._starts[i + 1]]
+            yield part, gathered[self._ends[target] - part.size : self._ends[target]]
+
+    def _apply(self, x: NDArray) -> NDArray:
+        y = np.zeros(self.range.size, self.range.dtype)
+        for part, target in self._pairs(x, y):
+            target += part
+        return y
+
+    def _apply_adjoint(self, y: NDArray) -> NDArray:
+        x = self.domain.zeros()
+        for part, target in self._pairs(x, y.ravel()):
+            part[...] = target
+        return x
+
+    @property
+    def shots(self) -> int | None:
+        return _joint(self.spaces).shots
+
+    def select(self, shots: Sequence[int]) -> _Gather:
+        return _Gather([space.select(shots) for space in self.spaces], self.targets)
+
+
+def _distinct(samplers: tuple[Sampler, ...]) -> tuple[tuple[Sampler, ...], LinearOperator]:
+    """Every sampler once, and the operator that adds what is meant for the same one."""
+    keys = [_fingerprint(sampler) for sampler in samplers]
+    unique = list(dict.fromkeys(keys))
+    if len(unique) == len(samplers):
+        return samplers, Identity(_joint([sampler.range for sampler in samplers]))
+    chosen = tuple(samplers[keys.index(key)] for key in unique)
+    return chosen, _Gather([sampler.range for sampler in samplers], [unique.index(key) for key in keys])
+
+
+# ---- solves that share one side
+
+
+def _apart(op: LinearOperator) -> Fused | None:
+    match op:
+        case FusedSolve():
+            return Fused(
+                Identity(op.range), op.readers, op.propagator, op.is_adjoint, op.writers, Identity(op.domain)
+            )
+        case Scaled():
+            parts = _apart(op.op)
+            return parts and replace(parts, left=scale(op.scalar, parts.left))
+        case Product():
+            solving = [i for i, factor in enumerate(op.children) if _propagates(factor)]
+            if len(solving) != 1:
+                return None
+            before, middle, after = (
+                op.children[: solving[0]],
+                op.children[solving[0]],
+                op.children[solving[0] + 1 :],
+            )
+            parts = _apart(middle)
+            return parts and replace(
+                parts, left=compose(*before, parts.left), right=compose(parts.right, *after)
+            )
+    return None
+
+
+def _fingerprint(op: LinearOperator) -> tuple:
+    """What two operators share if they are the same expression of the same leaves."""
+    if isinstance(op, (Identity, Everything)):
+        return (type(op), op.domain)
+    if not op.children:
+        return (id(op.op if isinstance(op, External) else op),)
+    return (type(op), getattr(op, "scalar", None), *map(_fingerprint, op.children))
+
+
+def _written_alike(op: LinearOperator) -> tuple:
+    parts = _apart(op)
+    if parts is None:
+        return (id(op),)
+    side = (*parts.writers, parts.right)
+    return (id(parts.propagator), parts.adjoint, *map(_fingerprint, side))
+
+
+def _merge(group: list[LinearOperator], stack: Stack) -> list[LinearOperator]:
+    """Merge operators that differ only in what they read into one solve."""
+    parts = [part for part in map(_apart, group) if part is not None]
+    if len(parts) < 2:
+        return group
+    left = _stacked(stack, [part.left for part in parts])
+    readers = tuple(reader for part in parts for reader in part.readers)
+    return [replace(parts[0], left=left, readers=readers).operator]
+
+
+def _merged_column(ops: list[LinearOperator]) -> LinearOperator:
+    merged = [op for _, group in groupby(ops, _written_alike) for op in _merge(list(group), BlockDiag)]
+    return merged[0] if len(merged) == 1 < len(ops) else VStack(merged)
+
+
+def _merged_sum(ops: list[LinearOperator]) -> LinearOperator:
+    terms = [term for op in ops for term in (op.children if isinstance(op, Sum) else (op,))]
+    terms = _merged_terms([term.H for term in _merged_terms(terms)])
+    return terms[0].H if len(terms) == 1 else Sum([term.H for term in terms])
+
+
+def _merged_terms(terms: list[LinearOperator]) -> list[LinearOperator]:
+    groups: dict[tuple, list[LinearOperator]] = {}
+    for term in terms:
+        groups.setdefault(_written_alike(term), []).append(term)
+    return [term for group in groups.values() for term in _merge(group, HStack)]
+
+
+# ---- opening what PyLops built
+
+_STACKS = {pylops.VStack: VStack, pylops.HStack: HStack, pylops.BlockDiag: BlockDiag}
+
+
+def _operands(op: pylops.LinearOperator) -> tuple[pylops.LinearOperator, ...]:
+    """The operators that a node of PyLops is made of; none for its leaves."""
+    match op:
+        case LinearOperator():
+            return ()
+        case stock._ProductLinearOperator() | stock._SumLinearOperator():
+            return tuple(op.args)
+        case stock._ScaledLinearOperator() | stock._PowerLinearOperator():
+            return (op.args[0],)
+        case stock._AdjointLinearOperator() | stock._TransposedLinearOperator():
+            return (op.A,)
+        case stock._ConjLinearOperator():
+            return (op.Op,)
+    if type(op) in _STACKS:
+        return tuple(op.ops)
+    return (op.Op,) if _is_wrapper(op) else ()
+
+
+def _is_wrapper(op: pylops.LinearOperator) -> bool:
+    return type(op) in (pylops.LinearOperator, pylops.Block) and isinstance(op.Op, pylops.LinearOperator)
+
+
+def _is_closed(leaf: LinearOperator) -> bool:
+    return isinstance(leaf, External) and _holds_ours(leaf.op)
+
+
+def _holds_ours(op: pylops.LinearOperator) -> bool:
+    return isinstance(op, LinearOperator) or any(map(_holds_ours, _operands(op)))
+
+
+def _dtype_inside(op: pylops.LinearOperator) -> DTypeLike | None:
+    """The dtype of the first operator of ours inside, which the plain operators around it adopt."""
+    if isinstance(op, LinearOperator):
+        return op.dtype
+    return next((dtype for dtype in map(_dtype_inside, _operands(op)) if dtype is not None), None)
+
+
+def _adopt(op: pylops.LinearOperator, dtype: DTypeLike | None) -> LinearOperator:
+    """Return an operator built by PyLops as an expression of ours; what is wholly plain stays one leaf."""
+    if not _holds_ours(op):
+        return as_operator(op, dtype)
+    operands = _operands(op)
+    match op:
+        case LinearOperator():
+            return op
+        case stock._ProductLinearOperator():
+            return compose(*(_adopt(factor, dtype) for factor in _joined_factors(op)))
+        case stock._ScaledLinearOperator():
+            return scale(op.args[1], _adopt(operands[0], dtype))
+        case stock._PowerLinearOperator():
+            return _adopt(operands[0], dtype) ** op.args[1]
+        case stock._AdjointLinearOperator():
+            return _adopt(operands[0], dtype).H
+        case stock._TransposedLinearOperator():
+            return _adopt(operands[0], dtype).T
+        case stock._ConjLinearOperator():
+            return _adopt(operands[0], dtype).conj()
+    adopted = [_adopt(operand, dtype) for operand in operands]
+    if isinstance(op, stock._SumLinearOperator):
+        return Sum(adopted)
+    return _STACKS[type(op)](adopted) if type(op) in _STACKS else adopted[0]
+
+
+def _joined_factors(op: pylops.LinearOperator) -> list[pylops.LinearOperator]:
+    """The factors of a plain product, plain neighbours joined: they may hand each other any dtype."""
+    factors: list[pylops.LinearOperator] = []
+    for factor in _flat_factors(op):
+        if factors and not _holds_ours(factor) and not _holds_ours(factors[-1]):
+            factors[-1] = factors[-1] * factor
+        else:
+            factors.append(factor)
+    return factors
+
+
+def _flat_factors(op: pylops.LinearOperator) -> list[pylops.LinearOperator]:
+    if isinstance(op, stock._ProductLinearOperator):
+        return [factor for operand in op.args for factor in _flat_factors(operand)]
+    return [op]

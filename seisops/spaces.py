@@ -1,0 +1,418 @@
+"""Spaces: the named, shaped and typed sets of arrays that operators map between.
+
+Two arrays of equal size but different meaning (traces of 8 shots, an image of the same size) live in
+different spaces, and operators refuse to confuse them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from seisops.errors import ParameterError, SpaceError
+
+__all__ = ["Anonymous", "Axis", "DirectSum", "Space", "Traces", "compatible"]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a space.
+
+    Parameters
+    ----------
+    name : str
+        Name such as ``"shot"``, ``"time"`` or ``"x"``.
+    size : int
+        Number of samples.
+    step, origin : float, optional
+        Sampling in SI units, where the axis is sampled uniformly.
+    """
+
+    name: str
+    size: int
+    step: float | None = None
+    origin: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.size < 0:
+            raise ParameterError(f"axis {self.name!r} cannot have {self.size} samples")
+
+
+class Space:
+    """A named space of real or complex arrays of one shape and dtype; immutable and hashable.
+
+    Parameters
+    ----------
+    name : str
+        What the arrays are, such as ``"image"``.
+    axes : sequence of Axis
+        The axes of the arrays, slowest first.
+    dtype : dtype, optional
+        A real or complex floating-point type.
+
+    Notes
+    -----
+    Two spaces are equal when their class, name, axes and dtype are. A subclass with data of its own that
+    matters for equality extends `_identity`.
+    """
+
+    #: Whether arrays of this space are wavefields, which expressions avoid to materialise.
+    extended: bool = False
+    #: The largest array of this space that may be materialised, in bytes.
+    max_bytes: float = math.inf
+
+    def __init__(self, name: str, axes: Sequence[Axis], dtype: DTypeLike = "float32") -> None:
+        self._name = name
+        self._axes = tuple(axes)
+        self._dtype = np.dtype(dtype)
+        if self._dtype.kind not in "fc":
+            raise ParameterError(
+                f"{name} cannot have dtype {self._dtype}: give a floating-point dtype such as 'float32'"
+            )
+
+    @property
+    def name(self) -> str:
+        """What the arrays are."""
+        return self._name
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The axes of the arrays, slowest first."""
+        return self._axes
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype of the arrays."""
+        return self._dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the arrays."""
+        return tuple(axis.size for axis in self._axes)
+
+    @property
+    def size(self) -> int:
+        """The number of elements of an array (exact for any shape)."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of one array."""
+        return self.size * self._dtype.itemsize
+
+    @property
+    def shots(self) -> int | None:
+        """The number of shots, or None where the space does not know of shots."""
+        return next((axis.size for axis in self._axes if axis.name == "shot"), None)
+
+    def select(self, shots: Sequence[int]) -> Space:
+        """Return the space of the same arrays for some shots only.
+
+        Parameters
+        ----------
+        shots : sequence of int
+            Indices in ``range(self.shots)``.
+
+        Returns
+        -------
+        Space
+            `self` where the space does not know of shots.
+        """
+        if self.shots is None:
+            return self
+        if type(self) is not Space:
+            raise SpaceError(
+                f"{self} does not say how to select shots: {type(self).__name__} has to define `select`"
+            )
+        axes = (Axis("shot", len(shots)) if axis.name == "shot" else axis for axis in self._axes)
+        return Space(self._name, tuple(axes), self._dtype)
+
+    def zeros(self) -> NDArray:
+        """Return an array of zeros."""
+        return np.zeros(self.shape, self._dtype)
+
+    def random(self, rng: np.random.Generator | int) -> NDArray:
+        """Return a standard normal array.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator or int
+            A generator, or the seed of one.
+        """
+        rng = np.random.default_rng(rng)
+        x = rng.standard_normal(self.shape)
+        if self._dtype.kind == "c":
+            x = x + 1j * rng.standard_normal(self.shape)
+        return np.asarray(x, self._dtype)
+
+    def asarray(self, x: ArrayLike) -> NDArray:
+        """Return `x` as a C-contiguous array of this space's shape and dtype.
+
+        Parameters
+        ----------
+        x : array_like
+            An array of shape `shape`, or flat of `size` elements, of any real dtype (or complex, for a
+            complex space) and memory order.
+
+        Returns
+        -------
+        ndarray
+            `x` itself, or a view of it, where nothing has to be converted.
+
+        Raises
+        ------
+        SpaceError
+            If the shape does not fit, or the dtype cannot be cast (complex to real, objects, text).
+        """
+        x = np.asarray(x)
+        if x.shape not in (self.shape, (self.size,)):
+            raise SpaceError(
+                f"an array of shape {x.shape} is not in {self}: expected shape {self.shape} or ({self.size},)"
+            )
+        if x.dtype.kind not in "biufc":
+            raise SpaceError(
+                f"an array of dtype {x.dtype} is not in {self}: expected numbers, as {self.dtype}"
+            )
+        if x.dtype.kind == "c" and self._dtype.kind != "c":
+            raise SpaceError(
+                f"a complex array ({x.dtype}) is not in {self}, which is real ({self.dtype}): take x.real"
+            )
+        return np.ascontiguousarray(x, self._dtype).reshape(self.shape)
+
+    def _identity(self) -> tuple:
+        return (type(self), self._name, self._axes, self._dtype)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return isinstance(other, Space) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def __str__(self) -> str:
+        return f"{self._name}[{', '.join(f'{axis.name}={axis.size}' for axis in self._axes)}]"
+
+    def __repr__(self) -> str:
+        sampling = (
+            f"{a.name}: step={a.step:g}, origin={a.origin or 0:g}" for a in self._axes if a.step is not None
+        )
+        return f"<{'; '.join([f'{self} {self._dtype}', *sampling])}>"
+
+
+class Traces(Space):
+    """Time series at points, shot by shot; time is the fastest axis.
+
+    Parameters
+    ----------
+    counts : sequence of int
+        Number of points of every shot.
+    time_axis : Axis
+        The time axis of the traces.
+    dtype : dtype, optional
+        The dtype of the arrays.
+    name : str, optional
+        What the arrays are.
+
+    Notes
+    -----
+    If all shots have as many points, arrays have shape ``(shots, points, nt)``; otherwise ``(sum(counts),
+    nt)``, where the traces of shot ``i`` are those from ``offsets[i]`` to ``offsets[i + 1]``. Flattened
+    arrays are the same in both cases.
+    """
+
+    def __init__(
+        self, counts: Sequence[int], time_axis: Axis, dtype: DTypeLike = "float32", name: str = "traces"
+    ) -> None:
+        self._counts = tuple(int(count) for count in counts)
+        if not self._counts:
+            raise ParameterError(f"{name} need at least one shot")
+        self._time_axis = time_axis
+        if self.ragged:
+            traces = [Axis("trace", sum(self._counts))]
+        else:
+            traces = [Axis("shot", len(self._counts)), Axis("point", self._counts[0])]
+        super().__init__(name, [*traces, time_axis], dtype)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Number of points of every shot."""
+        return self._counts
+
+    @property
+    def time_axis(self) -> Axis:
+        """The time axis of the traces."""
+        return self._time_axis
+
+    @property
+    def ragged(self) -> bool:
+        """Whether the number of points differs from shot to shot."""
+        return len(set(self._counts)) > 1
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """The first trace of every shot, and the number of traces."""
+        offsets = [0]
+        for count in self._counts:
+            offsets.append(offsets[-1] + count)
+        return tuple(offsets)
+
+    @property
+    def shots(self) -> int:
+        """The number of shots."""
+        return len(self._counts)
+
+    def shot(self, x: NDArray, i: int) -> NDArray:
+        """Return the traces of one shot, as a view ``(points, nt)``.
+
+        Parameters
+        ----------
+        x : ndarray
+            An array of this space, of shape `shape`.
+        i : int
+            The shot.
+        """
+        if not -self.shots <= i < self.shots:
+            raise IndexError(f"shot {i} of {self}, which has {self.shots} shots")
+        if x.shape != self.shape:
+            raise SpaceError(f"an array of shape {x.shape} is not in {self}: expected shape {self.shape}")
+        if not self.ragged:
+            return x[i]
+        offsets = self.offsets
+        return x[offsets[i % self.shots] : offsets[i % self.shots + 1]]
+
+    def select(self, shots: Sequence[int]) -> Traces:
+        """Return the space of the traces of some shots."""
+        return Traces([self._counts[i] for i in shots], self._time_axis, self._dtype, self._name)
+
+    def _identity(self) -> tuple:
+        return (*super()._identity(), self._counts)
+
+    def __str__(self) -> str:
+        if not self.ragged:
+            return super().__str__()
+        trace, time = self._axes
+        return f"{self._name}[{trace.name}={trace.size} in {self.shots} shots, {time.name}={time.size}]"
+
+    def __repr__(self) -> str:
+        counts = f"; points={list(self._counts)}>" if self.ragged else ">"
+        return super().__repr__()[:-1] + counts
+
+
+class DirectSum(Space):
+    """The direct sum of spaces: arrays are flat, the parts one after the other.
+
+    Parameters
+    ----------
+    parts : sequence of Space
+        The parts, of one dtype. Direct sums among them are flattened.
+    """
+
+    def __init__(self, parts: Sequence[Space]) -> None:
+        self._parts = tuple(
+            leaf for part in parts for leaf in (part.parts if isinstance(part, DirectSum) else (part,))
+        )
+        if not self._parts:
+            raise ParameterError("a direct sum needs at least one part")
+        dtypes = {part.dtype for part in self._parts}
+        if len(dtypes) > 1:
+            raise SpaceError(f"the parts of a direct sum need one dtype: {', '.join(map(repr, self._parts))}")
+        super().__init__("sum", (Axis("element", sum(part.size for part in self._parts)),), dtypes.pop())
+
+    @property
+    def parts(self) -> tuple[Space, ...]:
+        """The parts."""
+        return self._parts
+
+    @property
+    def extended(self) -> bool:  # type: ignore[override]
+        """Whether one of the parts is a space of wavefields."""
+        return any(part.extended for part in self._parts)
+
+    @property
+    def max_bytes(self) -> float:  # type: ignore[override]
+        """The smallest budget of the parts."""
+        return min(part.max_bytes for part in self._parts)
+
+    @property
+    def shots(self) -> int | None:
+        """The number of shots of the parts that have shots, if it is one number."""
+        shots = {part.shots for part in self._parts} - {None}
+        return shots.pop() if len(shots) == 1 else None
+
+    def select(self, shots: Sequence[int]) -> DirectSum:
+        """Return the direct sum of the parts for some shots."""
+        return DirectSum([part.select(shots) for part in self._parts])
+
+    def split(self, x: ArrayLike) -> list[NDArray]:
+        """Return the parts of an array, shaped as their spaces (views where `x` needs no conversion)."""
+        x = self.asarray(x)
+        pieces, start = [], 0
+        for part in self._parts:
+            pieces.append(x[start : start + part.size].reshape(part.shape))
+            start += part.size
+        return pieces
+
+    def join(self, arrays: Sequence[ArrayLike]) -> NDArray:
+        """Return the flat array made of one array for each part."""
+        if len(arrays) != len(self._parts):
+            raise SpaceError(
+                f"{len(arrays)} arrays do not make an element of {self}, which has {len(self._parts)} parts"
+            )
+        return np.concatenate([part.asarray(x).ravel() for part, x in zip(self._parts, arrays, strict=True)])
+
+    def _identity(self) -> tuple:
+        return (type(self), self._parts)
+
+    def __str__(self) -> str:
+        return " (+) ".join(map(str, self._parts))
+
+    def __repr__(self) -> str:
+        return f"<{' (+) '.join(map(repr, self._parts))}>"
+
+
+class Anonymous(Space):
+    """The space of a plain PyLops or SciPy operator: a shape and a dtype without a meaning.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        The shape of the arrays.
+    dtype : dtype
+        The dtype of the arrays.
+    """
+
+    def __init__(self, shape: Sequence[int], dtype: DTypeLike) -> None:
+        super().__init__("array", [Axis(f"axis{i}", int(size)) for i, size in enumerate(shape)], dtype)
+
+    def __str__(self) -> str:
+        return f"{self._name}[{', '.join(map(str, self.shape))}]"
+
+
+def _nameless(space: Space) -> bool:
+    return isinstance(space, Anonymous) or (isinstance(space, DirectSum) and any(map(_nameless, space.parts)))
+
+
+def compatible(a: Space, b: Space) -> bool:
+    """Whether arrays of one space may be used as arrays of the other.
+
+    Parameters
+    ----------
+    a, b : Space
+        Two spaces.
+
+    Returns
+    -------
+    bool
+        True if they are equal, or if one of them is (or contains) the nameless space of a plain operator,
+        their sizes agree, and both are real or both complex. Equal size alone is not enough.
+    """
+    if a == b:
+        return True
+    if isinstance(a, DirectSum) and isinstance(b, DirectSum) and len(a.parts) == len(b.parts):
+        return all(map(compatible, a.parts, b.parts))
+    return (_nameless(a) or _nameless(b)) and a.size == b.size and a.dtype.kind == b.dtype.kind

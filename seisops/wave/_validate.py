@@ -1,0 +1,29 @@
+"""Checks of numbers that users pass, shared by the descriptions of grids, time axes and wavelets."""
+
+import math
+import operator
+
+from seisops.errors import ParameterError
+
+
+def integer(name, value, minimum):
+    """Return `value` as an int of at least `minimum`, or raise a `ParameterError` that names it."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool) or number < minimum:
+        raise ParameterError(f"{name} must be an integer of at least {minimum}, got {value!r}")
+    return number
+
+
+def real(name, value, unit, positive=False):
+    """Return `value` as a finite (and perhaps positive) float, or raise a `ParameterError` that names it."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number) or (positive and number <= 0):
+        kind = "positive and finite" if positive else "finite"
+        raise ParameterError(f"{name} must be a {kind} number in {unit}, got {value!r}")
+    return number

@@ -1,0 +1,277 @@
+"""Wave equations: a residual, and the arrays of its parameters."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Mapping
+from fractions import Fraction
+from itertools import product
+
+import numpy as np
+
+from seisops.engine.derive import System, expand_time
+from seisops.engine.symbol import stable_step
+from seisops.engine.template import PREFIX, Template
+from seisops.errors import ParameterError, UnstableError
+from seisops.wave.boundaries import Stretch
+from seisops.wave.grid import Grid
+
+__all__ = ["WaveEquation", "assemble"]
+
+
+class WaveEquation:
+    """A linear wave equation ``A(p) u = q`` with the arrays of its parameters p; immutable.
+
+    A physics is a subclass that names its parameters and fields and writes the residual of each field's equation. Its
+    modeling operators, adjoints, Jacobians, absorbing layer and stable time step follow from that.
+
+    Parameters
+    ----------
+    grid : Grid
+    **parameters : array_like
+        One array of the grid's shape (or a scalar, which is broadcast) for every name in `parameters`.
+
+    Attributes
+    ----------
+    parameters : tuple of str
+        Names of the coefficients, in the order in which `residual` receives them.
+    fields : tuple of str
+        Names of the unknowns. Row i of the residual determines field i at the latest time that occurs in it.
+    source : mapping of str to float
+        By how much a source enters the row of a field; by default the first row, with weight 1.
+    observe : mapping of str to float
+        How much of each field is observed; by default the first field.
+    staggering : mapping of str to tuple of float
+        Position of a field within its cell, in cells along each axis; by default at the nodes. State it for fields
+        that live half a cell away, (0.5, 0.0) for example, and write the shifts in the residual.
+    surface : mapping of str to int
+        Symmetry of each field about a free surface: -1 odd (it vanishes there), 1 even. An equation without it cannot
+        have a free surface.
+    leapfrog : bool
+        Whether time is discretised by centred second differences (or by first differences staggered in time), so that
+        its dispersion is known and can be undone.
+
+    Examples
+    --------
+    >>> class Acoustic(WaveEquation):
+    ...     parameters = ("m",)
+    ...     leapfrog = True
+    ...     def residual(self, fields, parameters):
+    ...         return (parameters.m * fields.u.dt2 - fields.u.laplace,)
+    """
+
+    parameters: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ("u",)
+    source: Mapping[str, float] = {}
+    observe: Mapping[str, float] = {}
+    staggering: Mapping[str, tuple[float, ...]] = {}
+    surface: Mapping[str, int] = {}
+    leapfrog: bool = False
+
+    def __init__(self, grid: Grid, **parameters):
+        missing = [name for name in self.parameters if name not in parameters]
+        unknown = [name for name in parameters if name not in self.parameters]
+        if missing or unknown:
+            raise ParameterError(
+                f"{type(self).__name__} has the parameters {self.parameters}: "
+                + "; ".join(f"{kind} {names}" for kind, names in (("missing", missing), ("unknown", unknown)) if names)
+            )
+        self._freeze(grid, {name: broadcast(grid, name, parameters[name], "") for name in self.parameters})
+
+    def _freeze(self, grid: Grid, values: Mapping[str, np.ndarray]) -> None:
+        for a in values.values():
+            a.flags.writeable = False
+        object.__setattr__(self, "grid", grid)
+        object.__setattr__(self, "_values", dict(values))
+
+    def __setattr__(self, name, value):
+        raise AttributeError(f"{type(self).__name__} is immutable: use replace({name}=...)")
+
+    def __reduce__(self):
+        return _thaw, (type(self), self.grid, self._values)
+
+    def residual(self, fields, parameters) -> tuple:
+        """The equations ``A(p) u``, without source, in Devito's symbolic language.
+
+        Parameters
+        ----------
+        fields : namedtuple of devito.TimeFunction
+            The unknowns, by name and in order.
+        parameters : namedtuple of devito.Function
+            The coefficients, by name and in order.
+
+        Returns
+        -------
+        tuple of expressions
+            One row for each field.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has to define residual(fields, parameters)")
+
+    # -- what one perturbs, and what the residual needs
+
+    @property
+    def perturbable(self) -> tuple[str, ...]:
+        """Names with respect to which one can differentiate."""
+        return self.parameters
+
+    def get(self, name: str) -> np.ndarray:
+        """The array of a perturbable parameter."""
+        return self.coefficients()[name]
+
+    def replace(self, **parameters) -> WaveEquation:
+        """The same equation with some parameters replaced; see the class for their names and units."""
+        self.check_names(parameters)
+        return type(self)(self.grid, **{**self._values, **parameters})
+
+    def coefficients(self) -> Mapping[str, np.ndarray]:
+        """Arrays of what the residual calls `parameters`."""
+        return self._values
+
+    def derivatives(self, name: str) -> Mapping[str, np.ndarray | float]:
+        """Derivative of each coefficient with respect to a perturbable parameter, point by point."""
+        return {name: 1.0}
+
+    def check_names(self, names) -> None:
+        """Raise a ParameterError unless all `names` are perturbable."""
+        unknown = [name for name in names if name not in self.perturbable]
+        if unknown:
+            raise ParameterError(
+                f"{type(self).__name__} has no parameter {', '.join(map(repr, unknown))}; "
+                f"it can be differentiated with respect to {', '.join(map(repr, self.perturbable))}"
+            )
+
+    # -- speed and stability
+
+    @property
+    def velocity(self) -> np.ndarray | None:
+        """Largest phase velocity in m/s at every cell, or None where an equation does not state one."""
+        return None
+
+    @property
+    def slowest(self) -> float | None:
+        """Smallest velocity in m/s, which limits the frequencies that the grid can carry; None if unknown."""
+        return None if self.velocity is None else float(self.velocity.min())
+
+    def __repr__(self):
+        ranges = (
+            f"{name} {np.min(a):.4g}" + (f" to {np.max(a):.4g}" if np.ptp(a) else "") for name, a in self._values.items()
+        )
+        return f"{type(self).__name__}({', '.join(ranges)}, on {self.grid!r})"
+
+
+def _thaw(cls, grid, values):
+    medium = object.__new__(cls)
+    medium._freeze(grid, values)
+    return medium
+
+
+def broadcast(grid: Grid, name: str, value, unit: str, positive: bool = False) -> np.ndarray:
+    """A float64 copy of a parameter on the grid, checked: finite, of the grid's shape or scalar, positive if asked."""
+    unit = f" {unit}" if unit else ""
+    try:
+        a = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"{name}={value!r} is not an array of numbers") from error
+    if a.ndim and a.shape != grid.shape:
+        hint = " (transposed?)" if a.shape == grid.shape[::-1] else ""
+        raise ParameterError(
+            f"{name} has shape {a.shape}{hint}, the grid has shape {grid.shape} in the order {tuple(grid.axes)}: "
+            "pass an array of the grid's shape or one number"
+        )
+    bad = ~np.isfinite(a)
+    what = "not finite"
+    if not bad.any() and positive:
+        bad, what = a <= 0, "not positive"
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        first = a[where] if a.ndim else a[()]
+        raise ParameterError(
+            f"{name} is {what} in {int(bad.sum())} of {bad.size} cells, first {first}{unit} at index {where}: "
+            "every cell needs a valid value"
+        )
+    return np.array(np.broadcast_to(a, grid.shape), order="C")
+
+
+def symbols(equation: WaveEquation, template: Template):
+    """The namedtuples that a residual is written with."""
+    fields = namedtuple("fields", equation.fields)(*(template.field(name) for name in equation.fields))
+    parameters = namedtuple("parameters", equation.parameters)(*(template.parameter(n) for n in equation.parameters))
+    return fields, parameters
+
+
+def residuals(equation: WaveEquation, template: Template) -> tuple[tuple, tuple]:
+    """The fields of an equation and its rows as its author wrote them."""
+    fields, parameters = symbols(equation, template)
+    rows = tuple(equation.residual(fields, parameters))
+    if len(rows) != len(fields):
+        raise ParameterError(f"{type(equation).__name__}.residual returned {len(rows)} rows for {len(fields)} fields")
+    return fields, rows
+
+
+def assemble(equation: WaveEquation, template: Template, boundary, free_surface: bool) -> tuple[System, dict]:
+    """The discrete system of an equation with its boundary, and the positions of its fields within a cell.
+
+    Parameters
+    ----------
+    equation : WaveEquation
+        Only its structure matters, not its arrays.
+    template : Template
+    boundary : PML, Sponge or None
+    free_surface : bool
+    """
+    fields, rows = residuals(equation, template)
+    damp = boundary.damp if boundary else lambda expr, template: expr
+    rows = [expand_time(damp(row, template), template) for row in rows]
+    if free_surface and set(equation.surface) != set(equation.fields):
+        raise ParameterError(
+            f"{type(equation).__name__} does not say how its fields behave at a free surface: set its attribute "
+            "`surface` to {field: -1 or 1}, or model without a free surface"
+        )
+    positions = {
+        f.name: tuple(Fraction(p) for p in equation.staggering.get(n, (0,) * template.ndim))
+        for n, f in zip(equation.fields, fields, strict=True)
+    }
+    parity = {f.name: equation.surface.get(n, 1) for n, f in zip(equation.fields, fields, strict=True)}
+    stretch = (boundary.stretch if boundary else Stretch)(template, fields, positions, parity)
+    rows = [stretch(row) for row in rows]
+    order = {name: i for i, name in enumerate(equation.fields)}
+    first = {equation.fields[0]: 1.0}
+    system = System(
+        template,
+        tuple(stretch.fields),
+        tuple(rows + stretch.rows),
+        source={order[n]: w for n, w in (equation.source or first).items()},
+        observe={order[n]: w for n, w in (equation.observe or first).items()},
+        parity=stretch.parity if free_surface else None,
+    )
+    return system, stretch.positions
+
+
+def stable(equation: WaveEquation, template: Template) -> tuple[float, float]:
+    """Stable time step in s of the interior scheme for a medium, and the largest velocity in m/s that it stands for."""
+    fields, rows = residuals(equation, template)
+    system = System(template, fields, tuple(expand_time(row, template) for row in rows), {0: 1.0}, {0: 1.0})
+    grid = equation.grid
+    unit = _acoustic_courant(template.ndim, template.space_order) / np.sqrt(sum(h**-2 for h in grid.spacing))
+    velocity = equation.velocity
+    coefficients = equation.coefficients()
+    if velocity is not None:
+        fastest = np.unravel_index(int(np.argmax(velocity)), grid.shape)
+        corners = [{name: float(a[fastest]) for name, a in coefficients.items()}]
+        guess = unit / float(velocity.max())
+    else:
+        # constant coefficients at every combination of extremes bound what the medium contains
+        extremes = [sorted({float(a.min()), float(a.max())}) for a in coefficients.values()]
+        corners = [dict(zip(coefficients, c, strict=True)) for c in product(*extremes)]
+        guess = 1e-3
+    step = min(
+        stable_step(system, {PREFIX + n: v for n, v in corner.items()}, grid.spacing, guess) for corner in corners
+    )
+    if not np.isfinite(step) or step <= 0:
+        raise UnstableError(f"{equation!r} has no stable time step")
+    return step, float(velocity.max()) if velocity is not None else unit / step
+
+
+def _acoustic_courant(ndim: int, space_order: int) -> float:
+    """v dt sqrt(sum 1/h^2) at the limit of the second-order scheme of the acoustic equation, about."""
+    return 2.0 / np.pi if space_order > 2 else 1.0

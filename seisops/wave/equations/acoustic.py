@@ -1,0 +1,132 @@
+"""Acoustic waves of constant or variable density."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from devito import Derivative
+from scipy.ndimage import maximum_filter
+
+from seisops.errors import ParameterError
+from seisops.wave.equation import WaveEquation, broadcast
+from seisops.wave.grid import Grid
+
+__all__ = ["Acoustic"]
+
+
+class Acoustic(WaveEquation):
+    r"""Acoustic medium of constant or variable density.
+
+    Without density, pressure p obeys (m is squared slowness)
+
+    .. math:: m \, p_{tt} - \nabla^2 p = q,
+
+    and with density :math:`\rho`, in kg/m3,
+
+    .. math:: \frac{m}{\rho} p_{tt} - \nabla \cdot \Big(\frac1\rho \nabla p\Big) = q
+
+    (Aki & Richards 2002, *Quantitative Seismology*, 2nd ed., sec. 2.1). Gradient and divergence are shifted by half a
+    cell, and 1/rho is averaged in between, which makes the discrete operator symmetric and free of checkerboard modes.
+
+    Parameters
+    ----------
+    grid : Grid
+    vp : array_like, optional
+        Velocity in m/s, of the grid's shape or a scalar. Exactly one of `vp` and `m` is needed.
+    m : array_like, optional
+        Squared slowness in s2/m2.
+    rho : array_like, optional
+        Density in kg/m3.
+
+    Raises
+    ------
+    ParameterError
+        If both or neither of `vp` and `m` are given, a shape does not fit, or a value is not positive and finite.
+    """
+
+    leapfrog = True
+    surface = {"u": -1}
+
+    def __init__(self, grid: Grid, vp=None, m=None, rho=None):
+        if not isinstance(grid, Grid):
+            raise ParameterError(f"Acoustic(grid={grid!r}): the first argument must be a seisops Grid")
+        if (vp is None) == (m is None):
+            raise ParameterError("Acoustic needs exactly one of vp (m/s) and m (s2/m2), got "
+                                 + ("both" if vp is not None else "neither"))
+        if vp is not None:
+            values = {"m": broadcast(grid, "vp", vp, "m/s", positive=True) ** -2.0}
+        else:
+            values = {"m": broadcast(grid, "m", m, "s2/m2", positive=True)}
+        if rho is not None:
+            values["b"] = 1.0 / broadcast(grid, "rho", rho, "kg/m3", positive=True)
+        self._freeze(grid, values)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Squared slowness m, and with variable density the buoyancy b = 1/rho."""
+        return tuple(self._values) if "_values" in self.__dict__ else ("m",)
+
+    def residual(self, fields, parameters):
+        u, m = fields.u, parameters.m
+        if "b" not in parameters._fields:
+            return (m * u.dt2 - u.laplace,)
+        divergence = 0
+        for d in u.space_dimensions:
+            after, before = {d: d + d.spacing / 2}, {d: d - d.spacing / 2}
+            buoyancy = Derivative(parameters.b, d, deriv_order=0, fd_order=2, x0=after)
+            flux = buoyancy * Derivative(u, d, fd_order=u.space_order, x0=after)
+            divergence = divergence + Derivative(flux, d, fd_order=u.space_order, x0=before)
+        return (m * parameters.b * u.dt2 - divergence,)
+
+    @property
+    def perturbable(self) -> tuple[str, ...]:
+        return ("m", "vp", "rho") if "b" in self._values else ("m", "vp")
+
+    def get(self, name: str) -> np.ndarray:
+        self.check_names([name])
+        return getattr(self, name)
+
+    @property
+    def m(self) -> np.ndarray:
+        """Squared slowness in s2/m2."""
+        return self._values["m"]
+
+    @property
+    def vp(self) -> np.ndarray:
+        """Velocity in m/s."""
+        return self._values["m"] ** -0.5
+
+    @property
+    def rho(self) -> np.ndarray | None:
+        """Density in kg/m3, or None where it is constant."""
+        return 1.0 / self._values["b"] if "b" in self._values else None
+
+    def replace(self, **parameters) -> Acoustic:
+        """The medium with `vp` or `m`, or `rho`, replaced."""
+        self.check_names(parameters)
+        if "vp" not in parameters and "m" not in parameters:
+            parameters["m"] = self.m
+        if "rho" not in parameters:
+            parameters["rho"] = self.rho
+        return type(self)(self.grid, **parameters)
+
+    def derivatives(self, name: str) -> Mapping[str, np.ndarray | float]:
+        self.check_names([name])
+        if name == "m":
+            return {"m": 1.0}
+        if name == "vp":
+            return {"m": -2.0 * self.m**1.5}
+        return {"b": -self._values["b"] ** 2}
+
+    @property
+    def velocity(self) -> np.ndarray:
+        """Velocity in m/s that bounds the scheme: a jump in density raises it."""
+        if "b" not in self._values:
+            return self.vp
+        b = self._values["b"]
+        return np.sqrt(maximum_filter(b, size=3, mode="nearest") / (b * self.m))
+
+    @property
+    def slowest(self) -> float:
+        return float(self.vp.min())

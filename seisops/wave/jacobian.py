@@ -1,0 +1,264 @@
+"""Derivatives of modeling with respect to the medium: the Born operator, and the nonlinear map it linearises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from seisops.errors import ParameterError
+from seisops.fusion import FusedSolve, fuse
+from seisops.maps import Linearization, Map
+from seisops.operators import (
+    BlockDiag,
+    HStack,
+    LinearOperator,
+    Product,
+    Propagator,
+    Scaled,
+    Sum,
+    VStack,
+    compose,
+    scale,
+)
+from seisops.spaces import DirectSum, Space, Traces
+from seisops.wave.imaging import Imaging
+from seisops.wave.modeling import Modeling
+from seisops.wave.storage import Policy, policy
+
+__all__ = ["Jacobian", "Parametric"]
+
+
+class Jacobian(LinearOperator):
+    r"""Derivative of ``m -> F(m) q`` at the medium of F: the Born operator; its adjoint is reverse-time migration.
+
+    Differentiating ``A(m) u = q`` gives ``A du = -(dA/dm dm) u``, so ``J = Pr * Ainv * Imaging(u).H`` (Tarantola 1984,
+    doi:10.1190/1.1441754). It is derived from the discrete residual, exactly, layer and resampling included.
+
+    Parameters
+    ----------
+    F : LinearOperator
+        A modeling expression such as ``Pr * Ainv * Ps.H`` or ``Pr * Ainv * Pw.H``, or stacks, sums and products of them.
+    q : array_like
+        Point or extended source, in the domain of F.
+    wrt : str or tuple of str, optional
+        Perturbed parameters of the medium. The domain is the model's space for one parameter; for several it has a
+        leading axis (parameter, x, [y,] z).
+    storage : str or Policy, optional
+        How the background wavefield is kept; see :mod:`seisops.storage`.
+
+    Raises
+    ------
+    ParameterError
+        If F contains no solve, solves of different media, or the medium has no such parameter.
+    """
+
+    symbol = "J"
+    parametric = True
+
+    def __init__(self, F: LinearOperator, q: ArrayLike, wrt: str | Sequence[str] = "m", storage="auto"):
+        self.F = fuse(F)
+        self.q = np.array(self.F.domain.asarray(q))
+        self.q.flags.writeable = False
+        self.wrt = names(wrt)
+        self.policy = policy(storage)
+        self._operator = derivative(self.F, self.q, self.wrt, self.policy, run=False)[1]
+        super().__init__(self._operator.domain, self._operator.range)
+
+    @classmethod
+    def _at_run(cls, F, q, wrt, storage: Policy):
+        """The value of F q, and the Jacobian with its backgrounds already kept."""
+        new = object.__new__(cls)
+        new.F, new.q, new.wrt, new.policy = F, q, wrt, storage
+        value, new._operator = derivative(F, q, wrt, storage, run=True)
+        LinearOperator.__init__(new, new._operator.domain, new._operator.range)
+        return value, new
+
+    @property
+    def shots(self):
+        return self.F.shots
+
+    def select(self, shots):
+        return Jacobian(self.F.select(shots), restrict(self.F.domain, self.q, shots), self.wrt, self.policy)
+
+    def at(self, **parameters):
+        return Jacobian(self.F.at(**parameters), self.q, self.wrt, self.policy)
+
+    def forget(self) -> None:
+        """Release the backgrounds that are held; they are computed again when needed."""
+        for leaf in self._operator.leaves():
+            if isinstance(leaf, Imaging):
+                leaf.forget()
+
+    def _apply(self, x: NDArray) -> NDArray:
+        return self._operator @ x
+
+    def _apply_adjoint(self, y: NDArray) -> NDArray:
+        return self._operator.H @ y
+
+
+class Parametric(Map):
+    """The nonlinear map ``(m, q) -> F(m) q``.
+
+    Parameters
+    ----------
+    F : LinearOperator
+        A modeling expression; its discretisation (time step, layer) stays frozen, so that the map is smooth.
+    wrt : str or tuple of str, optional
+        Parameters of the medium that become arguments, before q.
+    storage : str or Policy, optional
+        How the linearisation keeps the forward wavefield; see :mod:`seisops.storage`.
+
+    Notes
+    -----
+    ``G(m, q)`` costs one solve for each shot; so does ``G.linearize(m, q)``, whose Jacobians by m and by q then cost one
+    solve for each product, as long as the forward wavefields fit the policy's budget.
+    """
+
+    def __init__(self, F: LinearOperator, wrt: str | Sequence[str] = "m", storage="auto"):
+        self.F = fuse(F)
+        self.wrt = names(wrt)
+        self.policy = policy(storage)
+        modeling = the_modeling(self.F)
+        modeling.medium.check_names(self.wrt)
+        super().__init__((*(modeling.domain.model() for _ in self.wrt), self.F.domain), self.F.range)
+
+    def _at(self, parameters) -> LinearOperator:
+        return self.F.at(**dict(zip(self.wrt, parameters, strict=True)))
+
+    def _call(self, *x):
+        *parameters, q = x
+        return self._at(parameters) @ q
+
+    def _linearize(self, *x):
+        *parameters, q = x
+        F = fuse(self._at(parameters))
+        value, jacobian = Jacobian._at_run(F, q, self.wrt, self.policy)
+        if len(self.wrt) == 1:
+            by_parameters = [jacobian]
+        else:
+            model = self._domain[0]
+            by_parameters = [compose(jacobian, Slot(model, jacobian.domain, i)) for i in range(len(self.wrt))]
+        return Linearization(value, (*by_parameters, F), close=jacobian.forget)
+
+
+class Slot(LinearOperator):
+    """Places a model into one slot of a perturbation of several parameters."""
+
+    symbol = "Slot"
+
+    def __init__(self, model: Space, perturbation: Space, index: int):
+        self.index = index
+        super().__init__(model, perturbation)
+
+    @property
+    def shots(self):
+        return None
+
+    def _apply(self, x):
+        out = self.range.zeros()
+        out[self.index] = x
+        return out
+
+    def _apply_adjoint(self, y):
+        return y[self.index].copy()
+
+
+def names(wrt) -> tuple[str, ...]:
+    """`wrt` as a tuple of distinct names."""
+    out = (wrt,) if isinstance(wrt, str) else tuple(wrt)
+    if not out or len(set(out)) != len(out) or not all(isinstance(n, str) for n in out):
+        raise ParameterError(f"wrt={wrt!r}: give the name of a parameter, or a tuple of different names")
+    return out
+
+
+def the_modeling(op: LinearOperator) -> Modeling:
+    """The one medium's Modeling in an expression."""
+    found = [leaf for leaf in op.leaves() if isinstance(leaf, Propagator)]
+    if not found:
+        raise ParameterError(f"{op} contains no solve, so it does not depend on a medium")
+    first = found[0]
+    for other in found[1:]:
+        if other.medium is not first.medium and not (
+            type(other.medium) is type(first.medium)
+            and all(np.array_equal(a, other.medium.coefficients().get(n)) for n, a in first.medium.coefficients().items())
+        ):
+            raise ParameterError("the expression contains solves of different media: differentiate its parts one by one")
+    return first
+
+
+def derivative(op: LinearOperator, x: NDArray, wrt: tuple[str, ...], storage: Policy,
+               run: bool) -> tuple[NDArray | None, LinearOperator]:
+    """The value of ``op x`` (if `run`) and its derivative with respect to parameters, for a normal form."""
+    the_modeling(op).medium.check_names(wrt)
+    return _derivative(op, x, wrt, storage, run)
+
+
+def _derivative(op, x, wrt, storage, run):
+    if not _propagates(op):
+        return (op @ x if run else None), None
+    if isinstance(op, FusedSolve):
+        return _of_solve(op, x, wrt, storage, run)
+    if isinstance(op, Scaled):
+        value, jacobian = _derivative(op.op, x, wrt, storage, run)
+        return (value * value.dtype.type(op.scalar) if run else None), scale(op.scalar, jacobian)
+    if isinstance(op, Product):
+        jacobians, factors = [], list(op.children)
+        while factors:
+            factor = factors.pop()
+            more = run or any(_propagates(f) for f in factors)
+            value, jacobian = _derivative(factor, x, wrt, storage, more)
+            if jacobian is not None:
+                jacobians.append(compose(*factors, jacobian))
+            elif value is None:
+                value = factor @ x
+            x = value
+        return x, _sum(jacobians)
+    if isinstance(op, HStack | BlockDiag):
+        parts = op.domain.split(x) if isinstance(op.domain, DirectSum) else [x]
+    else:
+        parts = [x] * len(op.children)
+    pairs = [_derivative(child, part, wrt, storage, run) for child, part in zip(op.children, parts, strict=True)]
+    values, jacobians = zip(*pairs, strict=True)
+    if isinstance(op, Sum | HStack):
+        return (sum(values) if run else None), _sum([j for j in jacobians if j is not None])
+    if isinstance(op, VStack | BlockDiag):
+        if any(j is None for j in jacobians):
+            raise ParameterError(f"a block of {op} does not depend on the medium: differentiate the others alone")
+        return (op.range.join(values) if run else None), VStack(jacobians)
+    raise ParameterError(f"cannot differentiate {op}")
+
+
+def _of_solve(op: FusedSolve, x, wrt, storage, run):
+    if op.is_adjoint:
+        raise ParameterError(f"{op} is an adjoint solve: differentiate the operator that it is the adjoint of")
+    modeling, solve = op.propagator, op.solution()
+    imaging = Imaging(modeling.domain, modeling.medium, wrt, storage.every, storage.keep_bytes,
+                      partial(solve.background, x))
+    value = None
+    if run:
+        value = solve.apply(x, imaging.coefficients, storage.every, imaging.keep)
+    return value, FusedSolve(modeling, op.readers, (imaging,))
+
+
+def _propagates(op: LinearOperator) -> bool:
+    return any(isinstance(leaf, Propagator) for leaf in op.leaves())
+
+
+def _sum(jacobians):
+    return jacobians[0] if len(jacobians) == 1 else Sum(jacobians)
+
+
+def restrict(space: Space, x: NDArray, shots: Sequence[int]) -> NDArray:
+    """The part of an array that belongs to some shots."""
+    if isinstance(space, DirectSum):
+        return np.concatenate([restrict(p, a, shots).ravel() for p, a in zip(space.parts, space.split(x), strict=True)])
+    if isinstance(space, Traces) and space.ragged:
+        return np.concatenate([space.shot(x, s) for s in shots])
+    if space.shots is None:
+        return x
+    return x[list(shots)]
+
+

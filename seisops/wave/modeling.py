@@ -1,0 +1,278 @@
+"""The solve of a wave equation as an operator, and what everything around it fuses into."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seisops.errors import DispersionWarning, ParameterError, SpaceError
+from seisops.operators import Everything, LinearOperator, Propagator, Sampler, require_affordable
+from seisops.spaces import DirectSum, Space
+from seisops.wave.boundaries import PML
+from seisops.wave.discretisation import Discretisation, discretise
+from seisops.wave.equation import WaveEquation
+from seisops.wave.imaging import Imaging
+from seisops.wave.samplers import Projection, Taps, Wavelet
+from seisops.wave.solver import Background, Input, Output, Solver
+from seisops.wave.space import Wavefield
+from seisops.wave.wavelets import bandwidth
+
+__all__ = ["Modeling", "Solve"]
+
+# grid points per shortest wavelength (a tenth of the peak amplitude) below which dispersion spoils the result
+COARSE = 2.5
+
+
+class Modeling(Propagator):
+    r"""Solution of a wave equation, from sources to wavefields.
+
+    Maps source strength per grid cell, q, to the field u that obeys ``A(p) u = q / cell volume``, so that a point source
+    of strength s(t) solves :math:`p_{tt}/c^2 - \nabla^2 p = s(t)\,\delta(x - x_s)` and data do not change when the grid
+    is refined. The solver takes a whole number of steps for each sample of the data; sources are brought to its time axis
+    and fields back by band-limited maps that are transposes of each other (up to the ratio of the steps).
+
+    Parameters
+    ----------
+    waves : Wavefield
+        The space of sources and of fields.
+    medium : WaveEquation
+        For example ``Acoustic(grid, vp=...)``.
+    boundary : PML, Sponge or None, optional
+        Absorbing layer around the model; None leaves rigid edges.
+    free_surface : bool, optional
+        Whether the field vanishes at the first z.
+    space_order : int, optional
+        Order of the spatial derivatives, even, 2 to 16.
+    max_velocity : float, optional
+        Largest velocity in m/s that the medium will ever reach, for example during an inversion; by default that of
+        `medium`. Time step and layer are frozen for it.
+    substeps : int, optional
+        Steps of the solver for each sample of the data; by default as few as are stable.
+    dispersion : bool, optional
+        Undo the dispersion of the time stepping in sources and data (Koene et al. 2018, doi:10.1093/gji/ggx563), which
+        leaves that of the grid alone. On by default for equations discretised by leapfrog.
+
+    Raises
+    ------
+    ParameterError
+        If an argument is invalid or does not fit the others.
+    UnstableError
+        If `substeps` forces an unstable step.
+    """
+
+    symbol = "Ainv"
+
+    def __init__(self, waves: Wavefield, medium: WaveEquation, boundary=PML(), free_surface: bool = False,  # noqa: B008
+                 space_order: int = 8, max_velocity: float | None = None, substeps: int | None = None,
+                 dispersion: bool = True):
+        if not isinstance(waves, Wavefield):
+            raise ParameterError(f"Modeling needs a Wavefield first, got {type(waves).__name__}")
+        self.medium = medium
+        self.discretisation = discretise(
+            waves, medium, boundary, free_surface, space_order, max_velocity, substeps, dispersion
+        )
+        self._solver: Solver | None = None
+        super().__init__(waves, waves)
+
+    _derived = (*Propagator._derived, "_solver")
+
+    @property
+    def solver(self) -> Solver:
+        """The kernels and padded coefficients of this medium."""
+        if self._solver is None:
+            self._solver = Solver(self.discretisation, self.medium)
+        return self._solver
+
+    @classmethod
+    def _frozen(cls, waves: Wavefield, medium: WaveEquation, discretisation: Discretisation) -> Modeling:
+        new = object.__new__(cls)
+        new.medium, new.discretisation, new._solver = medium, discretisation, None
+        Propagator.__init__(new, waves, waves)
+        return new
+
+    def at(self, **parameters) -> Modeling:
+        """The same discretisation with other parameters of the medium.
+
+        Raises
+        ------
+        UnstableError
+            If the medium gets too fast for the time step that was frozen at construction.
+        """
+        medium = self.medium.replace(**parameters)
+        self.discretisation.check(medium)
+        return self._frozen(self.domain, medium, self.discretisation)
+
+    def select(self, shots: Sequence[int]) -> Modeling:
+        new = self._frozen(self.domain.select(shots), self.medium, self.discretisation)
+        new._solver = self._solver
+        return new
+
+    def solve(self, readers: tuple[Sampler, ...], writers: tuple[Sampler, ...], adjoint: bool) -> Solve:
+        return Solve(self, readers, writers, adjoint)
+
+
+class Solve(LinearOperator):
+    """Readers after one solve after writers: the node that every product around a :class:`Modeling` becomes.
+
+    Its adjoint swaps readers and writers and solves the transposed equation.
+
+    Parameters
+    ----------
+    modeling : Modeling
+    readers, writers : tuple of Sampler
+    adjoint : bool
+        Whether the transposed equation is solved.
+    """
+
+    parametric = True
+
+    def __init__(self, modeling: Modeling, readers: tuple[Sampler, ...], writers: tuple[Sampler, ...], adjoint: bool):
+        for sampler in (*readers, *writers):
+            if not isinstance(sampler, Projection | Wavelet | Imaging | Everything):
+                raise SpaceError(f"{sampler!r} cannot be read from, or written to, a wave equation")
+        self.modeling, self.readers, self.writers, self.is_adjoint = modeling, readers, writers, adjoint
+        self._warned = False
+        super().__init__(_total(writers), _total(readers))
+
+    @property
+    def shots(self) -> int:
+        return self.modeling.domain.shots
+
+    def select(self, shots):
+        pick = [tuple(s.select(shots) for s in side) for side in (self.readers, self.writers)]
+        return Solve(self.modeling.select(shots), *pick, self.is_adjoint)
+
+    def at(self, **parameters):
+        return Solve(self.modeling.at(**parameters), self.readers, self.writers, self.is_adjoint)
+
+    def _make_adjoint(self):
+        return Solve(self.modeling, self.writers, self.readers, not self.is_adjoint)
+
+    def _apply(self, x: NDArray) -> NDArray:
+        return self.apply(x)
+
+    def _apply_adjoint(self, y: NDArray) -> NDArray:
+        return self._make_adjoint().apply(y)
+
+    def apply(self, x: NDArray, wrt: tuple[str, ...] = (), every: int = 1, keep=None) -> NDArray:
+        """Apply, and on the way hand the background of each shot to ``keep(shot, background)`` if asked."""
+        for sampler in (*self.readers, *self.writers):
+            if isinstance(sampler, Everything):
+                require_affordable(sampler.domain, f"the wavefield of {self.modeling}",
+                                   "read it at points or stack it: Pr * Ainv * Ps.H, or use fewer shots: F[0:1]")
+        parts = self.domain.split(x) if len(self.writers) > 1 else [x]
+        self._warn_if_coarse(parts)
+        out = [r.range.zeros() for r in self.readers]
+        for shot in range(self.shots):
+            result = self._one_shot(shot, parts, self.readers, out, wrt, every)
+            if keep is not None:
+                keep(shot, result)
+        return self.range.join(out) if len(out) > 1 else out[0]
+
+    def background(self, x: NDArray, shot: int, wrt: tuple[str, ...], every: int) -> Background:
+        """The background of one shot alone, with nothing else read."""
+        parts = self.domain.split(x) if len(self.writers) > 1 else [x]
+        return self._one_shot(shot, parts, (), [], wrt, every)
+
+    def _one_shot(self, shot: int, parts, readers, out, wrt, every) -> Background | None:
+        """Solve for one shot, put what `readers` find into their arrays `out`, and return the background if asked for."""
+        d, solver = self.modeling.discretisation, self.modeling.solver
+        given, wanted = Input(), Output(history=bool(wrt))
+        named = {"wrt": wrt, "every": every, "background": None}
+        taps, traces = [], []
+        for sampler, x in zip(self.writers, parts, strict=True):
+            if isinstance(sampler, Projection):
+                taps.append(self._taps(sampler, shot))
+                traces.append(self._in(sampler.range.shot(x, shot)))
+            elif isinstance(sampler, Wavelet):
+                given.stacks.append((d.padding.embed(x[shot]), self._in(sampler.signature[shot])))
+            elif isinstance(sampler, Imaging):
+                named = sampler.ports(shot)
+                given.image = sampler.spread(x, d.padding)
+            else:
+                given.field = _embed_each(self._in(x[shot], axis=0), d.padding)
+        if taps:
+            given.taps, given.traces = Taps.joined(taps), np.concatenate(traces)
+        points = [r for r in readers if isinstance(r, Projection)]
+        if points:
+            wanted.taps = Taps.joined([self._taps(r, shot) for r in points])
+        stacks = [r for r in readers if isinstance(r, Wavelet)]
+        wanted.signals = [self._out_transposed(r.signature[shot]) for r in stacks]
+        wanted.field = any(isinstance(r, Everything) for r in readers)
+        for r in readers:
+            if isinstance(r, Imaging):
+                named = r.ports(shot)
+                wanted.image = True
+        result = solver.run(self.is_adjoint, given, wanted, **named)
+        start = 0
+        for reader, o in zip(readers, out, strict=True):
+            if isinstance(reader, Projection):
+                count = reader.points.counts[shot]
+                reader.range.shot(o, shot)[...] = self._out(result["traces"][start : start + count])
+                start += count
+            elif isinstance(reader, Wavelet):
+                o[shot] = d.padding.crop(result["stacks"][stacks.index(reader)])
+            elif isinstance(reader, Imaging):
+                o += reader.gather(result["image"], d.padding)
+            else:
+                o[shot] = self._out(result["field"][(slice(None), *d.padding.interior)], axis=0)
+        return result.get("background")
+
+    def _taps(self, sampler: Projection, shot: int) -> Taps:
+        d = self.modeling.discretisation
+        return sampler.taps(shot, d.padding.origin_index, d.padding.shape, d.free_surface)
+
+    # -- between the time axis of the data and that of the solver; the cell volume belongs to the side of the source
+
+    def _in(self, x, axis=-1):
+        d = self.modeling.discretisation
+        if self.is_adjoint:
+            return d.resampling.down_adjoint(np.ascontiguousarray(x), axis)
+        return d.resampling.up(np.ascontiguousarray(x), axis) / x.dtype.type(d.grid.cell_volume)
+
+    def _out(self, x, axis=-1):
+        d = self.modeling.discretisation
+        if self.is_adjoint:
+            return d.resampling.up_adjoint(np.ascontiguousarray(x), axis) / x.dtype.type(d.grid.cell_volume)
+        return d.resampling.down(np.ascontiguousarray(x), axis)
+
+    def _out_transposed(self, x):
+        d = self.modeling.discretisation
+        if self.is_adjoint:
+            return d.resampling.up(x) / x.dtype.type(d.grid.cell_volume)
+        return d.resampling.down_adjoint(x)
+
+    def _warn_if_coarse(self, parts) -> None:
+        medium, grid = self.modeling.medium, self.modeling.domain.grid
+        if self._warned or self.is_adjoint or medium.slowest is None:
+            return
+        self._warned = True
+        for sampler, x in zip(self.writers, parts, strict=True):
+            signals = x if isinstance(sampler, Projection) else getattr(sampler, "signature", None)
+            if signals is None or not np.any(signals):
+                continue
+            strongest = signals.reshape(-1, signals.shape[-1])
+            strongest = strongest[np.argmax(np.abs(strongest).max(axis=1))]
+            highest = bandwidth(strongest, self.modeling.domain.time, level=0.1)
+            points = medium.slowest / (highest * max(grid.spacing)) if highest else np.inf
+            if points < COARSE:
+                warnings.warn(
+                    f"the grid is coarse for this source: {highest:.4g} Hz at {medium.slowest:.4g} m/s is "
+                    f"{points:.2g} points per wavelength at a spacing of {max(grid.spacing):.4g} m; use at most "
+                    f"{medium.slowest / (COARSE * highest):.3g} m, or a source of lower frequency",
+                    DispersionWarning, stacklevel=2,
+                )
+
+
+def _total(samplers: Sequence[Sampler]) -> Space:
+    ranges = [s.range for s in samplers]
+    return ranges[0] if len(ranges) == 1 else DirectSum(ranges)
+
+
+def _embed_each(field, padding):
+    out = np.zeros((len(field), *padding.shape), field.dtype)
+    out[(slice(None), *padding.interior)] = field
+    return out

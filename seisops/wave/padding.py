@@ -1,0 +1,89 @@
+"""Extension of a model into the absorbing layer, as linear maps with exact transposes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from seisops.errors import ParameterError, SpaceError
+from seisops.wave._validate import integer
+from seisops.wave.grid import Grid
+
+
+@dataclass(frozen=True)
+class Padding:
+    r"""A layer of cells around a grid, and the maps between arrays with and without it.
+
+    Parameters
+    ----------
+    grid : Grid
+        The grid of the model.
+    cells : tuple of (int, int)
+        Cells of the layer before and after the grid on every axis, ``((x_lo, x_hi), ..., (z_lo, z_hi))``.
+
+    Notes
+    -----
+    Edge replication on one axis is the matrix :math:`(E m)_i = m_{\min(\max(i - lo, 0), n - 1)}`; its
+    transpose sums the layer into the edge cells, :math:`(E^T p)_k = \sum_{i:\,clip(i - lo) = k} p_i`. Several
+    axes are the Kronecker product of such matrices. All maps keep the dtype and return C-contiguous arrays.
+    """
+
+    grid: Grid
+    cells: tuple
+
+    def __post_init__(self):
+        if np.shape(self.cells) != (self.grid.ndim, 2):
+            raise ParameterError(
+                f"Padding cells must be one (lo, hi) pair for each of the axes {self.grid.axes}, "
+                f"got {self.cells!r}"
+            )
+        cells = tuple(
+            (integer(f"Padding cells before {a}", lo, 0), integer(f"Padding cells after {a}", hi, 0))
+            for a, (lo, hi) in zip(self.grid.axes, self.cells, strict=True)
+        )
+        object.__setattr__(self, "cells", cells)
+
+    @property
+    def shape(self):
+        """Shape of a padded array."""
+        return tuple(lo + n + hi for n, (lo, hi) in zip(self.grid.shape, self.cells, strict=True))
+
+    @property
+    def origin_index(self):
+        """Index, in the padded array, of the first node of the grid."""
+        return tuple(lo for lo, _ in self.cells)
+
+    @property
+    def interior(self):
+        """Slices that select the grid in a padded array."""
+        return tuple(slice(lo, lo + n) for n, (lo, _) in zip(self.grid.shape, self.cells, strict=True))
+
+    def apply(self, model):
+        """Replicate the edges of a model into the layer."""
+        return np.pad(self._checked(model, self.grid.shape, "model"), self.cells, mode="edge")
+
+    def apply_adjoint(self, padded):
+        """Transpose of `apply`: sum the layer into the edge cells."""
+        folded = self._checked(padded, self.shape, "padded array")
+        for axis, (lo, hi) in enumerate(self.cells):
+            before, core, after = np.split(folded, (lo, folded.shape[axis] - hi), axis=axis)
+            folded = core.copy()
+            edges = np.moveaxis(folded, axis, 0)
+            edges[0] += before.sum(axis=axis, dtype=folded.dtype)
+            edges[-1] += after.sum(axis=axis, dtype=folded.dtype)
+        return folded
+
+    def embed(self, model):
+        """Place a model into a padded array that is zero in the layer."""
+        return np.pad(self._checked(model, self.grid.shape, "model"), self.cells)
+
+    def crop(self, padded):
+        """Transpose of `embed`: cut the layer off."""
+        return self._checked(padded, self.shape, "padded array")[self.interior].copy()
+
+    def _checked(self, array, shape, name):
+        array = np.ascontiguousarray(array)
+        if array.shape != shape:
+            raise SpaceError(
+                f"a {name} with shape {array.shape} was passed where {self!r} needs shape {shape}"
+            )
+        return array

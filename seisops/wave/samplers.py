@@ -1,0 +1,162 @@
+"""Samplers: linear, time-local maps from a wavefield to something small. They hold data, no code of the solve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from seisops.errors import ParameterError
+from seisops.operators import Sampler, require_affordable
+from seisops.wave.points import Points, on_nodes, weights
+from seisops.wave.space import Wavefield
+
+__all__ = ["Projection", "Taps", "Wavelet"]
+
+
+class Taps:
+    """Grid cells and weights that interpolate at points: K for each point, zero weights dropped where possible.
+
+    Attributes
+    ----------
+    cells : tuple of ndarray of int32, shape (points, K)
+        Index of each cell along each axis.
+    weights : ndarray, shape (points, K)
+    """
+
+    def __init__(self, cells: Sequence[np.ndarray], values: np.ndarray):
+        self.cells, self.weights = tuple(cells), values
+
+    @classmethod
+    def of(cls, gridpoints: np.ndarray, coefficients: np.ndarray, dtype) -> Taps:
+        """The tensor product of separable windows."""
+        points, ndim, r = coefficients.shape
+        window = np.indices((r,) * ndim).reshape(ndim, -1)
+        values = np.ones((points, window.shape[1]))
+        for d in range(ndim):
+            values *= coefficients[:, d, window[d]]
+        keep = max(1, int((values != 0).sum(axis=1).max(initial=0)))
+        order = np.argsort(values == 0, axis=1, kind="stable")[:, :keep]
+        cells = [
+            np.ascontiguousarray(gridpoints[:, d, None] + window[d][order], dtype=np.int32) for d in range(ndim)
+        ]
+        return cls(cells, np.ascontiguousarray(np.take_along_axis(values, order, axis=1), dtype=dtype))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Taps]) -> Taps:
+        """The points of several sets, one after another."""
+        if len(parts) == 1:
+            return parts[0]
+        width = max(p.weights.shape[1] for p in parts)
+
+        def widen(a):
+            return np.pad(a, ((0, 0), (0, width - a.shape[1])))
+
+        ndim = len(parts[0].cells)
+        cells = [np.concatenate([widen(p.cells[d]) for p in parts]) for d in range(ndim)]
+        return cls(cells, np.concatenate([widen(p.weights) for p in parts]))
+
+
+class Projection(Sampler):
+    """Restriction of a wavefield to points; its adjoint places sources there.
+
+    Maps u(shot, t, x, [y,] z) to traces (shot, point, time), ``d[s, p, t] = sum_x c_p(x) u[s, t, x]`` with the weights c
+    of a Kaiser-windowed sinc (Hicks 2002, doi:10.1190/1.1451454) or of linear interpolation. Where shots have different
+    numbers of points, the range is flat, (trace, time).
+
+    Parameters
+    ----------
+    waves : Wavefield
+    coordinates : array_like or list of array_like
+        Metres: ``(points, ndim)`` for all shots, ``(shots, points, ndim)``, or a list with one array for each shot.
+    interpolation : {"sinc", "linear"}, optional
+    margin : float, optional
+        Metres by which points may lie outside the model, inside its absorbing layer. By default they may not.
+
+    Raises
+    ------
+    ParameterError
+        If points lie outside the model, are not finite, or do not match the number of shots.
+    """
+
+    def __init__(self, waves: Wavefield, coordinates, interpolation: str = "sinc", margin: float = 0.0):
+        if interpolation not in ("sinc", "linear"):
+            raise ParameterError(f"Projection(interpolation={interpolation!r}): use 'sinc' or 'linear'")
+        points = coordinates if isinstance(coordinates, Points) else Points(coordinates, waves.grid, waves.shots, margin)
+        self.points, self.interpolation = points, interpolation
+        super().__init__(waves, waves.traces(points.counts))
+
+    symbol = "P"
+
+    def select(self, shots: Sequence[int]) -> Projection:
+        return Projection(self.domain.select(shots), self.points.select(shots), self.interpolation)
+
+    def taps(self, shot: int, origin_index, padded_shape, surface: bool) -> Taps:
+        """Cells and weights of one shot's points in a padded grid."""
+        coordinates, grid = self.points.shot(shot), self.domain.grid
+        kind = "node" if on_nodes(coordinates, grid) else self.interpolation
+        return Taps.of(*weights(coordinates, grid, origin_index, padded_shape, kind, surface), self.domain.dtype)
+
+    def _alone(self, shot: int) -> Taps:
+        return self.taps(shot, (0,) * self.domain.grid.ndim, self.domain.grid.shape, False)
+
+    def _apply(self, x):
+        out = self.range.zeros()
+        for s in range(self.domain.shots):
+            taps = self._alone(s)
+            values = x[s][(slice(None), *taps.cells)]
+            self.range.shot(out, s)[...] = np.einsum("tpk,pk->pt", values, taps.weights)
+        return out
+
+    def _apply_adjoint(self, y):
+        require_affordable(self.domain, f"{self} adjoint", "multiply it by a Modeling operator: (Pr * Ainv * Ps.H) @ q")
+        out = self.domain.zeros()
+        for s in range(self.domain.shots):
+            taps = self._alone(s)
+            product = np.einsum("pt,pk->tpk", self.range.shot(y, s), taps.weights)
+            np.add.at(out[s], (slice(None), *taps.cells), product)
+        return out
+
+
+class Wavelet(Sampler):
+    """Wavelet-weighted stack of a wavefield; its adjoint is an extended source, a point source at every grid point.
+
+    Maps u to one image for each shot, ``w[s, x] = sum_t f(t) u[s, t, x]``; the adjoint maps weights w to the source
+    ``f(t) w(x)``.
+
+    Parameters
+    ----------
+    waves : Wavefield
+    signature : array_like
+        f at the samples of `waves.time`: ``(nt,)`` for all shots or ``(shots, nt)``.
+
+    Raises
+    ------
+    ParameterError
+        If the signature does not have the samples of the time axis, or is not finite.
+    """
+
+    def __init__(self, waves: Wavefield, signature):
+        signature = np.asarray(signature, dtype=waves.dtype)
+        if signature.shape not in ((waves.time.n,), (waves.shots, waves.time.n)):
+            raise ParameterError(
+                f"Wavelet(signature of shape {signature.shape}): needs ({waves.time.n},) samples of {waves.time!r}, or "
+                f"({waves.shots}, {waves.time.n}) with one signature for each shot"
+            )
+        if not np.isfinite(signature).all():
+            raise ParameterError(f"Wavelet: {int((~np.isfinite(signature)).sum())} samples of the signature are not finite")
+        self.signature = np.array(np.broadcast_to(signature, (waves.shots, waves.time.n)))
+        self.signature.flags.writeable = False
+        super().__init__(waves, waves.images())
+
+    symbol = "W"
+
+    def select(self, shots: Sequence[int]) -> Wavelet:
+        return Wavelet(self.domain.select(shots), self.signature[list(shots)])
+
+    def _apply(self, x):
+        return np.einsum("st,st...->s...", self.signature, x)
+
+    def _apply_adjoint(self, y):
+        require_affordable(self.domain, f"{self} adjoint", "multiply it by a Modeling operator: (Pr * Ainv * Pw.H) @ w")
+        return np.einsum("st,s...->st...", self.signature, y)

@@ -1,0 +1,197 @@
+"""One run of a kernel for one shot: arrays on the solver's time axis in, arrays on it out.
+
+Time indices. The solver's samples are n = 0 .. N. Forward, the loop runs over n = 0 .. N - 1, where row n of the
+equation takes the source at n and determines the field at n + 1. Backward, it runs over n = N .. 0, where column n takes
+the data at n and determines the adjoint field at n - 1, the multiplier of row n - 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from seisops.engine.arrays import aligned, zeros
+from seisops.engine.kernel import Ports
+from seisops.engine.template import PREFIX
+from seisops.wave.discretisation import Discretisation
+from seisops.wave.equation import WaveEquation
+from seisops.wave.samplers import Taps
+
+__all__ = ["Background", "Input", "Output", "Solver"]
+
+
+@dataclass
+class Input:
+    """What enters the wavefield, on the solver's time axis (N + 1 samples) and the padded grid.
+
+    Attributes
+    ----------
+    taps, traces
+        Points, and their signals of shape (points, N + 1).
+    stacks : list of (image, signal)
+    field : ndarray of shape (N + 1, ...), or None
+    image : mapping from coefficient to padded perturbation, or None
+    """
+
+    taps: Taps | None = None
+    traces: np.ndarray | None = None
+    stacks: list = field(default_factory=list)
+    field: np.ndarray | None = None
+    image: Mapping[str, np.ndarray] | None = None
+
+
+@dataclass
+class Output:
+    """What to read (taps, signals, flags); the solver fills in the results of the same names."""
+
+    taps: Taps | None = None
+    signals: Sequence[np.ndarray] = ()
+    field: bool = False
+    image: bool = False
+    history: bool = False
+
+
+@dataclass(frozen=True)
+class Background:
+    """Saved factors of a background wavefield, and what they were saved for."""
+
+    wrt: tuple[str, ...]
+    every: int
+    histories: tuple[np.ndarray, ...]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(h.nbytes for h in self.histories)
+
+
+class Solver:
+    """Runs the kernels of one medium.
+
+    Parameters
+    ----------
+    discretisation : Discretisation
+    medium : WaveEquation
+    """
+
+    def __init__(self, discretisation: Discretisation, medium: WaveEquation):
+        self.discretisation = discretisation
+        self.plan = discretisation.plan(medium)
+        self.coefficients = {
+            PREFIX + name: aligned(discretisation.with_halo(discretisation.padding.apply(a)))
+            for name, a in medium.coefficients().items()
+        }
+
+    def background_bytes(self, wrt: tuple[str, ...], every: int) -> int:
+        """Memory of the background of one shot."""
+        return sum(int(np.prod(shape)) for shape in self._history_shapes(wrt, every)) * np.dtype(
+            self.discretisation.dtype
+        ).itemsize
+
+    def _history_shapes(self, wrt, every):
+        rows = self.discretisation.steps // every + 1
+        return [
+            (rows, *(n + 2 * h.function.space_order for n in self.discretisation.padding.shape))
+            for h in self.plan.born(wrt, every).histories
+        ]
+
+    def run(self, transposed: bool, given: Input, wanted: Output, wrt: tuple[str, ...] = (), every: int = 1,
+            background: Background | None = None) -> dict:
+        """March once through time.
+
+        Parameters
+        ----------
+        transposed : bool
+            Whether to solve the transposed equation, backward in time.
+        given : Input
+        wanted : Output
+        wrt : tuple of str
+            Coefficients with respect to which image and history ports differentiate.
+        every : int
+            Every how many steps the background is kept.
+        background : Background, optional
+            Where an image port reads.
+
+        Returns
+        -------
+        dict
+            ``traces`` (points, N + 1), ``stacks`` (list of padded images), ``field`` (N + 1, ...), ``image`` (mapping)
+            and ``background``, as far as wanted.
+        """
+        d, template = self.discretisation, self.plan.system.template
+        steps, shape = d.steps, d.padding.shape
+        write = Ports(points=given.taps is not None, stacks=len(given.stacks), field=given.field is not None,
+                      image=given.image is not None)
+        read = Ports(points=wanted.taps is not None, stacks=len(wanted.signals), field=wanted.field,
+                     image=wanted.image, history=wanted.history)
+        kernel = self.plan.kernel(transposed, write, read, wrt, every)
+        rows = steps + 1
+        dtype = template.dtype
+        arrays = {**self.coefficients, **d.profiles()}
+        bounds: dict[str, int] = {}
+        # writing: row n takes sample n, in both directions
+        if write.points:
+            self._taps(arrays, bounds, "write", given.taps)
+            arrays[f"{PREFIX}write_data"] = np.ascontiguousarray(given.traces.T, dtype)
+        for k, (image, signal) in enumerate(given.stacks):
+            arrays[f"{PREFIX}write_image{k}"] = np.ascontiguousarray(image, dtype)
+            arrays[f"{PREFIX}write_signal{k}"] = np.ascontiguousarray(signal, dtype)
+        if write.field:
+            arrays[f"{PREFIX}write_field"] = np.ascontiguousarray(given.field, dtype)
+        if write.image:
+            for name in wrt:
+                arrays[f"{PREFIX}d_{name}"] = d.with_halo(given.image[name], "constant")
+        # reading: row n of a loop determines sample n + 1 forward, n - 1 backward
+        if read.points:
+            self._taps(arrays, bounds, "read", wanted.taps)
+            traces = arrays[f"{PREFIX}read_data"] = zeros((rows, len(wanted.taps.weights)), dtype)
+        for k, signal in enumerate(wanted.signals):
+            shifted = np.zeros(steps + 1, dtype)
+            if transposed:
+                shifted[1:] = signal[:-1]
+            else:
+                shifted[:-1] = signal[1:]
+            arrays[f"{PREFIX}read_signal{k}"] = shifted
+            arrays[f"{PREFIX}read_image{k}"] = zeros(shape, dtype)
+        if read.field:
+            saved = arrays[f"{PREFIX}read_field"] = zeros((rows, *shape), dtype)
+        if read.image:
+            for name in wrt:
+                arrays[f"{PREFIX}read_d_{name}"] = zeros(shape, dtype)
+        if wrt:
+            histories = (background.histories if background
+                         else tuple(zeros(s, dtype) for s in self._history_shapes(wrt, every)))
+            arrays.update({h.function.name: a for h, a in zip(self.plan.born(wrt, every).histories, histories, strict=True)})
+        kernel.run(shape, d.grid.spacing, d.dt, (0, steps if transposed else steps - 1), arrays, bounds)
+
+        out: dict = {}
+        if read.points:
+            out["traces"] = _on_samples(traces, transposed).T
+        out["stacks"] = [arrays[f"{PREFIX}read_image{k}"] for k in range(read.stacks)]
+        if read.field:
+            out["field"] = _on_samples(saved, transposed)
+        if read.image:
+            out["image"] = {name: self._gradient(arrays[f"{PREFIX}read_d_{name}"]) for name in wrt}
+        if read.history:
+            out["background"] = Background(wrt, every, histories)
+        return out
+
+    def _gradient(self, image):
+        if self.discretisation.free_surface:
+            # the image of a half space and its mirror image: the surface itself belongs to both
+            image[..., 0] *= 0.5
+        return image
+
+    def _taps(self, arrays, bounds, side: str, taps: Taps) -> None:
+        points, width = taps.weights.shape
+        arrays[f"{PREFIX}{side}_weight"] = taps.weights
+        for axis, cells in zip(self.discretisation.grid.axes, taps.cells, strict=True):
+            arrays[f"{PREFIX}{side}_cell_{axis}"] = cells
+        bounds[f"{side}_point"], bounds[f"{side}_tap"] = points, width
+
+
+def _on_samples(rows: np.ndarray, transposed: bool) -> np.ndarray:
+    """Rows of the loop as samples 0 .. N of the solver's axis; the sample that no row determines is zero."""
+    edge = np.zeros_like(rows[:1])
+    return np.concatenate([rows[1:], edge]) if transposed else np.concatenate([edge, rows[:-1]])

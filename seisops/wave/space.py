@@ -1,0 +1,68 @@
+"""The space of wavefields, and the small spaces beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from seisops.errors import ParameterError
+from seisops.spaces import Axis, Space, Traces
+from seisops.wave._validate import integer
+from seisops.wave.grid import Grid
+from seisops.wave.time import Time
+
+__all__ = ["Wavefield"]
+
+
+class Wavefield(Space):
+    """The space of wavefields u(shot, t, x, [y,] z), which projections, wavelets and modeling operators share.
+
+    Parameters
+    ----------
+    grid : Grid
+    time : Time
+        The samples of sources and data.
+    shots : int, optional
+    dtype : {"float32", "float64"}, optional
+    max_bytes : int, optional
+        Largest wavefield that may be held in memory as an array; an expression that would need more raises
+        :class:`~seisops.errors.UnfusedError`. By default 2 GiB.
+
+    Raises
+    ------
+    ParameterError
+        If an argument is not of its kind.
+    """
+
+    extended = True
+
+    def __init__(self, grid: Grid, time: Time, shots: int = 1, dtype: str = "float32", max_bytes: int = 2**31):
+        if not isinstance(grid, Grid) or not isinstance(time, Time):
+            raise ParameterError(f"Wavefield needs a Grid and a Time, got {grid!r} and {time!r}")
+        if np.dtype(dtype) not in (np.dtype("float32"), np.dtype("float64")):
+            raise ParameterError(f"Wavefield(dtype={dtype!r}): use 'float32' or 'float64'")
+        self.grid, self.time = grid, time
+        self.max_bytes = integer("Wavefield max_bytes", max_bytes, minimum=1)
+        axes = [Axis("shot", integer("Wavefield shots", shots, minimum=1)), Axis("time", time.n, time.step, time.start)]
+        super().__init__("wavefield", [*axes, *self._space_axes()], dtype)
+
+    def _space_axes(self) -> list[Axis]:
+        g = self.grid
+        return [Axis(a, n, h, o) for a, n, h, o in zip(g.axes, g.shape, g.spacing, g.origin, strict=True)]
+
+    def select(self, shots: Sequence[int]) -> Wavefield:
+        """The space of the wavefields of some shots."""
+        return Wavefield(self.grid, self.time, len(shots), self.dtype.name, self.max_bytes)
+
+    def traces(self, counts: Sequence[int]) -> Traces:
+        """The space of time series at `counts[i]` points of shot i."""
+        return Traces(counts, Axis("time", self.time.n, self.time.step, self.time.start), self.dtype)
+
+    def images(self) -> Space:
+        """The space of one image for each shot."""
+        return Space("images", [Axis("shot", self.shots), *self._space_axes()], self.dtype)
+
+    def model(self) -> Space:
+        """The space of one array on the grid, shared by all shots."""
+        return Space("model", self._space_axes(), self.dtype)

@@ -1,0 +1,28 @@
+"""Fixtures that the whole test suite shares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The root of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of reference models and shot records; the test skips where there is none.
+
+    It is never part of the project: ``SEISOPS_DATA`` names it, or it lies at ``../shared/data``.
+    """
+    folder = Path(os.environ.get("SEISOPS_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no reference data at {folder}; set SEISOPS_DATA to where they are")
+    return folder

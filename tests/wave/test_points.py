@@ -1,0 +1,189 @@
+import pickle
+
+import numpy as np
+import pytest
+
+from seisops.errors import ParameterError
+from seisops.wave.grid import Grid
+from seisops.wave.points import WIDTHS, Points, on_nodes, weights
+
+GRID = Grid((21, 16), (10.0, 5.0), origin=(100.0, 0.0))
+ORIGIN_INDEX = (6, 0)
+SHAPE = (33, 22)
+
+
+def evaluate(field, gridpoints, coefficients):
+    """Interpolate a 2D field with separable weights."""
+    r = coefficients.shape[-1]
+    ix, iz = (gridpoints[:, d, None] + np.arange(r) for d in range(2))
+    return np.einsum(
+        "pi,pk,pik->p", coefficients[:, 0], coefficients[:, 1], field[ix[:, :, None], iz[:, None, :]]
+    )
+
+
+def random_points(n=200, seed=0):
+    low, high = np.array(GRID.extent).T
+    return np.random.default_rng(seed).uniform(low, high, (n, 2))
+
+
+def padded_coordinates():
+    return [GRID.origin[d] + GRID.spacing[d] * (np.arange(SHAPE[d]) - ORIGIN_INDEX[d]) for d in range(2)]
+
+
+CORNERS = np.array([[x, z] for x in GRID.extent[0] for z in GRID.extent[1]])
+
+
+@pytest.mark.parametrize("interpolation", ["sinc", "linear"])
+@pytest.mark.parametrize("surface", [False, True])
+def test_windows_lie_within_the_padded_grid(interpolation, surface):
+    half_cells = np.array([[100.0 - 6.5 * 10, 0.0], [95.0, -2.5], [305.0, 5.0 * 21.5], [365.0, 77.5]])
+    points = np.concatenate([random_points(), CORNERS, CORNERS[:1] + [5.0, 2.5], half_cells])
+    gridpoints, coefficients = weights(points, GRID, ORIGIN_INDEX, SHAPE, interpolation, surface)
+    r = WIDTHS[interpolation]
+    assert gridpoints.dtype == np.int32 and gridpoints.shape == points.shape
+    assert coefficients.dtype == np.float64 and coefficients.shape == (*points.shape, r)
+    assert (gridpoints >= 0).all() and (gridpoints + r <= SHAPE).all()
+    assert np.isfinite(coefficients).all()
+
+
+@pytest.mark.parametrize("interpolation", ["node", "linear", "sinc"])
+def test_points_on_nodes_are_impulses(interpolation):
+    nodes = np.array([[0, 0], [20, 15], [20, 0], [7, 11], [3, 1]])
+    coordinates = nodes * GRID.spacing + GRID.origin
+    assert on_nodes(coordinates, GRID) and not on_nodes(coordinates + [0.0, 2.5], GRID)
+    gridpoints, coefficients = weights(coordinates, GRID, ORIGIN_INDEX, SHAPE, interpolation)
+    assert set(np.unique(coefficients)) <= {0.0, 1.0} and (coefficients.sum(axis=-1) == 1).all()
+    np.testing.assert_array_equal(gridpoints + coefficients.argmax(axis=-1), nodes + ORIGIN_INDEX)
+    wobbly = weights(coordinates + 1e-9, GRID, ORIGIN_INDEX, SHAPE, interpolation)
+    np.testing.assert_array_equal(wobbly[1], coefficients)
+
+
+def test_linear_is_exact_for_bilinear_fields():
+    x, z = padded_coordinates()
+    points = random_points()
+    values = evaluate(
+        2 + 3 * x[:, None] - z + 0.1 * x[:, None] * z, *weights(points, GRID, ORIGIN_INDEX, SHAPE, "linear")
+    )
+    np.testing.assert_allclose(
+        values, 2 + 3 * points[:, 0] - points[:, 1] + 0.1 * points.prod(axis=1), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("points_per_wavelength, tolerance", [(4, 2.8e-3), (8, 1.5e-3), (16, 1.1e-3)])
+def test_sinc_reproduces_band_limited_fields(points_per_wavelength, tolerance):
+    # one axis is good to 1.34e-3 at 4 points per wavelength and 7.3e-4 at 8; two axes to twice that
+    x, z = padded_coordinates()
+    points = random_points(2000)
+    points = points[(points[:, 1] > 20.0)]
+    k = 2 * np.pi / (points_per_wavelength * np.array(GRID.spacing))
+    field = np.exp(1j * (k[0] * x[:, None] + k[1] * z))
+    values = evaluate(field, *weights(points, GRID, ORIGIN_INDEX, SHAPE, "sinc"))
+    assert np.abs(values - np.exp(1j * points @ k)).max() < tolerance
+
+
+@pytest.mark.parametrize("interpolation", ["sinc", "linear"])
+def test_free_surface_is_the_odd_extension(interpolation):
+    points = np.concatenate([random_points(), CORNERS, [[150.0, 2.5], [151.0, 1.0], [152.0, 5.0]]])
+    rng = np.random.default_rng(1)
+    field = rng.standard_normal(SHAPE)
+    folded = evaluate(field, *weights(points, GRID, ORIGIN_INDEX, SHAPE, interpolation, surface=True))
+    above = 10
+    extended = np.concatenate([-field[:, above:0:-1], np.zeros((SHAPE[0], 1)), field[:, 1:]], axis=1)
+    index, shape = (ORIGIN_INDEX[0], above), extended.shape
+    explicit = evaluate(extended, *weights(points, GRID, index, shape, interpolation))
+    np.testing.assert_allclose(folded, explicit, atol=1e-14)
+
+
+def test_weights_outside_are_dropped():
+    # half a cell from the first node of the padded grid on both axes
+    points = np.array([[100.0 - 60.0 + 5.0, 2.5]])
+    gridpoints, coefficients = weights(points, GRID, ORIGIN_INDEX, SHAPE, "sinc")
+    np.testing.assert_array_equal(gridpoints, [[0, 0]])
+    interior, full = weights(points + 100.0, GRID, ORIGIN_INDEX, (40, 60), "sinc")
+    np.testing.assert_allclose(coefficients[0, :, :5], full[0, :, 3:], atol=1e-14)
+    assert (coefficients[0, :, 5:] == 0).all()
+
+
+def test_three_dimensions():
+    grid = Grid((12, 11, 10), 2.0)
+    points = np.array([[3.3, 20.0, 0.1]])
+    gridpoints, coefficients = weights(points, grid, (0, 0, 0), grid.shape, "sinc", surface=True)
+    assert gridpoints.shape == (1, 3) and coefficients.shape == (1, 3, 8)
+    assert coefficients[0, 2, 0] == 0
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (dict(interpolation="cubic"), r"must be one of \('node', 'linear', 'sinc'\), got 'cubic'"),
+        (dict(interpolation="node"), "needs every point on a node"),
+        (dict(surface=True, origin_index=(6, 1)), "free surface needs the first z node at index 0"),
+        (dict(padded_shape=(33, 7)), "needs 8 nodes per axis"),
+        (dict(coordinates=np.array([[0.0, 5.0]])), "outside the padded grid"),
+    ],
+)
+def test_weights_refuse(arguments, message):
+    defaults = dict(coordinates=random_points(3), grid=GRID, origin_index=ORIGIN_INDEX, padded_shape=SHAPE)
+    with pytest.raises(ParameterError, match=message):
+        weights(**{**defaults, **arguments})
+
+
+def test_points_for_all_shots():
+    coordinates = random_points(4)
+    points = Points(coordinates, GRID, shots=3)
+    assert len(points) == 3 and points.counts == (4, 4, 4) and points.offsets == (0, 4, 8, 12)
+    np.testing.assert_array_equal(points.shot(2), coordinates)
+    assert points == Points(np.stack([coordinates] * 3), GRID, 3)
+    assert points == Points(coordinates.tolist(), GRID, 3)
+    assert repr(points) == "Points(shots=3, 4 points per shot, in x 100 to 300 m, z 0 to 75 m)"
+
+
+def test_ragged_points():
+    arrays = [random_points(n, seed=n) for n in (3, 0, 5)]
+    points = Points(arrays, GRID, shots=3)
+    assert points.counts == (3, 0, 5) and "0 to 5 points" in repr(points)
+    chosen = points.select([2, 0])
+    assert chosen.counts == (5, 3) and chosen == Points([arrays[2], arrays[0]], GRID, 2)
+    assert points.select(slice(1, 3)).counts == (0, 5)
+    copy = pickle.loads(pickle.dumps(points))
+    assert copy == points and hash(copy) == hash(points) and not copy.shot(0).flags.writeable
+    assert points != Points(arrays[0], GRID, 3) and points != 1
+
+
+def test_points_are_immutable():
+    coordinates = random_points(2)
+    points = Points(coordinates, GRID, 1)
+    coordinates[:] = 0
+    assert points.shot(0).min() > 0
+    with pytest.raises(ValueError, match="read-only"):
+        points.shot(0)[0, 0] = 1.0
+    with pytest.raises(AttributeError, match="immutable"):
+        points.grid = None
+
+
+OUTSIDE = [[110.0, 5.0], [99.0, 80.0], [90.0, 5.0]]
+
+
+@pytest.mark.parametrize(
+    "coordinates, shots, message",
+    [
+        ([110.0, 5.0], 1, r"one point of shape \(2,\): pass coords\[None\]"),
+        (np.zeros((2, 7)), 1, r"have shape \(2, 7\).*: pass their transpose"),
+        (np.zeros((7, 3)), 1, r"needs \(points, 2\)"),
+        (np.zeros((4, 7, 2)), 3, "given for 4 shots, but the wavefield has 3"),
+        ([random_points(2)], 3, "given for 1 shots, but the wavefield has 3"),
+        (
+            OUTSIDE,
+            1,
+            r"point 1 at \(x=99 m, z=80 m\) lies outside the model, x 100 .* 75 m \(and 1 more\)",
+        ),
+        ([random_points(2), np.array(OUTSIDE)], 2, r"point 1 of shot 1 at \(x=99 m"),
+        ([random_points(2), random_points(2)[0]], 2, "coordinates of shot 1 are one point"),
+        ([[110.0, np.nan]] * 2, 1, r"point 0 at \(x=110 m, z=nan m\) is not a finite position"),
+        ([[110.0, 5.0], [110.0]], 1, "not an array of numbers"),
+        ("here", 1, "not an array of numbers"),
+    ],
+)
+def test_points_refuse(coordinates, shots, message):
+    with pytest.raises(ParameterError, match=message):
+        Points(coordinates, GRID, shots)
