@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import sympy
 from devito import Derivative
 
-from seisops.engine.derive import System, depends, linearize
+from seisops.engine.derive import System, linearize
+from seisops.engine.terms import depends
 from seisops.errors import ParameterError
 
 __all__ = ["Born", "born"]

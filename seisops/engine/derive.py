@@ -33,10 +33,12 @@ import devito
 import sympy
 from devito import Derivative
 
+from seisops.engine.stencils import stencil
 from seisops.engine.template import Template
+from seisops.engine.terms import depends, leaves, move, names, occurrences, shifts, time_offset
 from seisops.errors import ParameterError
 
-__all__ = ["Step", "System", "adjoint", "expand_time", "linearize", "march", "stencil", "transpose"]
+__all__ = ["Step", "System", "adjoint", "expand_time", "linearize", "march", "transpose"]
 
 
 @dataclass(frozen=True)
@@ -84,54 +86,6 @@ class Step:
     field: sympy.Expr
     value: sympy.Expr
     scale: sympy.Expr
-
-
-def occurrences(expr, function) -> set:
-    """The indexed appearances of `function` in `expr`."""
-    return {f for f in leaves(expr) if f.function is function}
-
-
-def leaves(expr) -> set:
-    """All functions that appear in `expr`, with their indices."""
-    expr = sympy.sympify(expr)
-    if getattr(expr, "is_DiscreteFunction", False):
-        return {expr}
-    inner = (expr.expr,) if isinstance(expr, Derivative) else expr.args
-    return set().union(*(leaves(a) for a in inner)) if inner else set()
-
-
-def depends(expr, functions) -> bool:
-    return any(f.function in functions for f in leaves(expr))
-
-
-def time_offset(f) -> int:
-    """k of an appearance ``f(t + k dt, ...)``."""
-    step = f.function.time_dim
-    return int((f.indices[0] - step) / step.spacing)
-
-
-def shifts(f) -> dict:
-    """Substitution ``{d: d - k h_d}`` that undoes the offset of an appearance ``f(d + k h_d, ...)``."""
-    offsets = {d: i - d for i, d in zip(f.indices, f.function.dimensions, strict=True)}
-    return {d: d - o for d, o in offsets.items() if o != 0}
-
-
-def move(expr, substitution: Mapping):
-    """Shift every index of `expr`, under derivatives too."""
-    return sympy.sympify(expr).subs(substitution) if substitution else expr
-
-
-def stencil(derivative: Derivative, template: Template) -> dict[tuple[int, ...], sympy.Expr]:
-    """Weights ``{offsets along derivative.dims: weight}`` by which Devito evaluates a derivative."""
-    probe = template.field("probe", levels=5)
-    taps: dict[tuple[int, ...], sympy.Expr] = {}
-    rebuilt = derivative._rebuild(expr=probe, fd_order=derivative.fd_order)
-    for term in sympy.Add.make_args(sympy.expand(rebuilt.evaluate)):
-        (f,) = occurrences(term, probe)
-        place = dict(zip(probe.dimensions, f.indices, strict=True))
-        key = tuple(int(round(float((place[d] - d) / d.spacing))) for d in derivative.dims)
-        taps[key] = taps.get(key, 0) + term / f
-    return taps
 
 
 def expand_time(expr, template: Template):
@@ -217,10 +171,6 @@ def _pull(expr, cotangent, functions, out) -> None:
         _pull(expr.expr, expr.T._rebuild(expr=cotangent), functions, out)
     else:
         raise ParameterError(f"cannot transpose {expr}: it is not linear in {names(functions)}")
-
-
-def names(functions) -> str:
-    return ", ".join(sorted(f.name for f in functions))
 
 
 def adjoint(system: System) -> System:

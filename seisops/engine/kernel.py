@@ -17,8 +17,10 @@ import sympy
 
 from seisops.engine.arrays import aligned, zeros
 from seisops.engine.born import Born
-from seisops.engine.derive import System, depends, leaves, march, transpose
+from seisops.engine.derive import System, march, transpose
+from seisops.engine.stencils import evaluate
 from seisops.engine.template import PREFIX, Template
+from seisops.engine.terms import depends, leaves
 
 __all__ = ["Kernel", "Ports", "build_count"]
 
@@ -82,7 +84,8 @@ class Kernel:
         name = "Forward" if system.direction > 0 else "Adjoint"
         # language per operator, not in devito.configuration: that belongs to the user
         with devito.switchconfig(log_level="WARNING"):
-            self.operator = devito.Operator(equations, name=name, language="openmp", opt=OPTIMISE)
+            evaluated = [e.func(e.lhs, evaluate(e.rhs, self.template), implicit_dims=e.implicit_dims) for e in equations]
+            self.operator = devito.Operator(evaluated, name=name, language="openmp", opt=OPTIMISE)
         self._inputs = frozenset(f.name for f in self.operator.input)
         _builds += 1
         self._local = threading.local()

@@ -10,7 +10,9 @@ import numpy as np
 import sympy
 from devito import Derivative
 
-from seisops.engine.derive import System, depends, stencil, time_offset
+from seisops.engine.derive import System
+from seisops.engine.stencils import stencil
+from seisops.engine.terms import depends, time_offset
 from seisops.errors import UnstableError
 
 __all__ = ["stable_step"]

@@ -11,8 +11,8 @@ import sympy
 from devito import Derivative
 from devito.finite_differences.tools import centered
 
-from seisops.engine.derive import depends, occurrences, time_offset
 from seisops.engine.template import Template
+from seisops.engine.terms import depends, occurrences, time_offset
 from seisops.errors import ParameterError
 
 __all__ = ["PML", "Sponge"]

@@ -1,0 +1,49 @@
+"""Small questions about symbolic expressions: what occurs in them, where, and how to shift it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sympy
+from devito import Derivative
+
+__all__ = ["depends", "leaves", "move", "names", "occurrences", "shifts", "time_offset"]
+
+
+def occurrences(expr, function) -> set:
+    """The indexed appearances of `function` in `expr`."""
+    return {f for f in leaves(expr) if f.function is function}
+
+
+def leaves(expr) -> set:
+    """All functions that appear in `expr`, with their indices."""
+    expr = sympy.sympify(expr)
+    if getattr(expr, "is_DiscreteFunction", False):
+        return {expr}
+    inner = (expr.expr,) if isinstance(expr, Derivative) else expr.args
+    return set().union(*(leaves(a) for a in inner)) if inner else set()
+
+
+def depends(expr, functions) -> bool:
+    return any(f.function in functions for f in leaves(expr))
+
+
+def time_offset(f) -> int:
+    """k of an appearance ``f(t + k dt, ...)``."""
+    step = f.function.time_dim
+    return int((f.indices[0] - step) / step.spacing)
+
+
+def shifts(f) -> dict:
+    """Substitution ``{d: d - k h_d}`` that undoes the offset of an appearance ``f(d + k h_d, ...)``."""
+    offsets = {d: i - d for i, d in zip(f.indices, f.function.dimensions, strict=True)}
+    return {d: d - o for d, o in offsets.items() if o != 0}
+
+
+def move(expr, substitution: Mapping):
+    """Shift every index of `expr`, under derivatives too."""
+    return sympy.sympify(expr).subs(substitution) if substitution else expr
+
+
+def names(functions) -> str:
+    return ", ".join(sorted(f.name for f in functions))
