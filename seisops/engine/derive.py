@@ -26,7 +26,7 @@ All arrays vanish outside the grid, so these rules are exact up to the last cell
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import devito
@@ -57,8 +57,10 @@ class System:
         Weight of the source in row i; weight of field j in what is observed (numbers, by position).
     direction : int
         1 when the equation is solved forward in time, -1 when backward.
-    parity : mapping
-        Sign of each field's even or odd extension above a free surface; empty without one.
+    positions : mapping
+        Offset of each field within its cell, by the name of its symbol.
+    parity : mapping or None
+        Sign of each field's extension above a free surface, likewise; None without one.
     """
 
     template: Template
@@ -67,6 +69,7 @@ class System:
     source: Mapping[int, float]
     observe: Mapping[int, float]
     direction: int = 1
+    positions: Mapping[str, tuple] = field(default_factory=dict)
     parity: Mapping[str, int] | None = None
 
     @cached_property
@@ -181,7 +184,7 @@ def adjoint(system: System) -> System:
     for row, w in zip(system.residuals, fields, strict=True):
         for u, expr in transpose(row, w, [u for u in system.fields if depends(row, [u])]).items():
             columns[u] += expr
-    parity = {w.name: system.parity[u.name] for u, w in zip(system.fields, fields, strict=True)} if system.parity else None
+    pairs = [(u.name, w.name) for u, w in zip(system.fields, fields, strict=True)]
     return replace(
         system,
         fields=fields,
@@ -189,7 +192,8 @@ def adjoint(system: System) -> System:
         source=system.observe,
         observe=system.source,
         direction=-system.direction,
-        parity=parity,
+        positions={w: system.positions[u] for u, w in pairs if u in system.positions},
+        parity={w: system.parity[u] for u, w in pairs} if system.parity else None,
     )
 
 

@@ -10,14 +10,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import devito
 import numpy as np
 import sympy
+from devito import Derivative
 
 from seisops.engine.arrays import aligned, zeros
 from seisops.engine.born import Born
 from seisops.engine.derive import System, march, transpose
+from seisops.engine.location import position, sign
 from seisops.engine.stencils import evaluate
 from seisops.engine.template import PREFIX, Template
 from seisops.engine.terms import depends, leaves
@@ -70,15 +73,12 @@ class Kernel:
     write, read : Ports
     born : Born, optional
         Needed by image and history ports.
-    surface : mapping, optional
-        Half-cell flag of each field and history (by name) to be mirrored about a free surface at the first z row.
     """
 
-    def __init__(self, system: System, write: Ports, read: Ports, born: Born | None = None, positions=None):
+    def __init__(self, system: System, write: Ports, read: Ports, born: Born | None = None):
         global _builds
         self.system, self.write, self.read, self.born = system, write, read, born
         self.template: Template = system.template
-        self.positions = positions or {}
         equations = self._equations()
         self.fields = tuple(f for f in self._used(equations) if f.name in {u.name for u in system.fields})
         name = "Forward" if system.direction > 0 else "Adjoint"
@@ -144,7 +144,7 @@ class Kernel:
         if self.read.history:
             for h, factor in zip(self.born.histories, self.born.factors, strict=True):
                 equations.append(devito.Eq(h, factor, implicit_dims=template.when(self.born.every)))
-                equations += self._mirror(h, template.when(self.born.every))
+                equations += self._mirror(h, factor, template.when(self.born.every))
         if self.read.image:
             gradients = {p: sympy.S.Zero for p in self.born.tangents}
             for row, w in zip(self.born.rows, system.fields, strict=True):
@@ -165,20 +165,32 @@ class Kernel:
         return devito.Inc(at(step.field, cells), source_weight * scale * weight * data,
                           implicit_dims=(self.template.time, *dims))
 
-    def _mirror(self, field, when=()) -> list:
-        """Extend a field evenly or oddly over the halo above a free surface."""
-        parity = (self.system.parity or {}).get(field.function.name)
-        if parity is None or field.function.space_order == 0:
+    def _mirror(self, field, factor=None, when=()) -> list:
+        """Extend what is kept in `field` over the halo above a free surface, if a derivative along z looks there.
+
+        `factor` is what is kept, where that is not the field itself.
+        """
+        if self.system.parity is None or field.function not in self._reaching:
             return []
-        z = self.template.dimensions[-1]
-        half = self.positions.get(field.function.name, (0,))[-1] != 0
-        equations = []
+        z, halo = self.template.dimensions[-1], self.template.space_order
+        factor = field if factor is None else factor
+        parity = sign(factor, self.system.parity, self.template.dimensions)
+        half = position(factor, self.system.positions, self.template.dimensions)[-1] != 0
+        above = devito.CustomDimension(name=f"{PREFIX}above", symbolic_min=1, symbolic_max=halo, symbolic_size=halo)
+        image = parity * field.subs(z, above - 1 if half else above)
+        equations = [devito.Eq(field.subs(z, -above), image, implicit_dims=when)]
         if parity < 0 and not half:
-            equations.append(devito.Eq(field.subs(z, 0), 0, implicit_dims=when))
-        for k in range(1, self.template.space_order + 1):
-            image = parity * field.subs(z, k - 1 if half else k)
-            equations.append(devito.Eq(field.subs(z, -k), image, implicit_dims=when))
+            equations.insert(0, devito.Eq(field.subs(z, 0), 0, implicit_dims=when))
         return equations
+
+    @cached_property
+    def _reaching(self) -> set:
+        """Functions of which a derivative along z is taken."""
+        rows = list(self.system.residuals)
+        if self.born:
+            rows += [*self.born.rows, *self.born.factors]
+        z = self.template.dimensions[-1]
+        return {f.function for row in rows for d in row.atoms(Derivative) if z in d.dims for f in leaves(d.expr)}
 
     # -- running
 

@@ -11,6 +11,7 @@ import sympy
 from devito import Derivative
 from devito.finite_differences.tools import centered
 
+from seisops.engine.location import position, sign
 from seisops.engine.template import Template
 from seisops.engine.terms import depends, occurrences, time_offset
 from seisops.errors import ParameterError
@@ -32,32 +33,6 @@ class Stretch:
         self.parity = dict(parity)
         self.rows: list = []
         self.auxiliary: list = []
-
-    def position(self, expr) -> tuple[Fraction, ...]:
-        """Offset, in cells, of the points at which `expr` is evaluated."""
-        zero = (Fraction(0),) * self.template.ndim
-        if not depends(expr, self.fields):
-            return zero
-        if getattr(expr, "is_DiscreteFunction", False):
-            return self.positions[expr.function.name]
-        if isinstance(expr, Derivative):
-            where = list(self.position(expr.expr))
-            for d, x0 in expr.x0.items():
-                if d in self.template.dimensions:
-                    where[self.template.dimensions.index(d)] += Fraction(str(sympy.nsimplify((x0 - d) / d.spacing)))
-            return tuple(where)
-        return next(self.position(a) for a in expr.args if depends(a, self.fields))
-
-    def sign(self, expr) -> int:
-        """1 when `expr` is even about a free surface, -1 when odd."""
-        if not depends(expr, self.fields):
-            return 1
-        if getattr(expr, "is_DiscreteFunction", False):
-            return self.parity[expr.function.name]
-        if isinstance(expr, Derivative):
-            orders = dict(zip(expr.dims, expr.deriv_order, strict=True))
-            return self.sign(expr.expr) * (-1) ** orders.get(self.template.dimensions[-1], 0)
-        return next(self.sign(a) for a in expr.args if depends(a, self.fields))
 
     def profile(self, kind: str, dimension, where: Fraction):
         """The profile `kind` along `dimension`, at nodes or at half cells before or after them."""
@@ -83,7 +58,7 @@ class Stretch:
     def along(self, expr: Derivative, nested: bool):
         """One derivative along one axis; boundaries override :meth:`stretched`."""
         (d,) = expr.dims
-        where = self.position(expr)[self.template.dimensions.index(d)]
+        where = position(expr, self.positions, self.template.dimensions)[self.template.dimensions.index(d)]
         stretched, extra = self.stretched(expr, d, where)
         if nested and expr.deriv_order[0] > 0:
             stretched = self.profile("inside", d, where) * stretched
@@ -119,8 +94,8 @@ class CPMLStretch(Stretch):
         psi = self.template.field(name, levels=2)
         self.auxiliary.append(psi)
         self.fields.append(psi)
-        self.positions[psi.name] = self.position(slope)
-        self.parity[psi.name] = self.sign(slope)
+        self.positions[psi.name] = position(slope, self.positions, self.template.dimensions)
+        self.parity[psi.name] = sign(slope, self.parity, self.template.dimensions)
         now = psi.forward if ahead == 1 else psi
         before = psi if ahead == 1 else psi.backward
         a, b = self.profile("a", dimension, where), self.profile("b", dimension, where)

@@ -45,10 +45,8 @@ class Plan:
     """The symbols and kernels of one kind of wave equation, shared by all media, surveys and sizes."""
 
     def __init__(self, equation: WaveEquation, template: Template, boundary, free_surface: bool):
-        self.system, self.positions = assemble(equation, template, boundary, free_surface)
+        self.system: System = assemble(equation, template, boundary, free_surface)
         self.transposed: System = adjoint(self.system)
-        for u, w in zip(self.system.fields, self.transposed.fields, strict=True):
-            self.positions[w.name] = self.positions[u.name]
         self._kernels: dict = {}
         self._borns: dict = {}
 
@@ -63,7 +61,7 @@ class Plan:
             if key not in self._kernels:
                 system = self.transposed if transposed else self.system
                 linearised = self.born(wrt, every) if wrt else None
-                self._kernels[key] = Kernel(system, write, read, linearised, self.positions)
+                self._kernels[key] = Kernel(system, write, read, linearised)
             return self._kernels[key]
 
 

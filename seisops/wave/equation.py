@@ -208,8 +208,8 @@ def residuals(equation: WaveEquation, template: Template) -> tuple[tuple, tuple]
     return fields, rows
 
 
-def assemble(equation: WaveEquation, template: Template, boundary, free_surface: bool) -> tuple[System, dict]:
-    """The discrete system of an equation with its boundary, and the positions of its fields within a cell.
+def assemble(equation: WaveEquation, template: Template, boundary, free_surface: bool) -> System:
+    """The discrete system of an equation with its boundary.
 
     Parameters
     ----------
@@ -236,15 +236,15 @@ def assemble(equation: WaveEquation, template: Template, boundary, free_surface:
     rows = [stretch(row) for row in rows]
     order = {name: i for i, name in enumerate(equation.fields)}
     first = {equation.fields[0]: 1.0}
-    system = System(
+    return System(
         template,
         tuple(stretch.fields),
         tuple(rows + stretch.rows),
         source={order[n]: w for n, w in (equation.source or first).items()},
         observe={order[n]: w for n, w in (equation.observe or first).items()},
+        positions=stretch.positions,
         parity=stretch.parity if free_surface else None,
     )
-    return system, stretch.positions
 
 
 def stable(equation: WaveEquation, template: Template) -> tuple[float, float]:

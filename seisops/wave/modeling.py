@@ -64,6 +64,7 @@ class Modeling(Propagator):
     """
 
     symbol = "Ainv"
+    _solver: Solver | None = None
 
     def __init__(self, waves: Wavefield, medium: WaveEquation, boundary=PML(), free_surface: bool = False,  # noqa: B008
                  space_order: int = 8, max_velocity: float | None = None, substeps: int | None = None,
@@ -74,7 +75,6 @@ class Modeling(Propagator):
         self.discretisation = discretise(
             waves, medium, boundary, free_surface, space_order, max_velocity, substeps, dispersion
         )
-        self._solver: Solver | None = None
         super().__init__(waves, waves)
 
     _derived = (*Propagator._derived, "_solver")
@@ -89,7 +89,7 @@ class Modeling(Propagator):
     @classmethod
     def _frozen(cls, waves: Wavefield, medium: WaveEquation, discretisation: Discretisation) -> Modeling:
         new = object.__new__(cls)
-        new.medium, new.discretisation, new._solver = medium, discretisation, None
+        new.medium, new.discretisation = medium, discretisation
         Propagator.__init__(new, waves, waves)
         return new
 
@@ -190,6 +190,8 @@ class Solve(LinearOperator):
             elif isinstance(sampler, Wavelet):
                 given.stacks.append((d.padding.embed(x[shot]), self._in(sampler.signature[shot])))
             elif isinstance(sampler, Imaging):
+                if given.image is not None:
+                    raise SpaceError("two imaging conditions in one solve: build one Jacobian with both parameters in wrt")
                 named = sampler.ports(shot)
                 given.image = sampler.spread(x, d.padding)
             else:
@@ -204,6 +206,8 @@ class Solve(LinearOperator):
         wanted.field = any(isinstance(r, Everything) for r in readers)
         for r in readers:
             if isinstance(r, Imaging):
+                if wanted.image:
+                    raise SpaceError("two imaging conditions in one solve: build one Jacobian with both parameters in wrt")
                 named = r.ports(shot)
                 wanted.image = True
         result = solver.run(self.is_adjoint, given, wanted, **named)
