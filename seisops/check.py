@@ -166,9 +166,7 @@ def taylor_test(
     point = [space.asarray(part) for space, part in zip(map.domain, _tuple(x), strict=True)]
     if dx is None:
         rng = np.random.default_rng(seed)
-        direction = [
-            _direction(space.random(rng), part) for space, part in zip(map.domain, point, strict=True)
-        ]
+        direction = [_direction(space.random(rng), part) for space, part in zip(map.domain, point, strict=True)]
     else:
         direction = [space.asarray(part) for space, part in zip(map.domain, _tuple(dx), strict=True)]
 

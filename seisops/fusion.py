@@ -117,9 +117,7 @@ class FusedSolve(Expression):
         for sampler in (*self.readers, *self.writers):
             if isinstance(sampler, Everything):
                 what = f"reading or writing all of the wavefield in {self._formula()}"
-                require_affordable(
-                    sampler.domain, what, "put a sampler on that side, such as Pr * Ainv * Ps.H"
-                )
+                require_affordable(sampler.domain, what, "put a sampler on that side, such as Pr * Ainv * Ps.H")
 
     def _forward(self, x: NDArray) -> NDArray:
         self._check_budget()
@@ -206,9 +204,7 @@ def take_apart(op: pylops.LinearOperator) -> Fused:
     normal = fuse(op)
     parts = _apart(normal)
     if parts is None:
-        raise ParameterError(
-            f"expected an operator with one solve, such as Pr * Ainv * Ps.H, got {normal._formula()}"
-        )
+        raise ParameterError(f"expected an operator with one solve, such as Pr * Ainv * Ps.H, got {normal._formula()}")
     return parts
 
 
@@ -377,9 +373,7 @@ def _written(op: LinearOperator) -> tuple[tuple[Sampler, ...], LinearOperator]:
 
 def _collected(ops: Sequence[LinearOperator], stack: Stack) -> tuple[tuple[Sampler, ...], LinearOperator]:
     written = [_written(op) for op in ops]
-    return tuple(s for samplers, _ in written for s in samplers), _stacked(
-        stack, [right for _, right in written]
-    )
+    return tuple(s for samplers, _ in written for s in samplers), _stacked(stack, [right for _, right in written])
 
 
 def _reader(factors: Sequence[LinearOperator], space: Space) -> tuple[tuple[Sampler, ...], LinearOperator]:
@@ -459,9 +453,7 @@ def _distinct(samplers: tuple[Sampler, ...]) -> tuple[tuple[Sampler, ...], Linea
 def _apart(op: LinearOperator) -> Fused | None:
     match op:
         case FusedSolve():
-            return Fused(
-                Identity(op.range), op.readers, op.propagator, op.is_adjoint, op.writers, Identity(op.domain)
-            )
+            return Fused(Identity(op.range), op.readers, op.propagator, op.is_adjoint, op.writers, Identity(op.domain))
         case Scaled():
             parts = _apart(op.op)
             return parts and replace(parts, left=scale(op.scalar, parts.left))
@@ -475,9 +467,7 @@ def _apart(op: LinearOperator) -> Fused | None:
                 op.children[solving[0] + 1 :],
             )
             parts = _apart(middle)
-            return parts and replace(
-                parts, left=compose(*before, parts.left), right=compose(parts.right, *after)
-            )
+            return parts and replace(parts, left=compose(*before, parts.left), right=compose(parts.right, *after))
     return None
 
 

@@ -51,9 +51,7 @@ class Linearization:
     def jacobians(self) -> tuple[LinearOperator, ...]:
         """The derivative by every argument of the map."""
         if self._closed:
-            raise ParameterError(
-                "this linearisation is closed: use its Jacobians before close(), or linearise again"
-            )
+            raise ParameterError("this linearisation is closed: use its Jacobians before close(), or linearise again")
         if callable(self._jacobians):
             self._jacobians = tuple(self._jacobians())
         return self._jacobians
@@ -141,9 +139,7 @@ class Map(ABC):
             The argument; by default the first.
         """
         if not 0 <= argument < len(self._domain):
-            raise ParameterError(
-                f"{self!r} has no argument {argument}: it has {len(self._domain)}, counted from 0"
-            )
+            raise ParameterError(f"{self!r} has no argument {argument}: it has {len(self._domain)}, counted from 0")
         return self.linearize(*x).jacobians[argument]
 
     def second(self, x: Sequence[ArrayLike], dx: Sequence[ArrayLike], y: ArrayLike) -> tuple[NDArray, ...]:
@@ -195,9 +191,7 @@ class Map(ABC):
         if other is None:
             return NotImplemented
         if not compatible(self._range, other.range):
-            raise SpaceError(
-                f"cannot add maps: the range of A is {self._range!r}, the range of B is {other.range!r}"
-            )
+            raise SpaceError(f"cannot add maps: the range of A is {self._range!r}, the range of B is {other.range!r}")
         return LinearMap(HStack([Identity(self._range), Identity(other.range)])) @ Stacked([self, other])
 
     __radd__ = __add__
@@ -247,13 +241,9 @@ class Composed(Map):
 
     def __init__(self, outer: Map, inner: Map) -> None:
         if len(outer.domain) != 1:
-            raise SpaceError(
-                f"cannot form A @ B: the map A ({outer!r}) takes {len(outer.domain)} arguments, not one"
-            )
+            raise SpaceError(f"cannot form A @ B: the map A ({outer!r}) takes {len(outer.domain)} arguments, not one")
         if not compatible(outer.domain[0], inner.range):
-            raise SpaceError(
-                f"cannot form A @ B: domain of A is {outer.domain[0]!r}, range of B is {inner.range!r}"
-            )
+            raise SpaceError(f"cannot form A @ B: domain of A is {outer.domain[0]!r}, range of B is {inner.range!r}")
         self.outer = outer
         self.inner = inner
         super().__init__(inner.domain, outer.range)
@@ -273,9 +263,7 @@ class Composed(Map):
             outer.close()
             inner.close()
 
-        return Linearization(
-            outer.value, lambda: [compose(outer.jacobians[0], j) for j in inner.jacobians], close
-        )
+        return Linearization(outer.value, lambda: [compose(outer.jacobians[0], j) for j in inner.jacobians], close)
 
 
 class Stacked(Map):

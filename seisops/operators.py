@@ -299,9 +299,7 @@ class LinearOperator(pylops.LinearOperator):
         if x.shape == self._domain.shape:
             # PyLops switches n-dimensional results off inside its solvers, which want flat arrays back
             y = self.matvec(x.ravel())
-            return (
-                y if x.ndim == 1 and not pylops.get_ndarray_multiplication() else y.reshape(self._range.shape)
-            )
+            return y if x.ndim == 1 and not pylops.get_ndarray_multiplication() else y.reshape(self._range.shape)
         return self.matmat(x) if x.ndim == 2 and x.shape[1] != 1 else self.matvec(x)
 
     # ---- operator syntax
@@ -356,9 +354,7 @@ class LinearOperator(pylops.LinearOperator):
         if power < 0:
             raise ParameterError(f"cannot raise {self._formula()} to the power {power}: it has no inverse")
         if not compatible(self._domain, self._range):
-            raise SpaceError(
-                f"cannot raise {self._formula()} to a power: it maps {self._domain} to {self._range}"
-            )
+            raise SpaceError(f"cannot raise {self._formula()} to a power: it maps {self._domain} to {self._range}")
         return compose(*[self] * power) if power else Identity(self._domain)
 
     def __getitem__(self, key: Any) -> LinearOperator:
@@ -438,9 +434,7 @@ def as_operator(x: Any, dtype: DTypeLike | None = None) -> LinearOperator:
         return x
     if not _is_operator(x):
         raise TypeError(f"a {type(x).__name__} is not a linear operator: wrap an array in pylops.MatrixMult")
-    return External(
-        pylops.MatrixMult(x, dtype=x.dtype) if sparse.issparse(x) else pylops.aslinearoperator(x), dtype
-    )
+    return External(pylops.MatrixMult(x, dtype=x.dtype) if sparse.issparse(x) else pylops.aslinearoperator(x), dtype)
 
 
 def _columns(apply: Callable[[NDArray], NDArray], X: Any, space: Space) -> NDArray:
@@ -478,9 +472,7 @@ def _shot_indices(key: Any, shots: int, name: str) -> list[int]:
     else:
         keys = [key] if isinstance(key, (int, np.integer)) else list(key)
         if any(isinstance(k, (bool, np.bool_)) for k in keys):
-            raise TypeError(
-                f"shots of {name} are selected by integers, not by a mask: use numpy.flatnonzero(mask)"
-            )
+            raise TypeError(f"shots of {name} are selected by integers, not by a mask: use numpy.flatnonzero(mask)")
         indices = [operator.index(k) for k in keys]
     for i in indices:
         if not -shots <= i < shots:
@@ -543,9 +535,7 @@ class Expression(LinearOperator):
         """The number of shots that the parts with shots have in common."""
         counts = {child.shots for child in self.children if child.shots is not None}
         if len(counts) > 1:
-            raise SpaceError(
-                f"the parts of {self._formula()} have different numbers of shots: {sorted(counts)}"
-            )
+            raise SpaceError(f"the parts of {self._formula()} have different numbers of shots: {sorted(counts)}")
         return counts.pop() if counts else None
 
     def _normal_form(self) -> LinearOperator:
@@ -838,9 +828,7 @@ class VStack(_Stack):
 
     def _backward(self, y: NDArray) -> NDArray:
         pieces = _pieces(self._range.asarray(np.ravel(y)), [op.range for op in self.children])
-        return _total(
-            (op._backward(piece) for op, piece in zip(self.children, pieces, strict=True)), self._domain
-        )
+        return _total((op._backward(piece) for op, piece in zip(self.children, pieces, strict=True)), self._domain)
 
     def _formula(self) -> str:
         return f"[{'; '.join(op._formula() for op in self.children)}]"
@@ -864,9 +852,7 @@ class HStack(_Stack):
 
     def _forward(self, x: NDArray) -> NDArray:
         pieces = _pieces(self._domain.asarray(np.ravel(x)), [op.domain for op in self.children])
-        return _total(
-            (op._forward(piece) for op, piece in zip(self.children, pieces, strict=True)), self._range
-        )
+        return _total((op._forward(piece) for op, piece in zip(self.children, pieces, strict=True)), self._range)
 
     def _backward(self, y: NDArray) -> NDArray:
         return _joined([op._backward(y) for op in self.children])
@@ -1070,9 +1056,7 @@ class Propagator(LinearOperator):
     parametric = True
 
     @abstractmethod
-    def solve(
-        self, readers: tuple[Sampler, ...], writers: tuple[Sampler, ...], adjoint: bool
-    ) -> LinearOperator:
+    def solve(self, readers: tuple[Sampler, ...], writers: tuple[Sampler, ...], adjoint: bool) -> LinearOperator:
         """Return the operator ``VStack(readers) @ A @ HStack([w.H for w in writers])`` as one solve.
 
         Parameters

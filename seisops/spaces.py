@@ -125,9 +125,7 @@ class Space:
         if self.shots is None:
             return self
         if type(self) is not Space:
-            raise SpaceError(
-                f"{self} does not say how to select shots: {type(self).__name__} has to define `select`"
-            )
+            raise SpaceError(f"{self} does not say how to select shots: {type(self).__name__} has to define `select`")
         axes = (Axis("shot", len(shots)) if axis.name == "shot" else axis for axis in self._axes)
         return Space(self._name, tuple(axes), self._dtype)
 
@@ -174,13 +172,9 @@ class Space:
                 f"an array of shape {x.shape} is not in {self}: expected shape {self.shape} or ({self.size},)"
             )
         if x.dtype.kind not in "biufc":
-            raise SpaceError(
-                f"an array of dtype {x.dtype} is not in {self}: expected numbers, as {self.dtype}"
-            )
+            raise SpaceError(f"an array of dtype {x.dtype} is not in {self}: expected numbers, as {self.dtype}")
         if x.dtype.kind == "c" and self._dtype.kind != "c":
-            raise SpaceError(
-                f"a complex array ({x.dtype}) is not in {self}, which is real ({self.dtype}): take x.real"
-            )
+            raise SpaceError(f"a complex array ({x.dtype}) is not in {self}, which is real ({self.dtype}): take x.real")
         return np.ascontiguousarray(x, self._dtype).reshape(self.shape)
 
     def _identity(self) -> tuple:
@@ -198,9 +192,7 @@ class Space:
         return f"{self._name}[{', '.join(f'{axis.name}={axis.size}' for axis in self._axes)}]"
 
     def __repr__(self) -> str:
-        sampling = (
-            f"{a.name}: step={a.step:g}, origin={a.origin or 0:g}" for a in self._axes if a.step is not None
-        )
+        sampling = (f"{a.name}: step={a.step:g}, origin={a.origin or 0:g}" for a in self._axes if a.step is not None)
         return f"<{'; '.join([f'{self} {self._dtype}', *sampling])}>"
 
 
@@ -313,9 +305,7 @@ class DirectSum(Space):
     """
 
     def __init__(self, parts: Sequence[Space]) -> None:
-        self._parts = tuple(
-            leaf for part in parts for leaf in (part.parts if isinstance(part, DirectSum) else (part,))
-        )
+        self._parts = tuple(leaf for part in parts for leaf in (part.parts if isinstance(part, DirectSum) else (part,)))
         if not self._parts:
             raise ParameterError("a direct sum needs at least one part")
         dtypes = {part.dtype for part in self._parts}

@@ -205,10 +205,7 @@ def march(system: System) -> list[Step]:
     ]
     steps, waiting = [], list(range(len(leading)))
     while waiting:
-        ready = [
-            i for i in waiting
-            if not any(_needs(system, system.residuals[i], j) for j in waiting if j != i)
-        ]
+        ready = [i for i in waiting if not any(_needs(system, system.residuals[i], j) for j in waiting if j != i)]
         if not ready:
             raise ParameterError(
                 f"the equations of {names([system.fields[i] for i in waiting])} need each other at the same time step; "
@@ -222,9 +219,7 @@ def march(system: System) -> list[Step]:
 
 def _needs(system: System, row, j: int) -> bool:
     """Whether `row` uses field j at the time level that row j of the same step determines."""
-    return any(
-        (time_offset(f) - system.leads[j]) * system.direction >= 0 for f in occurrences(row, system.fields[j])
-    )
+    return any((time_offset(f) - system.leads[j]) * system.direction >= 0 for f in occurrences(row, system.fields[j]))
 
 
 def _solve(row, leading, index: int) -> Step:
@@ -253,6 +248,8 @@ def _spread(expr, leading):
         sums = [a for a in expr.args if a.is_Add and leading in leaves(a)]
         if sums:
             others = [a for a in expr.args if a is not sums[0]]
-            return sum((_spread(devito.finite_differences.differentiable.Mul(*others, a), leading)
-                        for a in sums[0].args), sympy.S.Zero)
+            return sum(
+                (_spread(devito.finite_differences.differentiable.Mul(*others, a), leading) for a in sums[0].args),
+                sympy.S.Zero,
+            )
     return expr

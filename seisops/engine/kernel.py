@@ -84,7 +84,9 @@ class Kernel:
         name = "Forward" if system.direction > 0 else "Adjoint"
         # language per operator, not in devito.configuration: that belongs to the user
         with devito.switchconfig(log_level="WARNING"):
-            evaluated = [e.func(e.lhs, evaluate(e.rhs, self.template), implicit_dims=e.implicit_dims) for e in equations]
+            evaluated = [
+                e.func(e.lhs, evaluate(e.rhs, self.template), implicit_dims=e.implicit_dims) for e in equations
+            ]
             self.operator = devito.Operator(evaluated, name=name, language="openmp", opt=OPTIMISE)
         self._inputs = frozenset(f.name for f in self.operator.input)
         _builds += 1
@@ -138,7 +140,9 @@ class Kernel:
             data, weight, cells, dims = self._points("read")
             equations.append(devito.Inc(data, weight * at(observed, cells), implicit_dims=(template.time, *dims)))
         for k in range(self.read.stacks):
-            equations.append(devito.Inc(template.image(f"read_image{k}"), template.signal(f"read_signal{k}") * observed))
+            equations.append(
+                devito.Inc(template.image(f"read_image{k}"), template.signal(f"read_signal{k}") * observed)
+            )
         if self.read.field:
             equations.append(devito.Eq(template.saved("read_field"), observed))
         if self.read.history:
@@ -153,17 +157,21 @@ class Kernel:
                     for p, expr in transpose(row, w, active).items():
                         gradients[p] = gradients[p] + expr
             for p, expr in gradients.items():
-                equations.append(devito.Inc(
-                    template.image(f"read_{p.name.removeprefix(PREFIX)}"), self.born.every * expr,
-                    implicit_dims=template.when(self.born.every),
-                ))
+                equations.append(
+                    devito.Inc(
+                        template.image(f"read_{p.name.removeprefix(PREFIX)}"),
+                        self.born.every * expr,
+                        implicit_dims=template.when(self.born.every),
+                    )
+                )
         return equations
 
     def _injection(self, step, source_weight):
         data, weight, cells, dims = self._points("write")
         scale = at(step.scale, cells)
-        return devito.Inc(at(step.field, cells), source_weight * scale * weight * data,
-                          implicit_dims=(self.template.time, *dims))
+        return devito.Inc(
+            at(step.field, cells), source_weight * scale * weight * data, implicit_dims=(self.template.time, *dims)
+        )
 
     def _mirror(self, field, factor=None, when=()) -> list:
         """Extend what is kept in `field` over the halo above a free surface, if a derivative along z looks there.
@@ -194,8 +202,15 @@ class Kernel:
 
     # -- running
 
-    def run(self, shape: Sequence[int], spacing: Sequence[float], dt: float, steps: tuple[int, int],
-            arrays: Mapping[str, np.ndarray], bounds: Mapping[str, int]) -> None:
+    def run(
+        self,
+        shape: Sequence[int],
+        spacing: Sequence[float],
+        dt: float,
+        steps: tuple[int, int],
+        arrays: Mapping[str, np.ndarray],
+        bounds: Mapping[str, int],
+    ) -> None:
         """March from one time index to another.
 
         Parameters
@@ -232,9 +247,7 @@ class Kernel:
         if getattr(self._local, "shape", None) != shape:
             halo = self.template.space_order
             grown = tuple(n + 2 * halo for n in shape)
-            self._local.arrays = {
-                u.name: zeros((u.time_order + 1, *grown), self.template.dtype) for u in self.fields
-            }
+            self._local.arrays = {u.name: zeros((u.time_order + 1, *grown), self.template.dtype) for u in self.fields}
             self._local.shape = shape
         else:
             for a in self._local.arrays.values():

@@ -36,9 +36,7 @@ def stencil(derivative: Derivative, template: Template) -> dict[tuple[int, ...],
         if derivative.transpose == transpose:
             taps = {-k: w for k, w in taps.items()}
         axes.append({k: w / d.spacing**order for k, w in taps.items()})
-    return {
-        tuple(k for k, _ in taps): sympy.prod([w for _, w in taps]) for taps in product(*(a.items() for a in axes))
-    }
+    return {tuple(k for k, _ in taps): sympy.prod([w for _, w in taps]) for taps in product(*(a.items() for a in axes))}
 
 
 @lru_cache(maxsize=256)

@@ -90,12 +90,14 @@ class Template:
         """A field kept at every `every`-th time step, at the loop's step; with `halo` if derivatives are taken of it."""
         order = self.space_order if halo else 0
         if every == 1:
-            return self._symbol(
-                devito.TimeFunction, name, grid=self.grid, save=3, time_order=0, space_order=order
-            )
+            return self._symbol(devito.TimeFunction, name, grid=self.grid, save=3, time_order=0, space_order=order)
         level = devito.Dimension(name=f"{PREFIX}level{every}")
         kept = self._symbol(
-            devito.Function, name, grid=self.grid, dimensions=(level, *self.dimensions), shape=(3, *self.grid.shape),
+            devito.Function,
+            name,
+            grid=self.grid,
+            dimensions=(level, *self.dimensions),
+            shape=(3, *self.grid.shape),
             space_order=order,
         )
         return kept.subs(kept.dimensions[0], IntDiv(self.time, every))
@@ -109,7 +111,11 @@ class Template:
     def table(self, name: str, dimensions: tuple, dtype=None) -> devito.Function:
         """An array over dimensions other than the grid's."""
         return self._symbol(
-            devito.Function, name, dimensions=dimensions, shape=(3,) * len(dimensions), space_order=0,
+            devito.Function,
+            name,
+            dimensions=dimensions,
+            shape=(3,) * len(dimensions),
+            space_order=0,
             dtype=dtype or self.dtype,
         )
 

@@ -196,13 +196,23 @@ def _profiles(d: Discretisation) -> dict[str, np.ndarray]:
     return out
 
 
-def discretise(waves: Wavefield, medium: WaveEquation, boundary, free_surface: bool, space_order: int,
-               max_velocity: float | None, substeps: int | None, dispersion: bool) -> Discretisation:
+def discretise(
+    waves: Wavefield,
+    medium: WaveEquation,
+    boundary,
+    free_surface: bool,
+    space_order: int,
+    max_velocity: float | None,
+    substeps: int | None,
+    dispersion: bool,
+) -> Discretisation:
     """Choose the time step and freeze everything else; see :class:`~seisops.Modeling` for the arguments."""
     if not isinstance(medium, WaveEquation):
         raise ParameterError(f"Modeling needs a medium such as Acoustic(grid, vp=...), got {type(medium).__name__}")
     if medium.grid != waves.grid:
-        raise ParameterError(f"the medium is on {medium.grid!r}, the wavefields on {waves.grid!r}: use one grid for both")
+        raise ParameterError(
+            f"the medium is on {medium.grid!r}, the wavefields on {waves.grid!r}: use one grid for both"
+        )
     if space_order not in range(2, 17, 2):
         raise ParameterError(f"Modeling(space_order={space_order!r}): must be even, from 2 to 16")
     if boundary is not None and not hasattr(boundary, "stretch"):
@@ -224,6 +234,14 @@ def discretise(waves: Wavefield, medium: WaveEquation, boundary, free_surface: b
                 "or leave them out"
             )
     return Discretisation(
-        waves.grid, waves.time, waves.dtype.name, space_order, boundary, bool(free_surface), substeps or max(1, needed),
-        velocity, step, bool(dispersion and medium.leapfrog),
+        waves.grid,
+        waves.time,
+        waves.dtype.name,
+        space_order,
+        boundary,
+        bool(free_surface),
+        substeps or max(1, needed),
+        velocity,
+        step,
+        bool(dispersion and medium.leapfrog),
     )

@@ -154,7 +154,8 @@ class WaveEquation:
 
     def __repr__(self):
         ranges = (
-            f"{name} {np.min(a):.4g}" + (f" to {np.max(a):.4g}" if np.ptp(a) else "") for name, a in self._values.items()
+            f"{name} {np.min(a):.4g}" + (f" to {np.max(a):.4g}" if np.ptp(a) else "")
+            for name, a in self._values.items()
         )
         return f"{type(self).__name__}({', '.join(ranges)}, on {self.grid!r})"
 

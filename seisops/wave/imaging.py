@@ -48,8 +48,15 @@ class Imaging(Sampler):
 
     symbol = "Im"
 
-    def __init__(self, waves: Wavefield, medium: WaveEquation, wrt: tuple[str, ...], every: int, keep_bytes: int,
-                 background: Callable[[int, tuple[str, ...], int], Background]):
+    def __init__(
+        self,
+        waves: Wavefield,
+        medium: WaveEquation,
+        wrt: tuple[str, ...],
+        every: int,
+        keep_bytes: int,
+        background: Callable[[int, tuple[str, ...], int], Background],
+    ):
         self.medium, self.wrt, self.every, self.keep_bytes = medium, wrt, every, keep_bytes
         self._background = background
         self._kept: dict[int, Background] = {}

@@ -183,14 +183,19 @@ def the_modeling(op: LinearOperator) -> Modeling:
     for other in found[1:]:
         if other.medium is not first.medium and not (
             type(other.medium) is type(first.medium)
-            and all(np.array_equal(a, other.medium.coefficients().get(n)) for n, a in first.medium.coefficients().items())
+            and all(
+                np.array_equal(a, other.medium.coefficients().get(n)) for n, a in first.medium.coefficients().items()
+            )
         ):
-            raise ParameterError("the expression contains solves of different media: differentiate its parts one by one")
+            raise ParameterError(
+                "the expression contains solves of different media: differentiate its parts one by one"
+            )
     return first
 
 
-def derivative(op: LinearOperator, x: NDArray, wrt: tuple[str, ...], storage: Policy,
-               run: bool) -> tuple[NDArray | None, LinearOperator]:
+def derivative(
+    op: LinearOperator, x: NDArray, wrt: tuple[str, ...], storage: Policy, run: bool
+) -> tuple[NDArray | None, LinearOperator]:
     """The value of ``op x`` (if `run`) and its derivative with respect to parameters, for a normal form."""
     the_modeling(op).medium.check_names(wrt)
     return _derivative(op, x, wrt, storage, run)
@@ -212,8 +217,6 @@ def _derivative(op, x, wrt, storage, run):
             value, jacobian = _derivative(factor, x, wrt, storage, more)
             if jacobian is not None:
                 jacobians.append(compose(*factors, jacobian))
-            elif value is None:
-                value = factor @ x
             x = value
         return x, _sum(jacobians)
     if isinstance(op, HStack | BlockDiag):
@@ -235,8 +238,9 @@ def _of_solve(op: FusedSolve, x, wrt, storage, run):
     if op.is_adjoint:
         raise ParameterError(f"{op} is an adjoint solve: differentiate the operator that it is the adjoint of")
     modeling, solve = op.propagator, op.solution()
-    imaging = Imaging(modeling.domain, modeling.medium, wrt, storage.every, storage.keep_bytes,
-                      partial(solve.background, x))
+    imaging = Imaging(
+        modeling.domain, modeling.medium, wrt, storage.every, storage.keep_bytes, partial(solve.background, x)
+    )
     value = None
     if run:
         value = solve.apply(x, imaging.coefficients, storage.every, imaging.keep)
@@ -260,5 +264,3 @@ def restrict(space: Space, x: NDArray, shots: Sequence[int]) -> NDArray:
     if space.shots is None:
         return x
     return x[list(shots)]
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Sequence
 
@@ -24,6 +25,9 @@ __all__ = ["Modeling", "Solve"]
 
 # grid points per shortest wavelength (a tenth of the peak amplitude) below which dispersion spoils the result
 COARSE = 2.5
+
+# whose frames are not to blame for a warning
+LIBRARIES = {"seisops", "pylops", "pyproximal", "scipy"}
 
 
 class Modeling(Propagator):
@@ -66,9 +70,17 @@ class Modeling(Propagator):
     symbol = "Ainv"
     _solver: Solver | None = None
 
-    def __init__(self, waves: Wavefield, medium: WaveEquation, boundary=PML(), free_surface: bool = False,  # noqa: B008
-                 space_order: int = 8, max_velocity: float | None = None, substeps: int | None = None,
-                 dispersion: bool = True):
+    def __init__(
+        self,
+        waves: Wavefield,
+        medium: WaveEquation,
+        boundary=PML(),
+        free_surface: bool = False,
+        space_order: int = 8,
+        max_velocity: float | None = None,
+        substeps: int | None = None,
+        dispersion: bool = True,
+    ):
         if not isinstance(waves, Wavefield):
             raise ParameterError(f"Modeling needs a Wavefield first, got {type(waves).__name__}")
         self.medium = medium
@@ -161,8 +173,11 @@ class Solve(LinearOperator):
         """Apply, and on the way hand the background of each shot to ``keep(shot, background)`` if asked."""
         for sampler in (*self.readers, *self.writers):
             if isinstance(sampler, Everything):
-                require_affordable(sampler.domain, f"the wavefield of {self.modeling}",
-                                   "read it at points or stack it: Pr * Ainv * Ps.H, or use fewer shots: F[0:1]")
+                require_affordable(
+                    sampler.domain,
+                    f"the wavefield of {self.modeling}",
+                    "read it at points or stack it: Pr * Ainv * Ps.H, or use fewer shots: F[0:1]",
+                )
         parts = self.domain.split(x) if len(self.writers) > 1 else [x]
         self._warn_if_coarse(parts)
         out = [r.range.zeros() for r in self.readers]
@@ -191,7 +206,9 @@ class Solve(LinearOperator):
                 given.stacks.append((d.padding.embed(x[shot]), self._in(sampler.signature[shot])))
             elif isinstance(sampler, Imaging):
                 if given.image is not None:
-                    raise SpaceError("two imaging conditions in one solve: build one Jacobian with both parameters in wrt")
+                    raise SpaceError(
+                        "two imaging conditions in one solve: build one Jacobian with both parameters in wrt"
+                    )
                 named = sampler.ports(shot)
                 given.image = sampler.spread(x, d.padding)
             else:
@@ -207,7 +224,9 @@ class Solve(LinearOperator):
         for r in readers:
             if isinstance(r, Imaging):
                 if wanted.image:
-                    raise SpaceError("two imaging conditions in one solve: build one Jacobian with both parameters in wrt")
+                    raise SpaceError(
+                        "two imaging conditions in one solve: build one Jacobian with both parameters in wrt"
+                    )
                 named = r.ports(shot)
                 wanted.image = True
         result = solver.run(self.is_adjoint, given, wanted, **named)
@@ -267,8 +286,17 @@ class Solve(LinearOperator):
                     f"the grid is coarse for this source: {highest:.4g} Hz at {medium.slowest:.4g} m/s is "
                     f"{points:.2g} points per wavelength at a spacing of {max(grid.spacing):.4g} m; use at most "
                     f"{medium.slowest / (COARSE * highest):.3g} m, or a source of lower frequency",
-                    DispersionWarning, stacklevel=2,
+                    DispersionWarning,
+                    stacklevel=outside(),
                 )
+
+
+def outside() -> int:
+    """The `stacklevel` at which the caller's warning is blamed on the first frame that is neither ours nor a solver's."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in LIBRARIES:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _total(samplers: Sequence[Sampler]) -> Space:

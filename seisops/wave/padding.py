@@ -33,8 +33,7 @@ class Padding:
     def __post_init__(self):
         if np.shape(self.cells) != (self.grid.ndim, 2):
             raise ParameterError(
-                f"Padding cells must be one (lo, hi) pair for each of the axes {self.grid.axes}, "
-                f"got {self.cells!r}"
+                f"Padding cells must be one (lo, hi) pair for each of the axes {self.grid.axes}, got {self.cells!r}"
             )
         cells = tuple(
             (integer(f"Padding cells before {a}", lo, 0), integer(f"Padding cells after {a}", hi, 0))
@@ -83,7 +82,5 @@ class Padding:
     def _checked(self, array, shape, name):
         array = np.ascontiguousarray(array)
         if array.shape != shape:
-            raise SpaceError(
-                f"a {name} with shape {array.shape} was passed where {self!r} needs shape {shape}"
-            )
+            raise SpaceError(f"a {name} with shape {array.shape} was passed where {self!r} needs shape {shape}")
         return array

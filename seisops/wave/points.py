@@ -174,14 +174,10 @@ def weights(coordinates, grid, origin_index, padded_shape, interpolation="sinc",
     if interpolation == "node" and not on_nodes(coordinates, grid):
         raise ParameterError('interpolation "node" needs every point on a node: use "sinc" or "linear"')
     if surface and origin_index[-1] != 0:
-        raise ParameterError(
-            f"a free surface needs the first z node at index 0, got origin_index {origin_index}"
-        )
+        raise ParameterError(f"a free surface needs the first z node at index 0, got origin_index {origin_index}")
     r = WIDTHS[interpolation]
     if min(padded_shape) < r:
-        raise ParameterError(
-            f"{interpolation!r} interpolation needs {r} nodes per axis, got shape {padded_shape}"
-        )
+        raise ParameterError(f"{interpolation!r} interpolation needs {r} nodes per axis, got shape {padded_shape}")
     cells = (np.asarray(coordinates, dtype=float) - grid.origin) / grid.spacing + origin_index
     if np.any(cells < -0.5 - NODE_TOLERANCE) or np.any(cells > np.array(padded_shape) - 0.5 + NODE_TOLERANCE):
         raise ParameterError(f"points lie outside the padded grid of shape {padded_shape} around {grid!r}")

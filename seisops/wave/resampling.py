@@ -160,9 +160,7 @@ class Resampling:
                 f"array of shape {data.shape}"
             )
         if data.dtype not in (np.float32, np.float64):
-            raise SpaceError(
-                f"resampling works on float32 and float64 arrays, got {data.dtype}: cast it first"
-            )
+            raise SpaceError(f"resampling works on float32 and float64 arrays, got {data.dtype}: cast it first")
         if self.is_identity:
             return data
         axis %= data.ndim

@@ -37,9 +37,7 @@ class Taps:
             values *= coefficients[:, d, window[d]]
         keep = max(1, int((values != 0).sum(axis=1).max(initial=0)))
         order = np.argsort(values == 0, axis=1, kind="stable")[:, :keep]
-        cells = [
-            np.ascontiguousarray(gridpoints[:, d, None] + window[d][order], dtype=np.int32) for d in range(ndim)
-        ]
+        cells = [np.ascontiguousarray(gridpoints[:, d, None] + window[d][order], dtype=np.int32) for d in range(ndim)]
         return cls(cells, np.ascontiguousarray(np.take_along_axis(values, order, axis=1), dtype=dtype))
 
     @classmethod
@@ -82,7 +80,9 @@ class Projection(Sampler):
     def __init__(self, waves: Wavefield, coordinates, interpolation: str = "sinc", margin: float = 0.0):
         if interpolation not in ("sinc", "linear"):
             raise ParameterError(f"Projection(interpolation={interpolation!r}): use 'sinc' or 'linear'")
-        points = coordinates if isinstance(coordinates, Points) else Points(coordinates, waves.grid, waves.shots, margin)
+        points = (
+            coordinates if isinstance(coordinates, Points) else Points(coordinates, waves.grid, waves.shots, margin)
+        )
         self.points, self.interpolation = points, interpolation
         super().__init__(waves, waves.traces(points.counts))
 
@@ -144,7 +144,9 @@ class Wavelet(Sampler):
                 f"({waves.shots}, {waves.time.n}) with one signature for each shot"
             )
         if not np.isfinite(signature).all():
-            raise ParameterError(f"Wavelet: {int((~np.isfinite(signature)).sum())} samples of the signature are not finite")
+            raise ParameterError(
+                f"Wavelet: {int((~np.isfinite(signature)).sum())} samples of the signature are not finite"
+            )
         self.signature = np.array(np.broadcast_to(signature, (waves.shots, waves.time.n)))
         self.signature.flags.writeable = False
         super().__init__(waves, waves.images())

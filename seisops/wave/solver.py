@@ -85,9 +85,10 @@ class Solver:
 
     def background_bytes(self, wrt: tuple[str, ...], every: int) -> int:
         """Memory of the background of one shot."""
-        return sum(int(np.prod(shape)) for shape in self._history_shapes(wrt, every)) * np.dtype(
-            self.discretisation.dtype
-        ).itemsize
+        return (
+            sum(int(np.prod(shape)) for shape in self._history_shapes(wrt, every))
+            * np.dtype(self.discretisation.dtype).itemsize
+        )
 
     def _history_shapes(self, wrt, every):
         rows = self.discretisation.steps // every + 1
@@ -96,8 +97,15 @@ class Solver:
             for h in self.plan.born(wrt, every).histories
         ]
 
-    def run(self, transposed: bool, given: Input, wanted: Output, wrt: tuple[str, ...] = (), every: int = 1,
-            background: Background | None = None) -> dict:
+    def run(
+        self,
+        transposed: bool,
+        given: Input,
+        wanted: Output,
+        wrt: tuple[str, ...] = (),
+        every: int = 1,
+        background: Background | None = None,
+    ) -> dict:
         """March once through time.
 
         Parameters
@@ -121,10 +129,19 @@ class Solver:
         """
         d, template = self.discretisation, self.plan.system.template
         steps, shape = d.steps, d.padding.shape
-        write = Ports(points=given.taps is not None, stacks=len(given.stacks), field=given.field is not None,
-                      image=given.image is not None)
-        read = Ports(points=wanted.taps is not None, stacks=len(wanted.signals), field=wanted.field,
-                     image=wanted.image, history=wanted.history)
+        write = Ports(
+            points=given.taps is not None,
+            stacks=len(given.stacks),
+            field=given.field is not None,
+            image=given.image is not None,
+        )
+        read = Ports(
+            points=wanted.taps is not None,
+            stacks=len(wanted.signals),
+            field=wanted.field,
+            image=wanted.image,
+            history=wanted.history,
+        )
         kernel = self.plan.kernel(transposed, write, read, wrt, every)
         rows = steps + 1
         dtype = template.dtype
@@ -160,9 +177,12 @@ class Solver:
             for name in wrt:
                 arrays[f"{PREFIX}read_d_{name}"] = zeros(shape, dtype)
         if wrt:
-            histories = (background.histories if background
-                         else tuple(zeros(s, dtype) for s in self._history_shapes(wrt, every)))
-            arrays.update({h.function.name: a for h, a in zip(self.plan.born(wrt, every).histories, histories, strict=True)})
+            histories = (
+                background.histories if background else tuple(zeros(s, dtype) for s in self._history_shapes(wrt, every))
+            )
+            arrays.update(
+                {h.function.name: a for h, a in zip(self.plan.born(wrt, every).histories, histories, strict=True)}
+            )
         kernel.run(shape, d.grid.spacing, d.dt, (0, steps if transposed else steps - 1), arrays, bounds)
 
         out: dict = {}

@@ -140,9 +140,7 @@ def bandwidth(signal, time, level=0.05):
     """
     signal = np.asarray(signal)
     if signal.shape[-1:] != (time.n,):
-        raise SpaceError(
-            f"a signal with shape {signal.shape} does not end in the {time.n} samples of {time!r}"
-        )
+        raise SpaceError(f"a signal with shape {signal.shape} does not end in the {time.n} samples of {time!r}")
     if not 0 < real("level", level, "fractions of the peak") < 1:
         raise ParameterError(f"level must lie between 0 and 1, got {level!r}")
     n = fft.next_fast_len(4 * time.n, real=True)

@@ -52,8 +52,9 @@ class Acoustic(WaveEquation):
         if not isinstance(grid, Grid):
             raise ParameterError(f"Acoustic(grid={grid!r}): the first argument must be a seisops Grid")
         if (vp is None) == (m is None):
-            raise ParameterError("Acoustic needs exactly one of vp (m/s) and m (s2/m2), got "
-                                 + ("both" if vp is not None else "neither"))
+            raise ParameterError(
+                "Acoustic needs exactly one of vp (m/s) and m (s2/m2), got " + ("both" if vp is not None else "neither")
+            )
         if vp is not None:
             values = {"m": broadcast(grid, "vp", vp, "m/s", positive=True) ** -2.0}
         else:
@@ -117,7 +118,7 @@ class Acoustic(WaveEquation):
             return {"m": 1.0}
         if name == "vp":
             return {"m": -2.0 * self.m**1.5}
-        return {"b": -self._values["b"] ** 2}
+        return {"b": -(self._values["b"] ** 2)}
 
     @property
     def velocity(self) -> np.ndarray:

@@ -1,0 +1,194 @@
+"""The command ``seisops``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from seisops.demo import Settings, read_model, report, run, save, smoothed, thrust_belt
+from seisops.demo.files import UNITS
+from seisops.errors import ParameterError, SeisopsError
+from seisops.wave.grid import Grid
+
+__all__ = ["main"]
+
+# the model by formula: (x, z) cells and their size in m
+SHAPE, SPACING = (241, 101), 12.5
+
+EXAMPLES = """\
+examples:
+  seisops demo
+      a thrust belt by formula: a few minutes, figures in ./seisops-demo
+
+  seisops demo --model vp.npy --spacing 12.5 --units km/s
+      your own velocity, axes (x, z); the start is a smoothed copy of it
+
+  seisops demo --model overthrust_model.h5 --dataset m --start-dataset m0 --quantity m --units s2/km2 --order zx \\
+      --spacing 25 --shots 4 --f0 8 --duration 3 --mute 300 --iterations 20
+      squared slowness from HDF5, stored (z, x), with a starting model in the same file
+
+  seisops demo --model model.segy --spacing 25,10
+      velocity from SEG-Y, one trace for each x, cells of 25 m by 10 m
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; its exit status."""
+    # Threads that spin while they wait for one another slow a busy machine down many times; OpenMP reads this only once,
+    # when the first compiled wave equation is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except (SeisopsError, ImportError, OSError) as error:
+        print(f"seisops: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("seisops: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="seisops", description="Seismic modeling and inversion written as mathematics.")
+    parser.add_argument("--version", action="version", version=f"seisops {_version()}")
+    commands = parser.add_subparsers(title="commands", required=True)
+    demo = commands.add_parser(
+        "demo", help="model shots, migrate them and invert them", epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Models shots over a 2D model, migrates them, runs least-squares migration (PyLops' cgls) and\n"
+                    "full-waveform inversion (SciPy's L-BFGS-B), and writes a table, arrays and figures to a folder.",
+    )
+    demo.set_defaults(command=_demo)
+    demo.add_argument("--output", type=Path, default=Path("seisops-demo"), metavar="FOLDER",
+                      help="where results go (default: ./seisops-demo)")
+    demo.add_argument("--force", action="store_true", help="write into a folder that is not empty")
+    demo.add_argument("--no-figures", action="store_true", help="leave the figures out (they need matplotlib)")
+    demo.add_argument("--quiet", action="store_true", help="print nothing: no progress, no table")
+
+    model = demo.add_argument_group("model", "By formula unless a file is given; what its numbers mean has to be stated.")
+    model.add_argument("--model", type=Path, metavar="FILE", help="HDF5, NumPy (.npy, .npz) or SEG-Y file of the true model")
+    model.add_argument("--dataset", metavar="NAME", help="its name in an HDF5 or .npz file that holds several arrays")
+    model.add_argument("--start", type=Path, metavar="FILE",
+                       help="file of the starting model, if not the same (default: the true model, smoothed)")
+    model.add_argument("--start-dataset", metavar="NAME", help="name of the starting model in its file")
+    model.add_argument("--quantity", choices=sorted(UNITS), default="vp",
+                       help="what files hold: velocity (vp) or squared slowness (m) (default: vp)")
+    model.add_argument("--units", choices=[u for units in UNITS.values() for u in units],
+                       help="their units (default: m/s for vp, s2/m2 for m)")
+    model.add_argument("--order", choices=("xz", "zx"), default="xz", help="order of the axes in files (default: xz)")
+    model.add_argument("--spacing", type=_spacing, metavar="METRES",
+                       help=f"size of the cells: one number, or x,z; needed with --model (default: {SPACING:g})")
+
+    work = demo.add_argument_group("work")
+    work.add_argument("--shots", type=int, default=Settings.shots, help="sources, evenly spaced (default: %(default)s)")
+    work.add_argument("--f0", type=float, default=Settings.f0, metavar="HZ",
+                      help="peak frequency of the Ricker wavelet (default: %(default)s)")
+    work.add_argument("--duration", type=float, metavar="S", help="length of the records (default: down to the deepest "
+                      "cell and back at the start's mean velocity, and 1.5 times that)")
+    work.add_argument("--step", type=float, default=Settings.step, metavar="S",
+                      help="sampling interval of the records (default: %(default)s)")
+    work.add_argument("--mute", type=float, metavar="M",
+                      help="depth above which nothing is imaged or updated (default: an eighth of the model's)")
+    work.add_argument("--iterations", type=int, default=Settings.iterations,
+                      help="of least-squares migration (default: %(default)s)")
+    work.add_argument("--fwi-iterations", type=int, default=Settings.fwi_iterations,
+                      help="of full-waveform inversion (default: %(default)s)")
+    work.add_argument("--memory", type=float, default=Settings.memory, metavar="GIB",
+                      help="forward wavefields to keep; less is slower (default: %(default)s)")
+    return parser
+
+
+def _demo(options: argparse.Namespace) -> int:
+    _check_output(options.output, options.force)
+    if not options.no_figures:
+        _check_plot()
+    grid, m, m0 = _models(options)
+    settings = _settings(options, grid, m0)
+    with tqdm(total=settings.solves, unit="solve", disable=options.quiet) as bar:
+
+        def progress(step: str, solves: int) -> None:
+            bar.set_description(step, refresh=False)
+            bar.update(solves)
+
+        result = run(grid, m, m0, settings, progress)
+        bar.total = bar.n
+        bar.refresh()
+    written = save(result, options.output, figures=not options.no_figures)
+    if not options.quiet:
+        print(report(result), "\nwritten: ", ", ".join(p.name for p in written), f" in {options.output}", sep="")
+    return 0
+
+
+def _check_output(folder: Path, force: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ParameterError(f"{folder} is a file: name a folder with --output")
+    if not force and folder.is_dir() and any(folder.iterdir()):
+        raise ParameterError(f"the folder {folder} is not empty: name another with --output, or overwrite with --force")
+
+
+def _check_plot() -> None:
+    try:
+        import seisops.plot  # noqa: F401
+    except ImportError as error:
+        raise ImportError(f"{error}; or leave the figures out: --no-figures") from error
+
+
+def _models(options: argparse.Namespace):
+    """The grid, and the true and starting squared slowness."""
+    if options.model is None:
+        given = [f"--{name.replace('_', '-')}" for name in ("dataset", "start", "start_dataset", "units", "spacing")
+                 if getattr(options, name) is not None]
+        if given:
+            raise ParameterError(f"{', '.join(given)} describes a file: name it with --model")
+        grid = Grid(SHAPE, SPACING)
+        m = thrust_belt(grid).astype(np.float64) ** -2
+    else:
+        if options.spacing is None:
+            raise ParameterError(f"--model {options.model}: state the size of its cells in metres, as in --spacing 12.5")
+        m = _read(options, options.model, options.dataset)
+        grid = Grid(m.shape, options.spacing)
+    if options.start is None and options.start_dataset is None:
+        return grid, m, smoothed(m, cells=0.06 * grid.shape[1])
+    m0 = _read(options, options.start or options.model, options.start_dataset)
+    if m0.shape != m.shape:
+        raise ParameterError(f"the starting model has shape {m0.shape}, the true model {m.shape}, both (x, z): "
+                             "they must be on the same grid")
+    return grid, m, m0
+
+
+def _read(options: argparse.Namespace, path: Path, dataset: str | None):
+    units = options.units or next(iter(UNITS[options.quantity]))
+    return read_model(path, dataset, options.quantity, units, options.order)
+
+
+def _settings(options: argparse.Namespace, grid: Grid, m0) -> Settings:
+    depth = grid.extent[1][1] - grid.extent[1][0]
+    travel = 3.0 * depth * float(np.mean(np.sqrt(m0)))
+    return Settings(
+        shots=options.shots, f0=options.f0, step=options.step, iterations=options.iterations,
+        fwi_iterations=options.fwi_iterations, memory=options.memory,
+        duration=ceil(10 * travel) / 10 if options.duration is None else options.duration,
+        mute=depth / 8 if options.mute is None else options.mute,
+    )
+
+
+def _spacing(text: str):
+    values = tuple(float(part) for part in text.split(","))
+    if len(values) not in (1, 2):
+        raise ValueError(text)
+    return values[0] if len(values) == 1 else values
+
+
+def _version() -> str:
+    try:
+        return version("seisops")
+    except PackageNotFoundError:
+        return "(not installed)"

@@ -1,0 +1,126 @@
+"""Absorbing layers as transformations of a residual: new terms, new fields, and the restriction to the grid."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import sympy
+from devito import Derivative
+from devito.finite_differences.tools import centered
+
+from seisops.engine.location import position, sign
+from seisops.engine.template import Template
+from seisops.engine.terms import depends, occurrences, time_offset
+from seisops.errors import ParameterError
+
+__all__ = ["PMLStretch", "Stretch", "damped", "undamped"]
+
+
+class Stretch:
+    """Rewrites spatial derivatives while keeping track of where on the grid each expression lives.
+
+    Derivatives that stand inside another derivative are restricted to the grid (multiplied by an indicator that
+    vanishes outside), which makes the discrete operator a finite matrix whose transpose is exact up to the last cell.
+    """
+
+    def __init__(self, template: Template, fields, positions, parity):
+        self.template = template
+        self.fields = list(fields)
+        self.positions = dict(positions)
+        self.parity = dict(parity)
+        self.rows: list = []
+        self.auxiliary: list = []
+
+    def profile(self, kind: str, dimension, where: Fraction):
+        """The profile `kind` along `dimension`, at nodes or at half cells before or after them."""
+        suffix = {Fraction(0): "", Fraction(1, 2): "_after", Fraction(-1, 2): "_before"}[where]
+        return self.template.profile(f"{kind}_{dimension.name}{suffix}", dimension)
+
+    def __call__(self, expr, nested: bool = False):
+        if isinstance(expr, Derivative) and depends(expr, self.fields):
+            return self.derivative(expr, nested)
+        if expr.args and not getattr(expr, "is_DiscreteFunction", False):
+            return expr.func(*(self(a, nested) for a in expr.args))
+        return expr
+
+    def derivative(self, expr: Derivative, nested: bool):
+        inner = self(expr.expr, nested=True)
+        for d, order, width in zip(expr.dims, expr.deriv_order, expr.fd_order, strict=True):
+            x0 = {d: expr.x0[d]} if d in expr.x0 else {}
+            last = d is expr.dims[-1]
+            inner = self.along(
+                Derivative(inner, (d, order), fd_order=width, x0=x0, transpose=expr.transpose), nested or not last
+            )
+        return inner
+
+    def along(self, expr: Derivative, nested: bool):
+        """One derivative along one axis; boundaries override :meth:`stretched`."""
+        (d,) = expr.dims
+        where = position(expr, self.positions, self.template.dimensions)[self.template.dimensions.index(d)]
+        stretched, extra = self.stretched(expr, d, where)
+        if nested and expr.deriv_order[0] > 0:
+            stretched = self.profile("inside", d, where) * stretched
+        return stretched + extra
+
+    def stretched(self, expr, dimension, where):
+        """The derivative itself, and what the layer adds to it."""
+        return expr, sympy.S.Zero
+
+
+class PMLStretch(Stretch):
+    """Every derivative D e becomes D e + psi, with psi(t) = b psi(t - 1) + a D e (t)."""
+
+    def stretched(self, expr, dimension, where):
+        order = expr.deriv_order[0]
+        if order == 0:
+            return expr, sympy.S.Zero
+        if order == 1:
+            return expr, self.memory(expr, dimension, where)
+        if order == 2 and not expr.x0:
+            slope = Derivative(expr.expr, (dimension, 1), fd_order=expr.fd_order[0])
+            total = expr + Derivative(self.memory(slope, dimension, where), (dimension, 1), fd_order=expr.fd_order[0])
+            return total, self.memory(total, dimension, where)
+        raise ParameterError(
+            f"a PML cannot stretch {expr}, a derivative of order {order}"
+            + (" at half cells" if expr.x0 else "")
+            + "; write it as nested derivatives of order 1 or 2"
+        )
+
+    def memory(self, slope, dimension, where):
+        """A new field that remembers `slope` inside the layer."""
+        ahead = max(time_offset(f) for u in self.fields for f in occurrences(slope, u))
+        name = f"mem{len(self.auxiliary)}"
+        psi = self.template.field(name, levels=2)
+        self.auxiliary.append(psi)
+        self.fields.append(psi)
+        self.positions[psi.name] = position(slope, self.positions, self.template.dimensions)
+        self.parity[psi.name] = sign(slope, self.parity, self.template.dimensions)
+        now = psi.forward if ahead == 1 else psi
+        before = psi if ahead == 1 else psi.backward
+        a, b = self.profile("a", dimension, where), self.profile("b", dimension, where)
+        self.rows.append(now - b * before - a * slope)
+        return now
+
+
+def undamped(expr, template: Template):
+    """Leave derivatives in time as they are."""
+    return expr
+
+
+def damped(expr, template: Template):
+    """Replace d/dt by d/dt + eta in an expression whose time derivatives are not yet expanded."""
+    if isinstance(expr, Derivative):
+        inner = damped(expr.expr, template)
+        plain = expr._rebuild(expr=inner)
+        if template.step not in expr.dims:
+            return plain
+        eta = sum(template.profile(f"eta_{d.name}", d) for d in template.dimensions)
+        if expr.deriv_order[0] == 1:
+            forward = inner.subs(template.step, template.step + template.step.spacing)
+            return plain + eta * (inner + forward) / 2
+        if expr.deriv_order[0] == 2:
+            return plain + 2 * eta * Derivative(inner, (template.step, 1), fd_order=2, side=centered) + eta**2 * inner
+        raise ParameterError(f"a Sponge cannot damp {expr}, a derivative in time of order above 2")
+    if expr.args and not getattr(expr, "is_DiscreteFunction", False):
+        return expr.func(*(damped(a, template) for a in expr.args))
+    return expr

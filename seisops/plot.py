@@ -1,0 +1,146 @@
+"""Figures of models, images and shot records; needs matplotlib (``pip install 'seisops[plot]'``).
+
+Every function draws into the axes that it is given, or makes a figure without touching matplotlib's own state, and
+returns the axes: ``plot.model(grid, vp).figure.savefig("vp.png")``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from seisops.errors import SpaceError
+from seisops.wave.grid import Grid
+from seisops.wave.time import Time
+
+try:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+except ImportError as error:
+    raise ImportError("seisops.plot needs matplotlib; install it with: pip install 'seisops[plot]'") from error
+
+__all__ = ["curves", "image", "model", "record"]
+
+
+def model(grid: Grid, values: ArrayLike, title: str = "", label: str = "velocity (m/s)",
+          limits: tuple[float, float] | None = None, ax: Axes | None = None) -> Axes:
+    """Draw an array on a grid of two dimensions, for example a velocity.
+
+    Parameters
+    ----------
+    grid : Grid
+    values : array_like of the grid's shape
+    title, label : str, optional
+        Of the axes and of the colour bar.
+    limits : tuple of float, optional
+        Smallest and largest value of the colours; by default those of the array.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default in a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    return _on_grid(grid, values, title, label, "viridis", limits, ax)
+
+
+def image(grid: Grid, values: ArrayLike, title: str = "", label: str = "", clip: float = 99.0,
+          ax: Axes | None = None) -> Axes:
+    """Draw an image or a perturbation in shades of grey about zero.
+
+    Parameters
+    ----------
+    grid : Grid
+    values : array_like of the grid's shape
+    title, label : str, optional
+        Of the axes and of the colour bar.
+    clip : float, optional
+        Percentile of the magnitudes at which the shades end.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default in a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    return _on_grid(grid, values, title, label, "gray", _symmetric(values, clip), ax)
+
+
+def record(time: Time, traces: ArrayLike, positions: ArrayLike | None = None, title: str = "", clip: float = 97.0,
+           ax: Axes | None = None) -> Axes:
+    """Draw the traces of one shot, time downwards.
+
+    Parameters
+    ----------
+    time : Time
+    traces : array_like of shape (receivers, time.n)
+    positions : array_like, optional
+        Of the receivers in metres, evenly spaced; by default their numbers.
+    title : str, optional
+    clip : float, optional
+        Percentile of the magnitudes at which the shades end.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default in a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    traces = np.asarray(traces)
+    if traces.ndim != 2 or traces.shape[1] != time.n:
+        raise SpaceError(f"traces of shape {traces.shape} are not (receivers, {time.n}) on {time!r}")
+    where = np.arange(len(traces)) if positions is None else np.asarray(positions)
+    ax = _axes((5.0, 5.5)) if ax is None else ax
+    low, high = _symmetric(traces, clip)
+    ends = (where[0], where[-1], time.start + time.duration, time.start)
+    ax.imshow(traces.T, extent=ends, aspect="auto", cmap="gray", vmin=low, vmax=high)
+    ax.set(xlabel="receiver" if positions is None else "x (m)", ylabel="time (s)", title=title)
+    return ax
+
+
+def curves(series: dict[str, ArrayLike], xlabel: str = "iteration", ylabel: str = "", title: str = "",
+           ax: Axes | None = None) -> Axes:
+    """Draw named series of numbers, one point for each iteration.
+
+    Parameters
+    ----------
+    series : dict of array_like
+    xlabel, ylabel, title : str, optional
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default in a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = _axes((6.0, 4.0)) if ax is None else ax
+    for name, values in series.items():
+        ax.plot(np.arange(len(values)), values, marker=".", label=name)
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    ax.grid(alpha=0.3)
+    ax.legend()
+    return ax
+
+
+def _on_grid(grid, values, title, label, colours, limits, ax):
+    values = np.asarray(values)
+    if grid.ndim != 2 or values.shape != grid.shape:
+        raise SpaceError(f"an array of shape {values.shape} cannot be drawn on {grid!r}: it needs the shape (x, z) "
+                         "of a grid of two dimensions")
+    (left, right), (top, bottom) = grid.extent
+    if ax is None:
+        ax = _axes((8.0, float(np.clip(7.0 * (bottom - top) / (right - left), 2.2, 8.0)) + 0.8))
+    low, high = limits or (values.min(), values.max())
+    shown = ax.imshow(values.T, extent=(left, right, bottom, top), cmap=colours, vmin=low, vmax=high)
+    ax.set(xlabel="x (m)", ylabel="z (m)", title=title)
+    ax.figure.colorbar(shown, ax=ax, label=label, shrink=0.9)
+    return ax
+
+
+def _symmetric(values, clip):
+    high = float(np.percentile(np.abs(values), clip)) or 1.0
+    return -high, high
+
+
+def _axes(size):
+    return Figure(figsize=size, layout="constrained").subplots()
