@@ -64,6 +64,9 @@ class Imaging(Sampler):
         self.coefficients = tuple(sorted({c for d in self.derivatives.values() for c in d}))
         super().__init__(waves, perturbation_space(waves, wrt))
 
+    def __getstate__(self):
+        return {**super().__getstate__(), "_kept": {}}  # backgrounds are large, and computed again where they are needed
+
     def keep(self, shot: int, background: Background) -> None:
         """Hold the background of a shot if the budget allows."""
         if sum(b.nbytes for b in self._kept.values()) + background.nbytes <= self.keep_bytes:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
+import psutil
 
 from seisops.engine.arrays import aligned, zeros
 from seisops.engine.kernel import Ports
 from seisops.engine.template import PREFIX
+from seisops.errors import UnfusedError
 from seisops.wave.discretisation import Discretisation
 from seisops.wave.equation import WaveEquation
 from seisops.wave.samplers import Taps
@@ -86,9 +89,19 @@ class Solver:
     def background_bytes(self, wrt: tuple[str, ...], every: int) -> int:
         """Memory of the background of one shot."""
         return (
-            sum(int(np.prod(shape)) for shape in self._history_shapes(wrt, every))
+            sum(prod(shape) for shape in self._history_shapes(wrt, every))
             * np.dtype(self.discretisation.dtype).itemsize
         )
+
+    def _new_background(self, wrt, every) -> tuple[np.ndarray, ...]:
+        needed, available = self.background_bytes(wrt, every), psutil.virtual_memory().available
+        if needed > available:
+            raise UnfusedError(
+                f"the background wavefield of one shot needs {needed / 2**30:.3g} GiB ({self.discretisation.steps} steps), "
+                f"but {available / 2**30:.3g} GiB of memory are free: keep fewer of its steps with "
+                "storage=seisops.storage.Subsampled(every=...), or use a coarser grid or a shorter record"
+            )
+        return tuple(zeros(s, self.discretisation.dtype) for s in self._history_shapes(wrt, every))
 
     def _history_shapes(self, wrt, every):
         rows = self.discretisation.steps // every + 1
@@ -177,9 +190,7 @@ class Solver:
             for name in wrt:
                 arrays[f"{PREFIX}read_d_{name}"] = zeros(shape, dtype)
         if wrt:
-            histories = (
-                background.histories if background else tuple(zeros(s, dtype) for s in self._history_shapes(wrt, every))
-            )
+            histories = background.histories if background else self._new_background(wrt, every)
             arrays.update(
                 {h.function.name: a for h, a in zip(self.plan.born(wrt, every).histories, histories, strict=True)}
             )
