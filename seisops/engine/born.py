@@ -74,7 +74,9 @@ def born(system: System, wrt: Sequence[str], every: int = 1) -> Born:
                 factor = background[0]
                 for a in background[1:]:
                     factor = factor * a
-                others.append(remember(factor, differentiated))
+                # the transpose of a perturbation's derivative (or average) is one of what stands beside it
+                moved = any(isinstance(n, Derivative) for a in others for n in sympy.preorder_traversal(a))
+                others.append(remember(factor, differentiated or moved))
             out = others[0]
             for a in others[1:]:
                 out = out * a

@@ -220,7 +220,8 @@ def _derivative(op, x, wrt, storage, run):
             x = value
         return x, _sum(jacobians)
     if isinstance(op, HStack | BlockDiag):
-        parts = op.domain.split(x) if isinstance(op.domain, DirectSum) else [x]
+        cuts = np.cumsum([child.domain.size for child in op.children])[:-1]
+        parts = [child.domain.asarray(part) for child, part in zip(op.children, np.split(x.ravel(), cuts), strict=True)]
     else:
         parts = [x] * len(op.children)
     pairs = [_derivative(child, part, wrt, storage, run) for child, part in zip(op.children, parts, strict=True)]
@@ -230,7 +231,7 @@ def _derivative(op, x, wrt, storage, run):
     if isinstance(op, VStack | BlockDiag):
         if any(j is None for j in jacobians):
             raise ParameterError(f"a block of {op} does not depend on the medium: differentiate the others alone")
-        return (op.range.join(values) if run else None), VStack(jacobians)
+        return (np.concatenate([v.ravel() for v in values]) if run else None), VStack(jacobians)
     raise ParameterError(f"cannot differentiate {op}")
 
 
