@@ -115,7 +115,7 @@ def _demo(options: argparse.Namespace) -> int:
     with tqdm(total=settings.solves, unit="solve", disable=options.quiet) as bar:
 
         def progress(step: str, solves: int) -> None:
-            bar.set_description(step, refresh=False)
+            bar.set_description(step, refresh=not solves)
             bar.update(solves)
 
         result = run(grid, m, m0, settings, progress)

@@ -102,7 +102,7 @@ def _numpy(path: Path, dataset: str | None) -> NDArray:
             if isinstance(content, np.ndarray):
                 return content
             return content[_chosen(path, dataset, {k: content[k].shape for k in content.files})]
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, ValueError) as error:
             raise ParameterError(f"{path} is not a NumPy file: {error}") from error
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +25,7 @@ def report(result: Result) -> str:
         f"{result.time.step * 1e3:g} ms, {s.f0:g} Hz Ricker",
         f"time        {sum(seconds.values()):.1f} s in all; {result.seconds_per_shot:.2f} s to model a shot, "
         f"{per_iteration:.1f} s for an iteration of least squares",
-        f"memory      {peak_memory() / 2**30:.2f} GiB at the peak",
+        f"memory      {result.peak_bytes / 2**30:.2f} GiB at the peak",
         "",
         "            least-squares    full-waveform inversion",
         "iteration   misfit (%)       misfit (%)   model error (%)",
@@ -42,12 +40,6 @@ def report(result: Result) -> str:
         "the inversion; model error: norm of m - m_true over that at the start (m is squared slowness).",
     ]
     return "\n".join(lines)
-
-
-def peak_memory() -> int:
-    """Largest resident memory of this process so far, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def save(result: Result, folder: Path, figures: bool = True) -> list[Path]:
@@ -80,7 +72,7 @@ def _figures(result: Result) -> dict:
         "misfit": plot.curves(
             {"least-squares migration": result.lsrtm_misfit, "full-waveform inversion": result.fwi_misfit,
              "model error of the inversion": result.fwi_error},
-            ylabel="relative to the start or to the data", title="convergence",
+            ylabel="relative norm", title="convergence",
         ),
     }
     return {name: axes.figure for name, axes in ax.items()}

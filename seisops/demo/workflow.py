@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 import time as clock
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -94,6 +96,8 @@ class Result:
         Norms of the residual relative to the data's, and of the model's error relative to the start's, by iteration.
     seconds : dict of str to float
         Wall-clock time of every step.
+    peak_bytes : int
+        Largest resident memory of the process by the end of the run.
     """
 
     grid: Grid
@@ -111,6 +115,7 @@ class Result:
     fwi_misfit: list[float] = field(default_factory=list)
     fwi_error: list[float] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    peak_bytes: int = 0
 
     @property
     def seconds_per_shot(self) -> float:
@@ -139,7 +144,12 @@ def run(grid: Grid, m: NDArray, m0: NDArray, settings: Settings, progress: Progr
         True and starting squared slowness in s2/m2, of the grid's shape.
     settings : Settings
     progress : callable, optional
-        ``progress(step, solves)`` is told how many solves of a step have just been done.
+        ``progress(step, solves)`` is told how many solves of a step have just been done, 0 when it begins.
+
+    Raises
+    ------
+    ParameterError
+        If the two models make the same data, so that there is nothing to image.
     """
     time = Time(round(settings.duration / settings.step) + 1, settings.step)
     waves = Wavefield(grid, time, shots=settings.shots)
@@ -157,32 +167,38 @@ def run(grid: Grid, m: NDArray, m0: NDArray, settings: Settings, progress: Progr
     q = np.tile(ricker(time, settings.f0), (settings.shots, 1, 1))
     D = preconditioner(grid, settings.mute)
 
-    with _timed(result, "compilation"):
+    with _timed(result, progress, "compilation"):
         F[0:1] @ q[0:1]
-        progress("compiling", 1)
-    with _timed(result, "modelling"):
+        progress("compilation", 1)
+    with _timed(result, progress, "modelling"):
         result.data = F @ q
         progress("modelling", settings.shots)
 
     J = Jacobian(F0, q, storage=kept)
-    with _timed(result, "linearised data"):
+    with _timed(result, progress, "linearised data"):
         d = J @ (m - m0)
         progress("linearised data", 2 * settings.shots)
-    with _timed(result, "migration"):
+    if not d.any():
+        raise ParameterError(
+            "nothing to image: the true model scatters no waves in the starting model back to the receivers; give a "
+            "starting model that differs from the true one, or longer records"
+        )
+    with _timed(result, progress, "migration"):
         result.rtm = J.H @ d
         progress("migration", settings.shots)
-    with _timed(result, "least squares"):
+    with _timed(result, progress, "least squares"):
         result.lsrtm, result.lsrtm_misfit = least_squares(
             J, D, d, settings.iterations, lambda: progress("least squares", 2 * settings.shots)
         )
     J.forget()
 
-    with _timed(result, "inversion"):
+    with _timed(result, progress, "inversion"):
         G = Parametric(F0, storage=kept)
         result.fwi, result.fwi_misfit, result.fwi_error = invert(
             G, q, result.data, m0, D, bounds, settings.fwi_iterations, m,
             lambda: progress("inversion", 2 * settings.shots),
         )
+    result.peak_bytes = _peak_memory()
     return result
 
 
@@ -251,17 +267,23 @@ def invert(G: Parametric, q: NDArray, data: NDArray, m0: NDArray, D: pylops.Line
     return at(found.x), misfits, errors
 
 
+def _peak_memory() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
 def _relative(squares: float, data: NDArray) -> float:
     return float(np.sqrt(squares) / np.linalg.norm(data))
 
 
 class _timed:
-    """Adds the wall-clock time of a block to a result."""
+    """Announces a step, and adds the wall-clock time of its block to a result."""
 
-    def __init__(self, result: Result, step: str):
-        self.result, self.step = result, step
+    def __init__(self, result: Result, progress: Progress, step: str):
+        self.result, self.progress, self.step = result, progress, step
 
     def __enter__(self):
+        self.progress(self.step, 0)
         self.start = clock.perf_counter()
 
     def __exit__(self, *error):

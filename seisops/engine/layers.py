@@ -77,8 +77,9 @@ class PMLStretch(Stretch):
         if order == 1:
             return expr, self.memory(expr, dimension, where)
         if order == 2 and not expr.x0:
-            slope = Derivative(expr.expr, (dimension, 1), fd_order=expr.fd_order[0])
-            total = expr + Derivative(self.memory(slope, dimension, where), (dimension, 1), fd_order=expr.fd_order[0])
+            slope = Derivative(expr.expr, (dimension, 1), fd_order=expr.fd_order[0], side=centered)
+            psi = self.memory(slope, dimension, where)
+            total = expr + Derivative(psi, (dimension, 1), fd_order=expr.fd_order[0], side=centered)
             return total, self.memory(total, dimension, where)
         raise ParameterError(
             f"a PML cannot stretch {expr}, a derivative of order {order}"
