@@ -95,8 +95,8 @@ def linearity_test(op: pylops.LinearOperator, seed: int = 0) -> float:
 
 
 @dataclass(frozen=True)
-class TaylorResult:
-    r"""Errors of a map's Taylor expansion, and their rates of convergence.
+class TaylorResult(Sequence):
+    r"""Errors of a map's Taylor expansion; as a sequence, their rates of convergence, near 2 for an exact Jacobian.
 
     Parameters
     ----------
@@ -111,6 +111,12 @@ class TaylorResult:
     steps: tuple[float, ...]
     errors: tuple[float, ...]
     zeroth_errors: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.rates)
+
+    def __getitem__(self, index):
+        return self.rates[index]
 
     @property
     def rates(self) -> tuple[float, ...]:

@@ -149,3 +149,9 @@ def test_taylor_test_of_an_operator_shows_rounding_only():
 def test_taylor_result_without_errors():
     result = TaylorResult((0.1, 0.05), (0.0, 0.0), (0.1, 0.05))
     assert np.isnan(result.rate) and result.zeroth_rate == pytest.approx(1.0)
+
+
+def test_taylor_result_is_the_sequence_of_its_rates():
+    result = TaylorResult((2.0, 1.0), (4.0, 1.0), (2.0, 1.0))
+    np.testing.assert_allclose(result, [2.0])
+    assert len(result) == 1 and result[0] == result.rate
