@@ -21,7 +21,7 @@ from seisops.wave.grid import Grid
 __all__ = ["main"]
 
 # the model by formula: (x, z) cells and their size in m
-SHAPE, SPACING = (241, 101), 12.5
+SHAPE, SPACING = (241, 101), (12.5, 12.5)
 
 EXAMPLES = """\
 examples:
@@ -42,8 +42,8 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status."""
-    # Threads that spin while they wait for one another slow a busy machine down many times; OpenMP reads this only once,
-    # when the first compiled wave equation is loaded.
+    # Threads that spin while they wait for one another slow a busy machine down many times. OpenMP reads this only
+    # once, when the first compiled wave equation is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     options = _parser().parse_args(arguments)
     try:
@@ -57,7 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="seisops", description="Seismic modeling and inversion written as mathematics.")
+    parser = argparse.ArgumentParser(
+        prog="seisops", description="Seismic modeling and inversion written as mathematics."
+    )
     parser.add_argument("--version", action="version", version=f"seisops {_version()}")
     commands = parser.add_subparsers(title="commands", required=True)
     demo = commands.add_parser(
@@ -73,8 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--no-figures", action="store_true", help="leave the figures out (they need matplotlib)")
     demo.add_argument("--quiet", action="store_true", help="print nothing: no progress, no table")
 
-    model = demo.add_argument_group("model", "By formula unless a file is given; what its numbers mean has to be stated.")
-    model.add_argument("--model", type=Path, metavar="FILE", help="HDF5, NumPy (.npy, .npz) or SEG-Y file of the true model")
+    model = demo.add_argument_group("model", "By formula, or from a file; what its numbers mean has to be stated.")
+    model.add_argument("--model", type=Path, metavar="FILE",
+                       help="HDF5, NumPy (.npy, .npz) or SEG-Y file of the true model")
     model.add_argument("--dataset", metavar="NAME", help="its name in an HDF5 or .npz file that holds several arrays")
     model.add_argument("--start", type=Path, metavar="FILE",
                        help="file of the starting model, if not the same (default: the true model, smoothed)")
@@ -85,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
                        help="their units (default: m/s for vp, s2/m2 for m)")
     model.add_argument("--order", choices=("xz", "zx"), default="xz", help="order of the axes in files (default: xz)")
     model.add_argument("--spacing", type=_spacing, metavar="METRES",
-                       help=f"size of the cells: one number, or x,z; needed with --model (default: {SPACING:g})")
+                       help=f"size of the cells: one number, or x,z; needed with --model (default: {SPACING[0]:g})")
 
     work = demo.add_argument_group("work")
     work.add_argument("--shots", type=int, default=Settings.shots, help="sources, evenly spaced (default: %(default)s)")
@@ -152,7 +155,7 @@ def _models(options: argparse.Namespace):
         m = thrust_belt(grid).astype(np.float64) ** -2
     else:
         if options.spacing is None:
-            raise ParameterError(f"--model {options.model}: state the size of its cells in metres, as in --spacing 12.5")
+            raise ParameterError(f"--model {options.model}: state the size of its cells in metres: --spacing 12.5")
         m = _read(options, options.model, options.dataset)
         grid = Grid(m.shape, options.spacing)
     if options.start is None and options.start_dataset is None:
@@ -180,11 +183,11 @@ def _settings(options: argparse.Namespace, grid: Grid, m0) -> Settings:
     )
 
 
-def _spacing(text: str):
+def _spacing(text: str) -> tuple[float, ...]:
     values = tuple(float(part) for part in text.split(","))
     if len(values) not in (1, 2):
         raise ValueError(text)
-    return values[0] if len(values) == 1 else values
+    return values * 2 if len(values) == 1 else values
 
 
 def _version() -> str:

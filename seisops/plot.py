@@ -6,6 +6,8 @@ returns the axes: ``plot.model(grid, vp).figure.savefig("vp.png")``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -98,13 +100,13 @@ def record(time: Time, traces: ArrayLike, positions: ArrayLike | None = None, ti
     return ax
 
 
-def curves(series: dict[str, ArrayLike], xlabel: str = "iteration", ylabel: str = "", title: str = "",
+def curves(series: Mapping[str, Sequence[float]], xlabel: str = "iteration", ylabel: str = "", title: str = "",
            ax: Axes | None = None) -> Axes:
     """Draw named series of numbers, one point for each iteration.
 
     Parameters
     ----------
-    series : dict of array_like
+    series : mapping of str to sequence of float
     xlabel, ylabel, title : str, optional
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default in a new figure.
@@ -118,7 +120,7 @@ def curves(series: dict[str, ArrayLike], xlabel: str = "iteration", ylabel: str 
         ax.plot(np.arange(len(values)), values, marker=".", label=name)
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     ax.grid(alpha=0.3)
-    ax.legend()
+    ax.legend(fontsize="small", framealpha=0.5)
     return ax
 
 
@@ -129,11 +131,11 @@ def _on_grid(grid, values, title, label, colours, limits, ax):
                          "of a grid of two dimensions")
     (left, right), (top, bottom) = grid.extent
     if ax is None:
-        ax = _axes((8.0, float(np.clip(7.0 * (bottom - top) / (right - left), 2.2, 8.0)) + 0.8))
+        ax = _axes((8.0, float(np.clip(6.2 * (bottom - top) / (right - left), 1.5, 8.0)) + 1.0))
     low, high = limits or (values.min(), values.max())
     shown = ax.imshow(values.T, extent=(left, right, bottom, top), cmap=colours, vmin=low, vmax=high)
     ax.set(xlabel="x (m)", ylabel="z (m)", title=title)
-    ax.figure.colorbar(shown, ax=ax, label=label, shrink=0.9)
+    ax.figure.colorbar(shown, cax=ax.inset_axes((1.02, 0.0, 0.02, 1.0)), label=label)
     return ax
 
 

@@ -46,11 +46,11 @@ def save(result: Result, folder: Path, figures: bool = True) -> list[Path]:
     """Write table, arrays and figures into a folder, and return the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "table.txt").write_text(report(result) + "\n", encoding="utf-8")
-    np.savez_compressed(folder / "arrays.npz", **result.arrays())
+    np.savez_compressed(folder / "arrays.npz", **result.arrays())  # type: ignore[arg-type]
     written = [folder / "table.txt", folder / "arrays.npz"]
     for name, figure in (_figures(result) if figures else {}).items():
         written.append(folder / f"{name}.png")
-        figure.savefig(written[-1], dpi=110)
+        figure.savefig(written[-1], dpi=100)
     return written
 
 
@@ -67,7 +67,7 @@ def _figures(result: Result) -> dict:
                             f"shot at x = {result.sources[middle, 0]:.0f} m"),
         "perturbation": plot.image(grid, _micro(result.m - result.m0), "true perturbation", "m - m0 (s2/km2)"),
         "rtm": plot.image(grid, _shown(result), "reverse-time migration, scaled with depth"),
-        "lsrtm": plot.image(grid, _micro(result.lsrtm), "least-squares migration", "perturbation of m (s2/km2)"),
+        "lsrtm": plot.image(grid, _micro(result.lsrtm), "least-squares migration", "m - m0 (s2/km2)"),
         "fwi": plot.model(grid, result.fwi**-0.5, "full-waveform inversion", limits=limits),
         "misfit": plot.curves(
             {"least-squares migration": result.lsrtm_misfit, "full-waveform inversion": result.fwi_misfit,

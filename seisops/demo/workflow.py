@@ -53,13 +53,13 @@ class Settings:
         GiB of forward wavefields that are kept; what does not fit is computed again whenever it is needed.
     """
 
-    shots: int = 6
+    shots: int = 5
     f0: float = 10.0
     duration: float = 1.4
     step: float = 0.004
     mute: float = 150.0
     iterations: int = 10
-    fwi_iterations: int = 8
+    fwi_iterations: int = 6
     memory: float = 4.0
 
     def __post_init__(self):
@@ -133,7 +133,8 @@ class Result:
 Progress = Callable[[str, int], None]
 
 
-def run(grid: Grid, m: NDArray, m0: NDArray, settings: Settings, progress: Progress = lambda step, solves: None) -> Result:
+def run(grid: Grid, m: NDArray, m0: NDArray, settings: Settings,
+        progress: Progress = lambda step, solves: None) -> Result:
     """Model shots, migrate them, and invert them by least squares and by full-waveform inversion.
 
     Parameters
@@ -149,8 +150,11 @@ def run(grid: Grid, m: NDArray, m0: NDArray, settings: Settings, progress: Progr
     Raises
     ------
     ParameterError
-        If the two models make the same data, so that there is nothing to image.
+        If there is nothing to image: the mute leaves nothing, or the two models make the same data.
     """
+    depth = grid.extent[-1][1] - grid.extent[-1][0]
+    if settings.mute >= depth:
+        raise ParameterError(f"a mute of {settings.mute:g} m leaves nothing of a model that is {depth:g} m deep")
     time = Time(round(settings.duration / settings.step) + 1, settings.step)
     waves = Wavefield(grid, time, shots=settings.shots)
     sources, receivers = survey(grid, settings.shots)

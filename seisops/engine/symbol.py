@@ -14,7 +14,7 @@ from seisops.engine.derive import System
 from seisops.engine.stencils import stencil
 from seisops.engine.template import PREFIX
 from seisops.engine.terms import depends, time_offset
-from seisops.errors import UnstableError
+from seisops.errors import ParameterError, UnstableError
 
 __all__ = ["stable_step"]
 
@@ -92,10 +92,12 @@ def _symbol(expr, system, values, waves, cells) -> dict:
     if expr.is_Mul:
         factor, inner = sympy.S.One, None
         for a in expr.args:
-            if depends(a, system.fields):
+            if not depends(a, system.fields):
+                factor *= _number(a, values, cells)
+            elif inner is None:
                 inner = _symbol(a, system, values, waves, cells)
             else:
-                factor *= _number(a, values, cells)
+                raise ParameterError(f"the residual is not linear in the fields: {expr}")
         return {key: [(c * factor, w) for c, w in terms] for key, terms in inner.items()}
     if isinstance(expr, Derivative):
         wave = np.zeros(len(waves), complex)
@@ -125,6 +127,8 @@ def _number(expr, values, cells):
 def _growth(rows, system, dt_symbol, dt: float) -> float:
     """Largest modulus of the roots z over all waves."""
     n = len(rows)
+    # counted from where each field leads: a shift of an unknown in time changes no root but 0
+    rows = [{(j, k - system.leads[j]): terms for (j, k), terms in row.items()} for row in rows]
     offsets = [k for row in rows for (_, k) in row]
     low, high = min(offsets), max(offsets)
     size = len(next(iter(rows[0].values()))[0][1])

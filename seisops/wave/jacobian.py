@@ -261,7 +261,7 @@ def restrict(space: Space, x: NDArray, shots: Sequence[int]) -> NDArray:
     if isinstance(space, DirectSum):
         return np.concatenate([restrict(p, a, shots).ravel() for p, a in zip(space.parts, space.split(x), strict=True)])
     if isinstance(space, Traces) and space.ragged:
-        return np.concatenate([space.shot(x, s) for s in shots])
+        return np.concatenate([space.shot(x, s) for s in shots]).reshape(space.select(shots).shape)
     if space.shots is None:
         return x
     return x[list(shots)]

@@ -1,0 +1,120 @@
+"""The command: what it writes, what it prints, and how it refuses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from seisops.cli import main
+
+SMALL = ["--spacing=20", "--shots=1", "--f0=8", "--duration=0.6", "--iterations=1", "--fwi-iterations=1"]
+
+
+@pytest.fixture
+def velocity(tmp_path):
+    x, z = np.indices((41, 25))
+    vp = np.where(z < 12 + x / 20, 1500.0, 2000.0)
+    np.save(tmp_path / "vp.npy", vp)
+    return tmp_path / "vp.npy"
+
+
+def refused(capsys, *arguments) -> str:
+    assert main(["demo", *map(str, arguments)]) == 1
+    return capsys.readouterr().err
+
+
+def test_a_run_writes_a_table_arrays_and_figures(tmp_path, velocity, capsys):
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "out"
+    assert main(["demo", "--model", str(velocity), *SMALL, "--output", str(out)]) == 0
+    said = capsys.readouterr()
+    assert "least-squares" in said.out and "inversion" in said.err and "solve" in said.err
+    assert (out / "fwi.png").is_file()
+    assert (out / "table.txt").read_text().strip() in said.out
+    assert "not empty" in refused(capsys, "--output", out)
+
+
+def test_quiet_says_nothing_and_figures_can_be_left_out(tmp_path, velocity, capfd):
+    out = tmp_path / "out"
+    assert main(["demo", "--model", str(velocity), *SMALL, "--output", str(out), "--quiet", "--no-figures"]) == 0
+    assert capfd.readouterr() == ("", "")
+    assert sorted(p.name for p in out.iterdir()) == ["arrays.npz", "table.txt"]
+
+
+def test_an_output_that_is_not_empty_or_a_file_is_refused(tmp_path, velocity, capsys):
+    assert "not empty" in refused(capsys, "--output", tmp_path)
+    assert "--force" in refused(capsys, "--output", tmp_path)
+    assert "is a file" in refused(capsys, "--output", velocity)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--units", "km/s", "--spacing", "20"], "outside 100 to 10000 m/s"),
+    (["--quantity", "m", "--spacing", "20"], "perhaps vp in m/s"),
+    ([], "state the size of its cells"),
+    (["--spacing", "20", "--start-dataset", "m0", "--start", "missing.h5"], "missing.h5: no such file"),
+    (["--spacing", "20", "--shots", "0"], "shots must be an integer"),
+    (["--spacing", "20", "--mute", "500", "--quiet"], "a mute of 500 m leaves nothing of a model that is 480 m deep"),
+])
+def test_a_model_that_does_not_fit_what_is_stated(tmp_path, velocity, capsys, arguments, message):
+    said = refused(capsys, "--no-figures", "--output", tmp_path / "out", "--model", velocity, *arguments)
+    assert said.startswith("seisops: ") and message in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_start_on_another_grid(tmp_path, velocity, capsys):
+    np.save(tmp_path / "start.npy", np.full((40, 25), 1500.0))
+    said = refused(capsys, "--no-figures", "--output", tmp_path / "out", "--model", velocity, "--spacing", "20",
+                   "--start", tmp_path / "start.npy")
+    assert "(40, 25)" in said and "same grid" in said
+
+
+def test_a_start_that_leaves_nothing_to_image(tmp_path, velocity, capsys):
+    said = refused(capsys, "--no-figures", "--quiet", "--output", tmp_path / "out", "--model", velocity,
+                   "--start", velocity, *SMALL)
+    assert "nothing to image" in said and "starting model" in said
+
+
+def test_options_of_a_file_need_a_file(tmp_path, capsys):
+    said = refused(capsys, "--no-figures", "--output", tmp_path / "out", "--spacing", "10", "--start-dataset", "m0")
+    assert "--start-dataset, --spacing" in said and "--model" in said
+
+
+@pytest.mark.parametrize(("module", "file"), [("h5py", "a.h5"), ("segyio", "a.segy")])
+def test_a_missing_package_names_its_extra(tmp_path, capsys, monkeypatch, module, file):
+    (tmp_path / file).write_bytes(b"")
+    monkeypatch.setitem(sys.modules, module, None)
+    said = refused(capsys, "--no-figures", "--output", tmp_path / "out", "--model", tmp_path / file, "--spacing", "10")
+    assert module in said and "seisops[io]" in said
+
+
+def test_missing_matplotlib_is_told_before_the_work(tmp_path, capsys, monkeypatch):
+    for name in [n for n in sys.modules if n.split(".")[0] == "matplotlib" or n == "seisops.plot"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    said = refused(capsys, "--output", tmp_path / "out")
+    assert "seisops[plot]" in said and "--no-figures" in said
+
+
+def test_help_explains_with_examples(capsys):
+    with pytest.raises(SystemExit) as done:
+        main(["demo", "--help"])
+    said = capsys.readouterr().out
+    assert done.value.code == 0 and "examples:" in said and "overthrust_model.h5" in said
+
+
+def test_python_m_seisops_is_the_command(root):
+    done = subprocess.run([sys.executable, "-m", "seisops", "--version"], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("seisops ")
+
+
+@pytest.mark.slow
+def test_the_demonstration_at_its_default_size(tmp_path):
+    pytest.importorskip("matplotlib")
+    assert main(["demo", "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    with np.load(tmp_path / "out" / "arrays.npz") as a:
+        assert a["lsrtm_misfit"][-1] < 0.5
+        assert a["fwi_misfit"][-1] < 0.6 * a["fwi_misfit"][0]
+        assert a["fwi_error"][-1] < 0.85

@@ -1,0 +1,57 @@
+"""The examples, and the code of the README, run as they stand."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+def execute(code: str) -> str:
+    """What a fresh interpreter prints; warnings are errors."""
+    done = subprocess.run([sys.executable, "-W", "error::UserWarning", "-"], input=code, cwd=ROOT, capture_output=True,
+                          text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def blocks(path: str, pattern: str) -> list[str]:
+    return re.findall(pattern, (ROOT / path).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_example(path):
+    said = execute(path.read_text(encoding="utf-8"))
+    numbers = [float(n) for n in re.findall(r"\d+(?:\.\d+)?(?:e[-+]\d+)?", said)]
+    if path.stem == "quickstart":
+        *_, above, below, true = numbers
+        assert above <= true <= below <= above + 80.0
+        assert float(re.search(r"dot test: (\S+)", said)[1]) < 1e-5
+    elif path.stem == "lsrtm":
+        assert numbers[-1] < 60.0
+    elif path.stem == "own_equation":
+        dot_f, dot_j, remainder = numbers
+        assert dot_f < 1e-12 and dot_j < 1e-12 and remainder < 1e-2
+    else:
+        pytest.fail(f"say here what {path.name} has to print")
+
+
+@pytest.mark.slow
+def test_the_code_of_the_readme():
+    (code,) = blocks("README.md", r"^```python\n(.*?)^```")
+    assert len([line for line in code.splitlines() if line.strip()]) <= 14
+    execute(code + "\nassert d.shape == (2, 91, 251) and image.shape == grid.shape and d.any() and image.any()\n")
+
+
+@pytest.mark.slow
+def test_the_code_of_the_quick_start():
+    parts = blocks("docs/quickstart.rst", r"^\.\. code-block:: python\n\n((?:(?:   [^\n]*)?\n)+)")
+    code = "".join(re.sub("^   ", "", part, flags=re.MULTILINE) for part in parts)
+    execute(code + "\nassert error < 1e-5 and update.shape == image.shape == dm.shape == grid.shape\n")
