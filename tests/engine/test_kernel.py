@@ -1,0 +1,143 @@
+"""Generated code: one loop over time with a static schedule, on arrays that start where it assumes."""
+
+import re
+
+import numpy as np
+import pytest
+
+from seisops.engine.arrays import ALIGNMENT, aligned, zeros
+from seisops.engine.derive import System, expand_time
+from seisops.engine.kernel import Kernel, Ports, build_count
+from seisops.engine.template import PREFIX, Template
+from seisops.wave.boundaries import PML
+from seisops.wave.discretisation import plan
+from seisops.wave.equations.acoustic import Acoustic
+from seisops.wave.grid import Grid
+
+GRID = Grid((24, 21), 10.0)
+POINTS, STACK, FIELD, IMAGE = Ports(points=True), Ports(stacks=1), Ports(field=True), Ports(image=True)
+KINDS = {
+    "points to points": (POINTS, POINTS),
+    "stack to points": (STACK, POINTS),
+    "points to stack": (POINTS, STACK),
+    "points to field": (POINTS, FIELD),
+    "field to points": (FIELD, POINTS),
+    "field to field": (FIELD, FIELD),
+    "Born": (IMAGE, POINTS),
+    "gradient": (POINTS, IMAGE),
+    "background": (POINTS, Ports(history=True)),
+    "background and points": (POINTS, Ports(points=True, history=True)),
+}
+
+
+@pytest.fixture(scope="module")
+def waves():
+    """Acoustic waves in a layer: the kinds that other tests run."""
+    return plan(Acoustic(GRID, vp=2000.0), (2, 4, "float64"), PML(cells=6), False)
+
+
+def kernel(waves, kind, every=1):
+    write, read = KINDS[kind]
+    wrt = ("m",) if write.image or read.image or read.history else ()
+    # gradients are read from the adjoint field, and nothing else here is
+    return waves.kernel(read.image, write, read, wrt, every)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_loop_over_time(waves, kind):
+    code = str(kernel(waves, kind).operator)
+    assert code.count("for (int time") == 1
+    assert "schedule(static" in code
+    # only points are few and unequal enough to be handed out one by one
+    dynamic = re.findall(r"schedule\(dynamic[^\n]*\n\s*for \(int (\w+)", code)
+    assert code.count("schedule(dynamic") == len(dynamic)
+    assert set(dynamic) <= {f"{PREFIX}read_point", f"{PREFIX}write_point"}
+
+
+@pytest.mark.parametrize("kind", ["Born", "gradient", "background"])
+def test_one_loop_over_time_where_the_background_is_subsampled(waves, kind):
+    assert str(kernel(waves, kind, every=4).operator).count("for (int time") == 1
+
+
+def test_the_adjoint_runs_backward(waves):
+    assert "time >= time_m" in str(kernel(waves, "gradient").operator)
+    assert "time <= time_M" in str(kernel(waves, "points to points").operator)
+
+
+def test_a_kernel_is_built_once(waves):
+    first = kernel(waves, "points to points")
+    before = build_count()
+    assert kernel(waves, "points to points") is first
+    assert plan(Acoustic(GRID, vp=1500.0), (2, 4, "float64"), PML(cells=6), False) is waves
+    assert build_count() == before
+
+
+def test_symbols_carry_a_prefix(waves):
+    own = {
+        "dt",
+        "timers",
+        "h_x",
+        "h_z",
+        "x_m",
+        "x_M",
+        "z_m",
+        "z_M",
+        "time_m",
+        "time_M",
+        "nthreads",
+        "nthreads_nonaffine",
+    }
+    for kind in KINDS:
+        names = {p.name for p in kernel(waves, kind).operator.parameters} - own
+        assert all(PREFIX in name for name in names), names
+
+
+def test_weights_are_written_in_full(waves):
+    """The second derivative of order 4 has the weight 4/3, not its first nine digits."""
+    assert "1.3333333333333333" in str(kernel(waves, "points to points").operator)
+
+
+def test_a_march_by_hand():
+    """u(t + 1) = u(t) + dt f(t), for a source that acts on every cell."""
+    t = Template(2, 2, "float64")
+    u = t.field("u")
+    system = System(t, (u,), (expand_time((u.forward - u) / t.step.spacing, t),), {0: 1.0}, {0: 2.0})
+    k = Kernel(system, Ports(stacks=1), Ports(field=True))
+    shape, steps = (9, 8), 4
+    image = np.random.default_rng(0).standard_normal(shape)
+    signal = np.array([1.0, -2.0, 3.0, 0.5, 0.0])
+    saved = zeros((steps + 1, *shape), "float64")
+    arrays = {f"{PREFIX}write_image0": image, f"{PREFIX}write_signal0": signal, f"{PREFIX}read_field": saved}
+    for _ in range(2):  # the workspace is used again, and cleared
+        saved[...] = 0.0
+        k.run(shape, (1.0, 1.0), 0.1, (0, steps - 1), arrays, {})
+        expected = 2.0 * 0.1 * np.cumsum(signal)[:steps, None, None] * image
+        assert np.allclose(saved[:steps], expected, rtol=1e-14, atol=0)
+        assert not saved[steps].any()
+
+
+# ---- alignment
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(1,), (7,), (3, 5), (2, 3, 4)])
+def test_zeros_are_aligned(shape, dtype):
+    for _ in range(5):
+        a = zeros(shape, dtype)
+        assert a.shape == shape and a.dtype == dtype and not a.any()
+        assert a.ctypes.data % ALIGNMENT == 0 and a.flags.c_contiguous and a.flags.writeable
+
+
+def test_what_is_aligned_is_not_copied():
+    a = zeros((4, 5), "float64")
+    assert aligned(a) is a
+
+
+@pytest.mark.parametrize("make", [lambda a: a[1:], lambda a: a[:, ::2], lambda a: a.T, np.asfortranarray])
+def test_what_is_not_aligned_is_copied(make):
+    base = zeros((5, 7), "float64")
+    base[...] = np.arange(35.0).reshape(5, 7)
+    a = make(base)
+    b = aligned(a)
+    assert b.ctypes.data % ALIGNMENT == 0 and b.flags.c_contiguous
+    assert np.array_equal(a, b) and not np.shares_memory(a, b)

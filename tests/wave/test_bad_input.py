@@ -1,0 +1,281 @@
+"""What users get wrong is refused with both values, their units, and what to do; what is merely unusual works."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from cases import world
+
+import seisops as so
+from seisops.errors import DispersionWarning, ParameterError, SpaceError, UnstableError
+
+GRID = so.Grid((24, 21), 10.0)
+TIME = so.Time(31, 0.002)
+WAVES = so.Wavefield(GRID, TIME, shots=2, dtype="float64")
+
+
+def velocity(value=None, at=(3, 4)):
+    """A velocity model with one odd cell."""
+    vp = np.full(GRID.shape, 2000.0)
+    if value is not None:
+        vp[at] = value
+    return vp
+
+
+def acoustic(**parameters):
+    return so.Acoustic(GRID, **(parameters or {"vp": 2000.0}))
+
+
+def modeling(**options):
+    return so.Modeling(WAVES, acoustic(), **{"boundary": so.PML(cells=6), "space_order": 4, **options})
+
+
+def points(coordinates=((100.0, 100.0),), **options):
+    return so.Projection(WAVES, np.array(coordinates), **options)
+
+
+@dataclass
+class Bad:
+    """An attempt, its error, and what the message has to say."""
+
+    attempt: object
+    error: type
+    says: tuple
+
+
+OTHER = so.Grid((30, 21), 10.0)
+
+BAD = {
+    # media
+    "NaN": Bad(
+        lambda: acoustic(vp=velocity(np.nan)),
+        ParameterError,
+        ("vp is not finite in 1 of 504 cells", "nan m/s", "(3, 4)"),
+    ),
+    "infinite": Bad(lambda: acoustic(m=velocity(np.inf)), ParameterError, ("m is not finite", "inf s2/m2", "(3, 4)")),
+    "negative velocity": Bad(
+        lambda: acoustic(vp=velocity(-1500.0)), ParameterError, ("vp is not positive", "-1500.0 m/s", "(3, 4)")
+    ),
+    "zero density": Bad(lambda: acoustic(vp=2000.0, rho=0.0), ParameterError, ("rho is not positive", "0.0 kg/m3")),
+    "transposed": Bad(
+        lambda: acoustic(vp=velocity().T),
+        ParameterError,
+        ("vp has shape (21, 24) (transposed?)", "(24, 21)", "('x', 'z')"),
+    ),
+    "wrong shape": Bad(lambda: acoustic(vp=np.ones((5, 5))), ParameterError, ("(5, 5)", "(24, 21)", "one number")),
+    "text": Bad(lambda: acoustic(vp="fast"), ParameterError, ("vp='fast'", "not an array of numbers")),
+    "velocity and slowness": Bad(lambda: acoustic(vp=2000.0, m=1e-6), ParameterError, ("exactly one", "m/s", "both")),
+    "neither": Bad(lambda: so.Acoustic(GRID), ParameterError, ("exactly one", "neither")),
+    "no grid": Bad(lambda: so.Acoustic((24, 21), vp=2000.0), ParameterError, ("seisops Grid", "(24, 21)")),
+    "unknown parameter replaced": Bad(lambda: acoustic().replace(qp=50.0), ParameterError, ("'qp'", "'m', 'vp'")),
+    "density of a medium without": Bad(lambda: world().F.at(rho=1000.0), ParameterError, ("'rho'", "'m', 'vp'")),
+    # points
+    "outside": Bad(
+        lambda: points([[100.0, 100.0], [240.0, 50.0]]),
+        ParameterError,
+        ("point 1", "x=240 m, z=50 m", "x 0 to 230 m", "z 0 to 200 m"),
+    ),
+    "beyond the margin": Bad(lambda: points([[-31.0, 100.0]], margin=30.0), ParameterError, ("x=-31 m",)),
+    "beyond the layer": Bad(
+        lambda: points([[-90.0, 100.0]], margin=100.0) * modeling() @ WAVES.zeros(),
+        ParameterError,
+        ("outside the padded grid",),
+    ),
+    "NaN position": Bad(lambda: points([[np.nan, 1.0]]), ParameterError, ("not a finite position",)),
+    "points transposed": Bad(lambda: points(np.ones((2, 5))), ParameterError, ("(2, 5)", "transpose")),
+    "one point": Bad(lambda: points([1.0, 2.0]), ParameterError, ("coords[None]",)),
+    "shots of points": Bad(lambda: points(np.ones((3, 4, 2))), ParameterError, ("3 shots", "has 2")),
+    "interpolation": Bad(lambda: points(interpolation="cubic"), ParameterError, ("'cubic'", "'sinc' or 'linear'")),
+    "wavelet of another length": Bad(
+        lambda: so.Wavelet(WAVES, np.ones(30)), ParameterError, ("(30,)", "(31,)", "(2, 31)")
+    ),
+    "wavelet not finite": Bad(
+        lambda: so.Wavelet(WAVES, np.full(31, np.nan)), ParameterError, ("31 samples", "not finite")
+    ),
+    # modeling
+    "no wavefield": Bad(lambda: so.Modeling(GRID, acoustic()), ParameterError, ("Wavefield", "Grid")),
+    "no medium": Bad(lambda: so.Modeling(WAVES, velocity()), ParameterError, ("Acoustic(grid, vp=...)", "ndarray")),
+    "another grid": Bad(
+        lambda: so.Modeling(WAVES, so.Acoustic(OTHER, vp=2000.0)),
+        ParameterError,
+        ("(30, 21)", "(24, 21)", "one grid for both"),
+    ),
+    "odd order": Bad(lambda: modeling(space_order=5), ParameterError, ("space_order=5", "even, from 2 to 16")),
+    "order too high": Bad(lambda: modeling(space_order=18), ParameterError, ("space_order=18", "16")),
+    "boundary": Bad(lambda: modeling(boundary=20), ParameterError, ("boundary=20", "PML()", "Sponge()", "None")),
+    "no cells": Bad(lambda: so.PML(cells=0), ParameterError, ("PML(cells=0)", "positive")),
+    "reflection": Bad(lambda: so.PML(reflection=2.0), ParameterError, ("reflection=2.0", "between 0 and 1")),
+    "unstable step": Bad(
+        lambda: so.Modeling(so.Wavefield(GRID, so.Time(31, 0.008)), acoustic(), space_order=4, substeps=1),
+        UnstableError,
+        ("substeps=1", "0.008 s", "2000 m/s", "at least 3 substeps"),
+    ),
+    "no substeps": Bad(lambda: modeling(substeps=0), ParameterError, ("substeps", "at least 1", "got 0")),
+    "headroom": Bad(lambda: modeling(max_velocity=1500.0), ParameterError, ("1500.0 m/s", "2000 m/s")),
+    "too fast": Bad(
+        lambda: modeling(max_velocity=2100.0).at(vp=9000.0), UnstableError, ("9000 m/s", "2100 m/s", "max_velocity")
+    ),
+    # spaces
+    "dtype of a wavefield": Bad(
+        lambda: so.Wavefield(GRID, TIME, dtype="float16"), ParameterError, ("float16", "'float32' or 'float64'")
+    ),
+    "order of a product": Bad(lambda: modeling() * points(), SpaceError, ("domain of A", "range of B", "B.H")),
+    "source without adjoint": Bad(lambda: points() * modeling() * points(), SpaceError, ("Did you mean",)),
+    "another number of shots": Bad(
+        lambda: so.Projection(so.Wavefield(GRID, TIME, shots=3, dtype="float64"), [[50.0, 50.0]]) * modeling(),
+        SpaceError,
+        ("shot=3", "shot=2"),
+    ),
+    "another time axis": Bad(
+        lambda: so.Projection(so.Wavefield(GRID, so.Time(31, 0.004), 2, "float64"), [[50.0, 50.0]]) * modeling(),
+        SpaceError,
+        ("step=0.004", "step=0.002"),
+    ),
+    "another precision": Bad(
+        lambda: so.Projection(so.Wavefield(GRID, TIME, 2), [[50.0, 50.0]]) * modeling(),
+        SpaceError,
+        ("float32 and float64", "same dtype"),
+    ),
+    "data of another shape": Bad(lambda: world().F @ np.zeros((2, 5, 31)), SpaceError, ("(2, 5, 31)", "point=2")),
+    "complex data": Bad(lambda: world().F @ (1j * np.ones(world().F.domain.shape)), SpaceError, ("complex", "x.real")),
+    "shot out of range": Bad(lambda: world().F[2], IndexError, ("shot 2", "2 shots, 0 to 1")),
+    # derivatives
+    "unknown parameter": Bad(lambda: world().jacobian(wrt="rho"), ParameterError, ("'rho'", "'m', 'vp'")),
+    "parameter twice": Bad(lambda: world().jacobian(wrt=("m", "m")), ParameterError, ("('m', 'm')", "different names")),
+    "no parameter": Bad(lambda: world().jacobian(wrt=()), ParameterError, ("wrt=()",)),
+    "unknown parameter of a map": Bad(lambda: so.Parametric(world().F, wrt="qp"), ParameterError, ("'qp'",)),
+    "storage": Bad(lambda: world().jacobian(storage="disk"), ParameterError, ("'disk'", "'auto'", "Full()")),
+    "subsampling": Bad(lambda: so.storage.Subsampled(every=0), ParameterError, ("every", "at least 1")),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
+def test_refused(name):
+    bad = BAD[name]
+    with pytest.raises(bad.error) as caught:
+        bad.attempt()
+    for fragment in bad.says:
+        assert fragment in str(caught.value), f"{fragment!r} is not in {str(caught.value)!r}"
+    if bad.error is not IndexError:
+        assert isinstance(caught.value, so.SeisopsError)
+        assert isinstance(caught.value, RuntimeError if bad.error is UnstableError else ValueError)
+
+
+# ---- a grid too coarse
+
+
+def coarse(f0):
+    """A source of some frequency on the small grid, where 2.5 points per wavelength carry 60 Hz."""
+    time = so.Time(61, 0.002)
+    waves = so.Wavefield(GRID, time, dtype="float64")
+    P = so.Projection(waves, [[100.0, 100.0]])
+    A = so.Modeling(waves, so.Acoustic(GRID, vp=1500.0), boundary=so.PML(cells=6), space_order=4)
+    return P * A * P.H, so.ricker(time, f0=f0, delay=0.05).reshape(1, 1, -1)
+
+
+def test_a_grid_too_coarse_for_a_source_is_said_once():
+    F, q = coarse(50.0)
+    with pytest.warns(DispersionWarning) as caught:
+        F @ q
+        F @ q
+    messages = [str(w.message) for w in caught if w.category is DispersionWarning]
+    assert len(messages) == 1
+    for fragment in ("Hz", "1500 m/s", "points per wavelength", "10 m", "lower frequency"):
+        assert fragment in messages[0], messages[0]
+
+
+def test_a_grid_fine_enough_is_silent(recwarn):
+    F, q = coarse(15.0)
+    F @ q
+    F.H @ (F @ q)
+    assert not [w for w in recwarn if w.category is DispersionWarning]
+
+
+# ---- unusual but right
+
+
+def layouts(x):
+    """The same numbers in other arrays."""
+    spaced = np.zeros((*x.shape[:-1], 2 * x.shape[-1]))
+    spaced[..., ::2] = x
+    return {
+        "Fortran order": np.asfortranarray(x),
+        "every other element": spaced[..., ::2],
+        "a view backwards": np.ascontiguousarray(x[..., ::-1])[..., ::-1],
+        "flat": x.ravel(),
+        "nested lists": x.tolist(),
+        "big endian": x.astype(">f8"),
+        "read only": read_only(x),
+    }
+
+
+def read_only(x):
+    x = x.copy()
+    x.flags.writeable = False
+    return x
+
+
+@pytest.mark.parametrize("name", layouts(np.zeros((2, 2))))
+@pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
+def test_layouts_of_data(name):
+    w = world()
+    q, d = w.F.domain.random(0), w.F.range.random(1)
+    kept = q.copy()
+    for op, x in ((w.F, q), (w.F.H, d), (w.jacobian(), w.waves.model().random(2))):
+        assert np.array_equal(np.ravel(op @ np.asarray(layouts(x)[name])), (op @ x).ravel())
+    assert np.array_equal(q, kept)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "float16", "bool"])
+@pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
+def test_dtypes_of_data_are_cast(dtype):
+    F = world().F
+    q = (10 * F.domain.random(0)).astype(dtype)
+    y = F @ q
+    assert y.dtype == np.float64
+    assert np.array_equal(y, F @ q.astype("float64"))
+
+
+@pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
+def test_layouts_of_models():
+    vp = np.random.default_rng(0).uniform(1500.0, 2000.0, GRID.shape)
+    F, q = world().F, world().F.domain.random(0)
+    expected = F.at(vp=vp) @ q
+    for name, other in layouts(vp).items():
+        if name != "flat":
+            assert np.array_equal(F.at(vp=other) @ q, expected), name
+
+
+def test_what_a_medium_was_given_is_copied():
+    vp = velocity()
+    medium = acoustic(vp=vp)
+    vp[:] = 1.0
+    assert medium.vp == pytest.approx(2000.0)
+    with pytest.raises(ValueError, match="read-only"):
+        medium.m[0, 0] = 1.0
+    with pytest.raises(AttributeError, match="replace"):
+        medium.grid = OTHER
+
+
+@pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
+def test_what_a_jacobian_was_given_is_copied():
+    w = world()
+    q, dm = w.F.domain.random(0), w.waves.model().random(1)
+    J = so.Jacobian(w.F, q)
+    q[:] = 0.0
+    assert np.abs(J @ dm).max() > 0
+
+
+def test_silence_stays_silence():
+    F = world().F
+    assert not (F @ F.domain.zeros()).any()
+    assert not (F.H @ F.range.zeros()).any()
+
+
+@pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
+def test_scalars_and_one_point_and_one_shot():
+    waves = so.Wavefield(GRID, TIME, dtype="float64")
+    P = so.Projection(waves, [[100.0, 100.0]])
+    F = P * so.Modeling(waves, so.Acoustic(GRID, vp=2000), boundary=so.PML(cells=6), space_order=4) * P.H
+    assert (F @ np.ones((1, 1, 31))).shape == (1, 1, 31)

@@ -1,0 +1,143 @@
+"""Wave equations written by users have exact adjoints and derivatives, whatever their fields and shifts."""
+
+import numpy as np
+import pytest
+from physics import ElasticWaves, Heat, Implicit, Nonlinear, TiltedWaves
+from test_products import check_exact
+
+import seisops as so
+from seisops.check import taylor_test
+from seisops.errors import ParameterError, UnstableError
+
+pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
+
+GRID = so.Grid((22, 19), 10.0)
+
+
+def elastic(grid=GRID):
+    rng = np.random.default_rng(1)
+    vp, vs = rng.uniform(1700.0, 2000.0, grid.shape), rng.uniform(900.0, 1000.0, grid.shape)
+    rho = rng.uniform(1000.0, 1200.0, grid.shape)
+    return ElasticWaves(grid, lam=rho * (vp**2 - 2 * vs**2), mu=rho * vs**2, b=1 / rho)
+
+
+def tilted(grid=GRID, **parameters):
+    rng = np.random.default_rng(2)
+    values = {
+        "m": rng.uniform(1500.0, 1700.0, grid.shape) ** -2.0,
+        "epsilon": rng.uniform(0.1, 0.2, grid.shape),
+        "delta": rng.uniform(0.0, 0.1, grid.shape),
+        "theta": 0.4,
+    }
+    return TiltedWaves(grid, **{**values, **parameters})
+
+
+def heat(grid=GRID):
+    return Heat(grid, kappa=np.random.default_rng(3).uniform(1.0, 2.0, grid.shape))
+
+
+def around(medium, boundary, step, n=25, order=2, dtype="float64"):
+    """Points to points, through a medium."""
+    waves = so.Wavefield(medium.grid, so.Time(n, step), shots=2, dtype=dtype)
+    Pr = so.Projection(waves, [[88.0, 91.0], [131.5, 62.0], [30.0, 20.0]])
+    Ps = so.Projection(waves, [[105.0, 83.0]])
+    return Pr * so.Modeling(waves, medium, boundary=boundary, space_order=order) * Ps.H
+
+
+CASES = {
+    "elastic": (elastic, so.PML(cells=5), 0.0015, (("lam", "mu", "b"),)),
+    "tilted": (tilted, so.Sponge(cells=5), 0.002, (("m", "epsilon", "delta", "theta"),)),
+    "heat": (heat, None, 4.0, ("kappa",)),
+    "heat in a layer": (heat, so.PML(cells=5), 4.0, ()),
+}
+
+
+def operator(name):
+    build, boundary, step, _ = CASES[name]
+    # centred first derivatives are one-sided at order 2
+    return around(build(), boundary, step, order=4 if build is tilted else 2)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_modeling(name):
+    check_exact(operator(name))
+
+
+@pytest.mark.parametrize(("name", "wrt"), [(name, wrt) for name, case in CASES.items() for wrt in case[3]])
+def test_jacobian(name, wrt):
+    F = operator(name)
+    check_exact(so.Jacobian(F, F.domain.random(0), wrt=wrt))
+
+
+@pytest.mark.parametrize(("name", "wrt"), [("elastic", "lam"), ("tilted", "theta"), ("heat", "kappa")])
+def test_taylor_expansion(name, wrt):
+    F = operator(name)
+    medium = CASES[name][0]()
+    x = medium.get(wrt)
+    dx = np.random.default_rng(4).uniform(-1.0, 1.0, x.shape) * np.abs(x).max()
+    q = F.domain.random(5)
+    result = taylor_test(so.Parametric(F, wrt=wrt), (x, q), (dx, 0 * q), steps=(1e-2, 5e-3, 2.5e-3, 1.25e-3))
+    assert all(1.9 < rate < 2.1 for rate in result.rates), result
+
+
+def test_tilted_waves_without_anisotropy_are_acoustic():
+    """The rotated derivatives cancel: what remains is the Laplacian, whatever the tilt."""
+    m = np.random.default_rng(2).uniform(1500.0, 1700.0, GRID.shape) ** -2.0
+    boundary = so.Sponge(cells=5)
+    isotropic = around(tilted(m=m, epsilon=0.0, delta=0.0, theta=0.7), boundary, 0.002, order=4)
+    acoustic = around(so.Acoustic(GRID, m=m), boundary, 0.002, order=4)
+    q = np.tile(so.ricker(so.Time(25, 0.002), f0=30.0, delay=0.02), (2, 1, 1))
+    a, b = acoustic @ q, isotropic @ q
+    # nested derivatives stop at the end of the layer, where the Laplacian goes on
+    assert np.linalg.norm(a - b) < 1e-3 * np.linalg.norm(a)
+    anisotropic = around(tilted(m=m), boundary, 0.002, order=4) @ q
+    assert np.linalg.norm(a - anisotropic) > 1e-2 * np.linalg.norm(a)
+
+
+def test_heat_spreads_and_does_not_grow():
+    F = around(heat(), None, 4.0)
+    q = F.domain.zeros()
+    q[..., 0] = 1.0
+    d = F @ q
+    assert d[..., 1:].max() > 0 and np.abs(d[..., -1]).max() < np.abs(d).max()
+
+
+def test_a_model_too_diffusive_for_the_frozen_step():
+    F = around(heat(), None, 4.0)
+    with pytest.raises(UnstableError, match=r"time step of .* s, but 4 s was frozen"):
+        F.at(kappa=50.0)
+
+
+def test_implicit_schemes_are_refused():
+    with pytest.raises(ParameterError, match="implicit"):
+        F = around(Implicit(GRID, kappa=1.0), None, 1.0)
+        F @ F.domain.random(0)
+
+
+def test_nonlinear_residuals_are_refused():
+    with pytest.raises((ParameterError, UnstableError), match="linear"):
+        F = around(Nonlinear(GRID, m=2000.0**-2), None, 0.001)
+        F @ F.domain.random(0)
+
+
+def test_no_free_surface_without_symmetries():
+    waves = so.Wavefield(GRID, so.Time(25, 0.0015), dtype="float64")
+    A = so.Modeling(waves, elastic(), boundary=None, free_surface=True)
+    with pytest.raises(ParameterError, match="free surface"):
+        A @ waves.zeros()
+
+
+def test_rows_and_fields_are_counted():
+    class OneRow(Heat):
+        fields = ("T", "S")
+
+        def residual(self, fields, parameters):
+            return (fields.T.dt2 - fields.S,)
+
+    with pytest.raises(ParameterError, match="1 rows for 2 fields"):
+        around(OneRow(GRID, kappa=1.0), None, 1.0)
+
+
+def test_missing_and_unknown_parameters():
+    with pytest.raises(ParameterError, match=r"missing .*'b'.*unknown .*'rho'"):
+        ElasticWaves(GRID, lam=1.0, mu=1.0, rho=1000.0)
