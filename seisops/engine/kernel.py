@@ -102,14 +102,23 @@ class Kernel:
     # -- symbols of the ports
 
     def _points(self, side: str):
-        """Data and taps of a set of points: K grid cells with weights for each."""
+        """Data of a set of points, the tables of weights and cells, and the loops over them.
+
+        Reading gathers K cells for each point. Writing gathers too, K points for each cell, so that no two threads add to
+        the same cell and sums come out the same in every run.
+        """
         template = self.template
-        point = devito.Dimension(name=f"{PREFIX}{side}_point")
+        row = devito.Dimension(name=f"{PREFIX}{side}_row")
         tap = devito.Dimension(name=f"{PREFIX}{side}_tap")
-        data = template.table(f"{side}_data", (template.time, point))
-        weight = template.table(f"{side}_weight", (point, tap))
-        cells = {d: template.table(f"{side}_cell_{d.name}", (point, tap), np.int32) for d in template.dimensions}
-        return data, weight, cells, (point, tap)
+        weight = template.table(f"{side}_weight", (row, tap))
+        if side == "write":
+            point = devito.Dimension(name=f"{PREFIX}write_point")
+            which = template.table("write_points", (row, tap), np.int32)
+            data, place = template.table("write_data", (template.time, point)).subs(point, which), (row,)
+        else:
+            data, place = template.table("read_data", (template.time, row)), (row, tap)
+        cells = {d: template.table(f"{side}_cell_{d.name}", place, np.int32) for d in template.dimensions}
+        return data, weight, cells, (row, tap)
 
     def _equations(self) -> list:
         system, template = self.system, self.template

@@ -13,6 +13,9 @@ from seisops.wave.space import Wavefield
 
 __all__ = ["Projection", "Taps", "Wavelet"]
 
+# points that a row of the table by cell holds at most
+MOST = 64
+
 
 class Taps:
     """Grid cells and weights that interpolate at points: K for each point, zero weights dropped where possible.
@@ -53,6 +56,38 @@ class Taps:
         ndim = len(parts[0].cells)
         cells = [np.concatenate([widen(p.cells[d]) for p in parts]) for d in range(ndim)]
         return cls(cells, np.concatenate([widen(p.weights) for p in parts]))
+
+
+    def by_cell(self, shape: tuple[int, ...]) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
+        """The transposed table: each cell once, with the points that reach it.
+
+        A cell reached by more than MOST points takes several rows, so that one crowded cell does not widen the table.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Shape of the padded grid.
+
+        Returns
+        -------
+        cells : tuple of ndarray of int32, shape (rows,)
+        weights : ndarray, shape (rows, K)
+        points : ndarray of int32, shape (rows, K)
+        """
+        point, tap = np.nonzero(self.weights)
+        if not len(point):
+            point, tap = np.zeros((2, 1), int)
+        flat = np.ravel_multi_index([c[point, tap] for c in self.cells], shape)
+        order = np.argsort(flat, kind="stable")
+        flat, point, tap = flat[order], point[order], tap[order]
+        rank = np.arange(len(flat)) - np.searchsorted(flat, flat)
+        new = rank % MOST == 0
+        row, column = np.cumsum(new) - 1, rank % MOST
+        table = (row[-1] + 1, column.max() + 1)
+        weights, points = np.zeros(table, self.weights.dtype), np.zeros(table, np.int32)
+        weights[row, column], points[row, column] = self.weights[point, tap], point
+        cells = tuple(np.ascontiguousarray(c, np.int32) for c in np.unravel_index(flat[new], shape))
+        return cells, weights, points
 
 
 class Projection(Sampler):

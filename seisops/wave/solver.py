@@ -215,11 +215,14 @@ class Solver:
         return image
 
     def _taps(self, arrays, bounds, side: str, taps: Taps) -> None:
-        points, width = taps.weights.shape
-        arrays[f"{PREFIX}{side}_weight"] = taps.weights
-        for axis, cells in zip(self.discretisation.grid.axes, taps.cells, strict=True):
-            arrays[f"{PREFIX}{side}_cell_{axis}"] = cells
-        bounds[f"{side}_point"], bounds[f"{side}_tap"] = points, width
+        if side == "write":
+            cells, weights, arrays[f"{PREFIX}write_points"] = taps.by_cell(self.discretisation.padding.shape)
+        else:
+            cells, weights = taps.cells, taps.weights
+        arrays[f"{PREFIX}{side}_weight"] = weights
+        for axis, index in zip(self.discretisation.grid.axes, cells, strict=True):
+            arrays[f"{PREFIX}{side}_cell_{axis}"] = index
+        bounds[f"{side}_row"], bounds[f"{side}_tap"] = weights.shape
 
 
 def _on_samples(rows: np.ndarray, transposed: bool) -> np.ndarray:

@@ -51,7 +51,7 @@ def test_one_loop_over_time(waves, kind):
     # only points are few and unequal enough to be handed out one by one
     dynamic = re.findall(r"schedule\(dynamic[^\n]*\n\s*for \(int (\w+)", code)
     assert code.count("schedule(dynamic") == len(dynamic)
-    assert set(dynamic) <= {f"{PREFIX}read_point", f"{PREFIX}write_point"}
+    assert set(dynamic) <= {f"{PREFIX}read_row", f"{PREFIX}write_row"}
 
 
 @pytest.mark.parametrize("kind", ["Born", "gradient", "background"])
