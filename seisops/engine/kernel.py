@@ -183,11 +183,12 @@ class Kernel:
         )
 
     def _mirror(self, field, factor=None, when=()) -> list:
-        """Extend what is kept in `field` over the halo above a free surface, if a derivative along z looks there.
+        """Extend what is kept in `field` over the halo above a free surface, if anything along z ever looks there.
 
         `factor` is what is kept, where that is not the field itself.
         """
-        if self.system.parity is None or field.function not in self._reaching:
+        looked_at = field.function in self._reaching if factor is None else field.function.space_order > 0
+        if self.system.parity is None or not looked_at:
             return []
         z, halo = self.template.dimensions[-1], self.template.space_order
         factor = field if factor is None else factor

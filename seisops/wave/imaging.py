@@ -11,7 +11,7 @@ from seisops.operators import Sampler
 from seisops.spaces import Axis, Space
 from seisops.wave.equation import WaveEquation
 from seisops.wave.padding import Padding
-from seisops.wave.solver import Background
+from seisops.wave.solver import Background, Pool
 from seisops.wave.space import Wavefield
 
 __all__ = ["Imaging", "perturbation_space"]
@@ -44,6 +44,8 @@ class Imaging(Sampler):
         How much of the backgrounds may be held.
     background : callable
         ``background(shot, coefficients, every)`` computes the background of a shot.
+    pool : Pool
+        Takes the memory of backgrounds that are not held.
     """
 
     symbol = "Im"
@@ -56,9 +58,10 @@ class Imaging(Sampler):
         every: int,
         keep_bytes: int,
         background: Callable[[int, tuple[str, ...], int], Background],
+        pool: Pool,
     ):
         self.medium, self.wrt, self.every, self.keep_bytes = medium, wrt, every, keep_bytes
-        self._background = background
+        self._background, self.pool = background, pool
         self._kept: dict[int, Background] = {}
         self.derivatives = {name: medium.derivatives(name) for name in wrt}
         self.coefficients = tuple(sorted({c for d in self.derivatives.values() for c in d}))
@@ -68,22 +71,29 @@ class Imaging(Sampler):
         return {**super().__getstate__(), "_kept": {}}  # backgrounds are large, and computed again where they are needed
 
     def keep(self, shot: int, background: Background) -> None:
-        """Hold the background of a shot if the budget allows."""
+        """Hold the background of a shot if the budget allows, else hand its memory in."""
         if sum(b.nbytes for b in self._kept.values()) + background.nbytes <= self.keep_bytes:
             self._kept[shot] = background
+        else:
+            self.pool.give(background)
 
     def forget(self) -> None:
-        """Release all backgrounds."""
+        """Hand in all backgrounds."""
+        for background in self._kept.values():
+            self.pool.give(background)
         self._kept.clear()
 
     def ports(self, shot: int) -> dict:
-        """The background of a shot and what it was made for, as the solver wants them."""
-        if shot not in self._kept:
+        """The background of a shot and what it was made for, as the solver wants them; followed by `done`."""
+        background = self._kept.get(shot)
+        if background is None:
             background = self._background(shot, self.coefficients, self.every)
-            self.keep(shot, background)
-        else:
-            background = self._kept[shot]
         return {"wrt": self.coefficients, "every": self.every, "background": background}
+
+    def done(self, shot: int, background: Background) -> None:
+        """The solver has used the background of a shot."""
+        if shot not in self._kept:
+            self.keep(shot, background)
 
     def spread(self, perturbation: np.ndarray, padding: Padding) -> dict[str, np.ndarray]:
         """Perturbations of the padded coefficients."""

@@ -26,6 +26,7 @@ from seisops.operators import (
 from seisops.spaces import DirectSum, Space, Traces
 from seisops.wave.imaging import Imaging
 from seisops.wave.modeling import Modeling
+from seisops.wave.solver import Pool
 from seisops.wave.storage import Policy, policy
 
 __all__ = ["Jacobian", "Parametric"]
@@ -64,15 +65,16 @@ class Jacobian(LinearOperator):
         self.q.flags.writeable = False
         self.wrt = names(wrt)
         self.policy = policy(storage)
-        self._operator = derivative(self.F, self.q, self.wrt, self.policy, run=False)[1]
+        self._pool = Pool()
+        self._operator = derivative(self.F, self.q, self.wrt, self.policy, False, self._pool)[1]
         super().__init__(self._operator.domain, self._operator.range)
 
     @classmethod
-    def _at_run(cls, F, q, wrt, storage: Policy):
-        """The value of F q, and the Jacobian with its backgrounds already kept."""
+    def _at_run(cls, F, q, wrt, storage: Policy, pool: Pool):
+        """The value of F q, and the Jacobian with its backgrounds already kept, in memory from a pool."""
         new = object.__new__(cls)
-        new.F, new.q, new.wrt, new.policy = F, q, wrt, storage
-        value, new._operator = derivative(F, q, wrt, storage, run=True)
+        new.F, new.q, new.wrt, new.policy, new._pool = F, q, wrt, storage, pool
+        value, new._operator = derivative(F, q, wrt, storage, True, pool)
         LinearOperator.__init__(new, new._operator.domain, new._operator.range)
         return value, new
 
@@ -88,6 +90,11 @@ class Jacobian(LinearOperator):
 
     def forget(self) -> None:
         """Release the backgrounds that are held; they are computed again when needed."""
+        self._hand_in()
+        self._pool.clear()
+
+    def _hand_in(self) -> None:
+        """Leave the memory of the backgrounds to whoever shares the pool."""
         for leaf in self._operator.leaves():
             if isinstance(leaf, Imaging):
                 leaf.forget()
@@ -121,8 +128,11 @@ class Parametric(Map):
         self.F = fuse(F)
         self.wrt = names(wrt)
         self.policy = policy(storage)
+        self._pool = Pool()
         modeling = the_modeling(self.F)
-        modeling.medium.check_names(self.wrt)
+        medium = modeling.medium
+        medium.check_names(self.wrt)
+        medium.replace(**{name: medium.get(name) for name in self.wrt})  # refuses names that exclude each other
         super().__init__((*(modeling.domain.model() for _ in self.wrt), self.F.domain), self.F.range)
 
     def _at(self, parameters) -> LinearOperator:
@@ -135,13 +145,13 @@ class Parametric(Map):
     def _linearize(self, *x):
         *parameters, q = x
         F = fuse(self._at(parameters))
-        value, jacobian = Jacobian._at_run(F, q, self.wrt, self.policy)
+        value, jacobian = Jacobian._at_run(F, q, self.wrt, self.policy, self._pool)
         if len(self.wrt) == 1:
             by_parameters = [jacobian]
         else:
             model = self._domain[0]
             by_parameters = [compose(jacobian, Slot(model, jacobian.domain, i)) for i in range(len(self.wrt))]
-        return Linearization(value, (*by_parameters, F), close=jacobian.forget)
+        return Linearization(value, (*by_parameters, F), close=jacobian._hand_in)
 
 
 class Slot(LinearOperator):
@@ -194,27 +204,27 @@ def the_modeling(op: LinearOperator) -> Modeling:
 
 
 def derivative(
-    op: LinearOperator, x: NDArray, wrt: tuple[str, ...], storage: Policy, run: bool
+    op: LinearOperator, x: NDArray, wrt: tuple[str, ...], storage: Policy, run: bool, pool: Pool
 ) -> tuple[NDArray | None, LinearOperator]:
     """The value of ``op x`` (if `run`) and its derivative with respect to parameters, for a normal form."""
     the_modeling(op).medium.check_names(wrt)
-    return _derivative(op, x, wrt, storage, run)
+    return _derivative(op, x, wrt, storage, run, pool)
 
 
-def _derivative(op, x, wrt, storage, run):
+def _derivative(op, x, wrt, storage, run, pool):
     if not _propagates(op):
         return (op @ x if run else None), None
     if isinstance(op, FusedSolve):
-        return _of_solve(op, x, wrt, storage, run)
+        return _of_solve(op, x, wrt, storage, run, pool)
     if isinstance(op, Scaled):
-        value, jacobian = _derivative(op.op, x, wrt, storage, run)
+        value, jacobian = _derivative(op.op, x, wrt, storage, run, pool)
         return (value * value.dtype.type(op.scalar) if run else None), scale(op.scalar, jacobian)
     if isinstance(op, Product):
         jacobians, factors = [], list(op.children)
         while factors:
             factor = factors.pop()
             more = run or any(_propagates(f) for f in factors)
-            value, jacobian = _derivative(factor, x, wrt, storage, more)
+            value, jacobian = _derivative(factor, x, wrt, storage, more, pool)
             if jacobian is not None:
                 jacobians.append(compose(*factors, jacobian))
             x = value
@@ -224,7 +234,7 @@ def _derivative(op, x, wrt, storage, run):
         parts = [child.domain.asarray(part) for child, part in zip(op.children, np.split(x.ravel(), cuts), strict=True)]
     else:
         parts = [x] * len(op.children)
-    pairs = [_derivative(child, part, wrt, storage, run) for child, part in zip(op.children, parts, strict=True)]
+    pairs = [_derivative(child, part, wrt, storage, run, pool) for child, part in zip(op.children, parts, strict=True)]
     values, jacobians = zip(*pairs, strict=True)
     if isinstance(op, Sum | HStack):
         return (sum(values) if run else None), _sum([j for j in jacobians if j is not None])
@@ -235,16 +245,13 @@ def _derivative(op, x, wrt, storage, run):
     raise ParameterError(f"cannot differentiate {op}")
 
 
-def _of_solve(op: FusedSolve, x, wrt, storage, run):
+def _of_solve(op: FusedSolve, x, wrt, storage, run, pool):
     if op.is_adjoint:
         raise ParameterError(f"{op} is an adjoint solve: differentiate the operator that it is the adjoint of")
     modeling, solve = op.propagator, op.solution()
-    imaging = Imaging(
-        modeling.domain, modeling.medium, wrt, storage.every, storage.keep_bytes, partial(solve.background, x)
-    )
-    value = None
-    if run:
-        value = solve.apply(x, imaging.coefficients, storage.every, imaging.keep)
+    background = partial(solve.background, x, pool=pool)
+    imaging = Imaging(modeling.domain, modeling.medium, wrt, storage.every, storage.keep_bytes, background, pool)
+    value = solve.apply(x, imaging.coefficients, storage.every, imaging.keep, pool) if run else None
     return value, FusedSolve(modeling, op.readers, (imaging,))
 
 

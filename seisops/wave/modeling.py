@@ -17,7 +17,7 @@ from seisops.wave.discretisation import Discretisation, discretise
 from seisops.wave.equation import WaveEquation
 from seisops.wave.imaging import Imaging
 from seisops.wave.samplers import Projection, Taps, Wavelet
-from seisops.wave.solver import Background, Input, Output, Solver
+from seisops.wave.solver import Background, Input, Output, Pool, Solver
 from seisops.wave.space import Wavefield
 from seisops.wave.wavelets import bandwidth
 
@@ -169,7 +169,7 @@ class Solve(LinearOperator):
     def _apply_adjoint(self, y: NDArray) -> NDArray:
         return self._make_adjoint().apply(y)
 
-    def apply(self, x: NDArray, wrt: tuple[str, ...] = (), every: int = 1, keep=None) -> NDArray:
+    def apply(self, x: NDArray, wrt: tuple[str, ...] = (), every: int = 1, keep=None, pool=None) -> NDArray:
         """Apply, and on the way hand the background of each shot to ``keep(shot, background)`` if asked."""
         for sampler in (*self.readers, *self.writers):
             if isinstance(sampler, Everything):
@@ -182,21 +182,21 @@ class Solve(LinearOperator):
         self._warn_if_coarse(parts)
         out = [r.range.zeros() for r in self.readers]
         for shot in range(self.shots):
-            result = self._one_shot(shot, parts, self.readers, out, wrt, every)
+            result = self._one_shot(shot, parts, self.readers, out, wrt, every, pool)
             if keep is not None:
                 keep(shot, result)
         return self.range.join(out) if len(out) > 1 else out[0]
 
-    def background(self, x: NDArray, shot: int, wrt: tuple[str, ...], every: int) -> Background:
+    def background(self, x: NDArray, shot: int, wrt: tuple[str, ...], every: int, pool: Pool) -> Background:
         """The background of one shot alone, with nothing else read."""
         parts = self.domain.split(x) if len(self.writers) > 1 else [x]
-        return self._one_shot(shot, parts, (), [], wrt, every)
+        return self._one_shot(shot, parts, (), [], wrt, every, pool)
 
-    def _one_shot(self, shot: int, parts, readers, out, wrt, every) -> Background | None:
+    def _one_shot(self, shot: int, parts, readers, out, wrt, every, pool) -> Background | None:
         """Solve for one shot, put what `readers` find into their arrays `out`, and return the background if asked for."""
         d, solver = self.modeling.discretisation, self.modeling.solver
         given, wanted = Input(), Output(history=bool(wrt))
-        named = {"wrt": wrt, "every": every, "background": None}
+        named = {"wrt": wrt, "every": every, "pool": pool}
         taps, traces = [], []
         for sampler, x in zip(self.writers, parts, strict=True):
             if isinstance(sampler, Projection):
@@ -229,6 +229,7 @@ class Solve(LinearOperator):
                     )
                 named = r.ports(shot)
                 wanted.image = True
+        imaging = [s for s in (*self.writers, *readers) if isinstance(s, Imaging)]
         result = solver.run(self.is_adjoint, given, wanted, **named)
         start = 0
         for reader, o in zip(readers, out, strict=True):
@@ -242,6 +243,8 @@ class Solve(LinearOperator):
                 o += reader.gather(result["image"], d.padding)
             else:
                 o[shot] = self._out(result["field"][(slice(None), *d.padding.interior)], axis=0)
+        for sampler in imaging:
+            sampler.done(shot, named["background"])
         return result.get("background")
 
     def _taps(self, sampler: Projection, shot: int) -> Taps:

@@ -22,7 +22,7 @@ from seisops.wave.discretisation import Discretisation
 from seisops.wave.equation import WaveEquation
 from seisops.wave.samplers import Taps
 
-__all__ = ["Background", "Input", "Output", "Solver"]
+__all__ = ["Background", "Input", "Output", "Pool", "Solver"]
 
 
 @dataclass
@@ -69,6 +69,31 @@ class Background:
         return sum(h.nbytes for h in self.histories)
 
 
+class Pool:
+    """Memory of backgrounds that nobody needs any more, for the next ones: fresh pages cost more than a solve."""
+
+    def __init__(self):
+        self._free: list[tuple[np.ndarray, ...]] = []
+
+    def __reduce__(self):
+        return Pool, ()
+
+    def take(self, shapes: Sequence[tuple[int, ...]], dtype) -> tuple[np.ndarray, ...] | None:
+        """Arrays of these shapes, if there are any; they hold what was last written."""
+        for i, arrays in enumerate(self._free):
+            if [(a.shape, a.dtype) for a in arrays] == [(s, np.dtype(dtype)) for s in shapes]:
+                return self._free.pop(i)
+        return None
+
+    def give(self, background: Background) -> None:
+        """Hand in a background that is not used any more."""
+        self._free.append(background.histories)
+
+    def clear(self) -> None:
+        """Release the memory."""
+        self._free.clear()
+
+
 class Solver:
     """Runs the kernels of one medium.
 
@@ -93,7 +118,11 @@ class Solver:
             * np.dtype(self.discretisation.dtype).itemsize
         )
 
-    def _new_background(self, wrt, every) -> tuple[np.ndarray, ...]:
+    def _new_background(self, wrt, every, pool: Pool | None) -> tuple[np.ndarray, ...]:
+        shapes = self._history_shapes(wrt, every)
+        used = pool.take(shapes, self.discretisation.dtype) if pool else None
+        if used is not None:
+            return used  # every row that is read is written first
         needed, available = self.background_bytes(wrt, every), psutil.virtual_memory().available
         if needed > available:
             raise UnfusedError(
@@ -101,7 +130,7 @@ class Solver:
                 f"but {available / 2**30:.3g} GiB of memory are free: keep fewer of its steps with "
                 "storage=seisops.storage.Subsampled(every=...), or use a coarser grid or a shorter record"
             )
-        return tuple(zeros(s, self.discretisation.dtype) for s in self._history_shapes(wrt, every))
+        return tuple(zeros(s, self.discretisation.dtype) for s in shapes)
 
     def _history_shapes(self, wrt, every):
         rows = self.discretisation.steps // every + 1
@@ -118,6 +147,7 @@ class Solver:
         wrt: tuple[str, ...] = (),
         every: int = 1,
         background: Background | None = None,
+        pool: Pool | None = None,
     ) -> dict:
         """March once through time.
 
@@ -133,6 +163,8 @@ class Solver:
             Every how many steps the background is kept.
         background : Background, optional
             Where an image port reads.
+        pool : Pool, optional
+            Where memory for a new background may come from.
 
         Returns
         -------
@@ -190,7 +222,7 @@ class Solver:
             for name in wrt:
                 arrays[f"{PREFIX}read_d_{name}"] = zeros(shape, dtype)
         if wrt:
-            histories = background.histories if background else self._new_background(wrt, every)
+            histories = background.histories if background else self._new_background(wrt, every, pool)
             arrays.update(
                 {h.function.name: a for h, a in zip(self.plan.born(wrt, every).histories, histories, strict=True)}
             )

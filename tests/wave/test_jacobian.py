@@ -7,6 +7,7 @@ from cases import TOLERANCE, world
 import seisops as so
 from seisops.check import dot_test, taylor_test
 from seisops.errors import ParameterError, SpaceError
+from seisops.wave.imaging import Imaging
 from seisops.wave.modeling import Modeling
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
@@ -232,3 +233,28 @@ def test_a_source_of_another_survey_is_refused():
     w = world()
     with pytest.raises(SpaceError, match="expected shape"):
         so.Jacobian(w.F, np.zeros((3, 2, 31)))
+
+
+def test_parameters_that_exclude_each_other_are_refused_at_once():
+    with pytest.raises(so.ParameterError, match="exactly one of vp"):
+        so.Parametric(world().F, wrt=("m", "vp"))
+
+
+def test_a_closed_linearisation_leaves_its_memory_to_the_next():
+    w = world()
+    G, q = so.Parametric(w.F), w.F.domain.random(4)
+    y = w.F.range.random(5)
+
+    def linearised(m):
+        with G.linearize(m, q) as at_m:
+            jacobian = at_m.jacobians[0]
+            (imaging,) = (leaf for leaf in jacobian._operator.leaves() if isinstance(leaf, Imaging))
+            return imaging._kept[0].histories[0].ctypes.data, jacobian.H @ y
+
+    m = w.A.medium.m
+    first, gradient = linearised(m)
+    second, other = linearised(1.05 * m)
+    again, repeated = linearised(m)
+    assert first == second == again
+    assert not np.allclose(gradient, other)
+    assert np.array_equal(gradient, repeated)
