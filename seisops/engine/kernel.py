@@ -80,7 +80,6 @@ class Kernel:
         self.system, self.write, self.read, self.born = system, write, read, born
         self.template: Template = system.template
         equations = self._equations()
-        self.fields = tuple(f for f in self._used(equations) if f.name in {u.name for u in system.fields})
         name = "Forward" if system.direction > 0 else "Adjoint"
         # language per operator, not in devito.configuration: that belongs to the user
         with devito.switchconfig(log_level="WARNING"):
@@ -91,13 +90,6 @@ class Kernel:
         self._inputs = frozenset(f.name for f in self.operator.input)
         _builds += 1
         self._local = threading.local()
-
-    def _used(self, equations):
-        seen = {}
-        for e in equations:
-            for f in leaves(e.lhs) | leaves(e.rhs):
-                seen[f.function.name] = f.function
-        return seen.values()
 
     # -- symbols of the ports
 
@@ -257,7 +249,11 @@ class Kernel:
         if getattr(self._local, "shape", None) != shape:
             halo = self.template.space_order
             grown = tuple(n + 2 * halo for n in shape)
-            self._local.arrays = {u.name: zeros((u.time_order + 1, *grown), self.template.dtype) for u in self.fields}
+            self._local.arrays = {
+                u.name: zeros((u.time_order + 1, *grown), self.template.dtype)
+                for u in self.system.fields
+                if u.name in self._inputs
+            }
             self._local.shape = shape
         else:
             for a in self._local.arrays.values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from seisops.errors import ParameterError
 from seisops.wave._validate import integer
@@ -21,7 +21,7 @@ class Policy:
         of further shots are computed anew in every product, at the cost of one more solve each.
     """
 
-    keep_bytes: int = 2**31
+    keep_bytes: int = field(default=2**31, kw_only=True)
 
     #: Every how many time steps the background is kept.
     every = 1
@@ -52,9 +52,9 @@ class Subsampled(Policy):
 
     Parameters
     ----------
-    keep_bytes : int, optional
     every : int
         Steps from one kept level to the next.
+    keep_bytes : int, optional
     """
 
     every: int = 4

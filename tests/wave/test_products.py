@@ -73,7 +73,7 @@ ROWS = {
     "Jacobian by two names": lambda w: w.jacobian(wrt=("m", "vp")),
     "Jacobian of a sum": lambda w: w.jacobian(w.F + 0.5 * w.Pr * w.A * w.points(2, 9).H),
     "Jacobian of a stack": lambda w: w.jacobian(so.VStack([w.F, w.points(1, 6) * w.A * w.Ps.H])),
-    "Jacobian subsampled": lambda w: w.jacobian(storage=so.storage.Subsampled(every=4)),
+    "Jacobian subsampled": lambda w: w.jacobian(storage=so.storage.Subsampled(4)),
     "Jacobian without keeping": lambda w: w.jacobian(storage=so.storage.Full(keep_bytes=0)),
     "stack of points": lambda w: so.VStack([w.Pr, w.points(1, 6)]) * w.A * w.Ps.H,
     "stack of points and images": lambda w: so.VStack([w.Pr, w.Pw]) * w.A * w.Ps.H,
@@ -147,7 +147,7 @@ def test_jacobian_by_velocity_and_density():
 def test_subsampling_by_what_does_not_divide_the_steps():
     w = world()
     assert w.A.discretisation.steps % 4
-    check_exact(w.jacobian(storage=so.storage.Subsampled(every=4)))
+    check_exact(w.jacobian(storage=so.storage.Subsampled(4)))
 
 
 def test_subsampled_at_every_step_is_full():
