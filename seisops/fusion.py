@@ -47,7 +47,7 @@ from seisops.spaces import DirectSum, Space, compatible
 
 Stack: TypeAlias = "type[VStack] | type[HStack] | type[BlockDiag]"
 
-__all__ = ["Fused", "FusedSolve", "fuse", "normalise", "take_apart"]
+__all__ = ["Fused", "FusedSolve", "fuse", "normalise", "propagates", "take_apart"]
 
 
 class FusedSolve(Expression):
@@ -230,7 +230,7 @@ Expression._normalise = staticmethod(normalise)
 
 
 def _normal(op: LinearOperator) -> LinearOperator:
-    if not op.children or not _propagates(op):
+    if not op.children or not propagates(op):
         return op
     match op:
         case FusedSolve():
@@ -259,7 +259,8 @@ def _normal_product(op: Product) -> LinearOperator:
     return compose(*(_segment(factors) for factors in _segments(simple.children)))
 
 
-def _propagates(op: LinearOperator) -> bool:
+def propagates(op: LinearOperator) -> bool:
+    """Whether an expression contains a solve."""
     return any(isinstance(leaf, Propagator) for leaf in op.leaves())
 
 
@@ -278,7 +279,7 @@ def _segments(factors: Sequence[LinearOperator]) -> list[list[LinearOperator]]:
 
 def _segment(factors: list[LinearOperator]) -> LinearOperator:
     """Fuse a product whose inner boundaries are wavefields."""
-    k = next((i for i, factor in enumerate(factors) if _propagates(factor)), None)
+    k = next((i for i, factor in enumerate(factors) if propagates(factor)), None)
     if k is None:
         return compose(*factors)
     if len(factors) == 1:
@@ -458,7 +459,7 @@ def _apart(op: LinearOperator) -> Fused | None:
             parts = _apart(op.op)
             return parts and replace(parts, left=scale(op.scalar, parts.left))
         case Product():
-            solving = [i for i, factor in enumerate(op.children) if _propagates(factor)]
+            solving = [i for i, factor in enumerate(op.children) if propagates(factor)]
             if len(solving) != 1:
                 return None
             before, middle, after = (

@@ -182,7 +182,7 @@ def adjoint(system: System) -> System:
     fields = tuple(template.field(f"adj_{u.name}", levels=u.time_order + 1) for u in system.fields)
     columns: dict = {u: sympy.S.Zero for u in system.fields}
     for row, w in zip(system.residuals, fields, strict=True):
-        for u, expr in transpose(row, w, [u for u in system.fields if depends(row, [u])]).items():
+        for u, expr in transpose(row, w, system.fields).items():
             columns[u] += expr
     pairs = [(u.name, w.name) for u, w in zip(system.fields, fields, strict=True)]
     return replace(

@@ -23,7 +23,7 @@ from seisops.engine.derive import System, march, transpose
 from seisops.engine.location import position, sign
 from seisops.engine.stencils import evaluate
 from seisops.engine.template import PREFIX, Template
-from seisops.engine.terms import depends, leaves
+from seisops.engine.terms import leaves
 
 __all__ = ["Kernel", "Ports", "build_count"]
 
@@ -153,10 +153,8 @@ class Kernel:
         if self.read.image:
             gradients = {p: sympy.S.Zero for p in self.born.tangents}
             for row, w in zip(self.born.rows, system.fields, strict=True):
-                active = [p for p in gradients if depends(row, [p])]
-                if active:
-                    for p, expr in transpose(row, w, active).items():
-                        gradients[p] = gradients[p] + expr
+                for p, expr in transpose(row, w, gradients).items():
+                    gradients[p] = gradients[p] + expr
             for p, expr in gradients.items():
                 equations.append(
                     devito.Inc(

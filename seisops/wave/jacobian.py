@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seisops.errors import ParameterError
-from seisops.fusion import FusedSolve, fuse
+from seisops.fusion import FusedSolve, fuse, propagates
 from seisops.maps import Linearization, Map
 from seisops.operators import (
     BlockDiag,
@@ -212,7 +212,7 @@ def derivative(
 
 
 def _derivative(op, x, wrt, storage, run, pool):
-    if not _propagates(op):
+    if not propagates(op):
         return (op @ x if run else None), None
     if isinstance(op, FusedSolve):
         return _of_solve(op, x, wrt, storage, run, pool)
@@ -223,7 +223,7 @@ def _derivative(op, x, wrt, storage, run, pool):
         jacobians, factors = [], list(op.children)
         while factors:
             factor = factors.pop()
-            more = run or any(_propagates(f) for f in factors)
+            more = run or any(propagates(f) for f in factors)
             value, jacobian = _derivative(factor, x, wrt, storage, more, pool)
             if jacobian is not None:
                 jacobians.append(compose(*factors, jacobian))
@@ -253,10 +253,6 @@ def _of_solve(op: FusedSolve, x, wrt, storage, run, pool):
     imaging = Imaging(modeling.domain, modeling.medium, wrt, storage.every, storage.keep_bytes, background, pool)
     value = solve.apply(x, imaging.coefficients, storage.every, imaging.keep, pool) if run else None
     return value, FusedSolve(modeling, op.readers, (imaging,))
-
-
-def _propagates(op: LinearOperator) -> bool:
-    return any(isinstance(leaf, Propagator) for leaf in op.leaves())
 
 
 def _sum(jacobians):

@@ -196,7 +196,10 @@ class Solve(LinearOperator):
         """Solve for one shot, put what `readers` find into their arrays `out`, and return the background if asked for."""
         d, solver = self.modeling.discretisation, self.modeling.solver
         given, wanted = Input(), Output(history=bool(wrt))
-        named = {"wrt": wrt, "every": every, "pool": pool}
+        imaging = [s for s in (*self.writers, *readers) if isinstance(s, Imaging)]
+        if len(imaging) > 1:
+            raise SpaceError("two imaging conditions in one solve: build one Jacobian with both parameters in wrt")
+        named = imaging[0].ports(shot) if imaging else {"wrt": wrt, "every": every, "pool": pool}
         taps, traces = [], []
         for sampler, x in zip(self.writers, parts, strict=True):
             if isinstance(sampler, Projection):
@@ -205,11 +208,6 @@ class Solve(LinearOperator):
             elif isinstance(sampler, Wavelet):
                 given.stacks.append((d.padding.embed(x[shot]), self._in(sampler.signature[shot])))
             elif isinstance(sampler, Imaging):
-                if given.image is not None:
-                    raise SpaceError(
-                        "two imaging conditions in one solve: build one Jacobian with both parameters in wrt"
-                    )
-                named = sampler.ports(shot)
                 given.image = sampler.spread(x, d.padding)
             else:
                 given.field = _embed_each(self._in(x[shot], axis=0), d.padding)
@@ -221,15 +219,7 @@ class Solve(LinearOperator):
         stacks = [r for r in readers if isinstance(r, Wavelet)]
         wanted.signals = [self._out_transposed(r.signature[shot]) for r in stacks]
         wanted.field = any(isinstance(r, Everything) for r in readers)
-        for r in readers:
-            if isinstance(r, Imaging):
-                if wanted.image:
-                    raise SpaceError(
-                        "two imaging conditions in one solve: build one Jacobian with both parameters in wrt"
-                    )
-                named = r.ports(shot)
-                wanted.image = True
-        imaging = [s for s in (*self.writers, *readers) if isinstance(s, Imaging)]
+        wanted.image = any(isinstance(r, Imaging) for r in readers)
         result = solver.run(self.is_adjoint, given, wanted, **named)
         start = 0
         for reader, o in zip(readers, out, strict=True):
