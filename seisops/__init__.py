@@ -1,5 +1,7 @@
 """Seismic modeling and inversion written as mathematics: operators, their adjoints, and their derivatives."""
 
+from importlib import import_module as _import_module
+
 from seisops import check
 from seisops.errors import (
     DispersionWarning,
@@ -58,3 +60,21 @@ __all__ = [
     "ricker",
     "storage",
 ]
+
+_BRIDGES = {"jax": "jax", "plot": "matplotlib", "torch": "torch"}
+
+
+def __getattr__(name: str):
+    """Bridges to other packages, as in ``so.torch.lift``: imported when first used, with what they need."""
+    if name not in _BRIDGES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return _import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != _BRIDGES[name]:
+            raise
+        raise ImportError(f"seisops.{name} needs {error.name}: pip install seisops[{name}]") from error
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_BRIDGES]

@@ -47,7 +47,7 @@ from seisops.spaces import DirectSum, Space, compatible
 
 Stack: TypeAlias = "type[VStack] | type[HStack] | type[BlockDiag]"
 
-__all__ = ["Fused", "FusedSolve", "fuse", "normalise", "propagates", "take_apart"]
+__all__ = ["Fused", "FusedSolve", "Gather", "fuse", "normalise", "propagates", "take_apart"]
 
 
 class FusedSolve(Expression):
@@ -400,7 +400,7 @@ def _joint(spaces: Sequence[Space]) -> Space:
     return spaces[0] if len(spaces) == 1 else DirectSum(spaces)
 
 
-class _Gather(LinearOperator):
+class Gather(LinearOperator):
     """Adds the parts of a direct sum that belong together: part i to part ``targets[i]`` of the result."""
 
     symbol = "gather"
@@ -434,8 +434,8 @@ class _Gather(LinearOperator):
     def shots(self) -> int | None:
         return _joint(self.spaces).shots
 
-    def select(self, shots: Sequence[int]) -> _Gather:
-        return _Gather([space.select(shots) for space in self.spaces], self.targets)
+    def select(self, shots: Sequence[int]) -> Gather:
+        return Gather([space.select(shots) for space in self.spaces], self.targets)
 
 
 def _distinct(samplers: tuple[Sampler, ...]) -> tuple[tuple[Sampler, ...], LinearOperator]:
@@ -445,7 +445,7 @@ def _distinct(samplers: tuple[Sampler, ...]) -> tuple[tuple[Sampler, ...], Linea
     if len(unique) == len(samplers):
         return samplers, Identity(_joint([sampler.range for sampler in samplers]))
     chosen = tuple(samplers[keys.index(key)] for key in unique)
-    return chosen, _Gather([sampler.range for sampler in samplers], [unique.index(key) for key in keys])
+    return chosen, Gather([sampler.range for sampler in samplers], [unique.index(key) for key in keys])
 
 
 # ---- solves that share one side

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
@@ -11,10 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seisops.errors import ParameterError, SpaceError
-from seisops.operators import HStack, Identity, LinearOperator, VStack, as_operator, compose, scale
+from seisops.operators import HStack, Identity, LinearOperator, Sum, VStack, Zero, as_operator, compose, scale
 from seisops.spaces import DirectSum, Space, compatible
 
-__all__ = ["Composed", "LinearMap", "Linearization", "Map", "Stacked"]
+__all__ = ["Arranged", "Composed", "LinearMap", "Linearization", "Map", "Part", "Stacked"]
 
 
 class Linearization:
@@ -56,6 +57,41 @@ class Linearization:
             self._jacobians = tuple(self._jacobians())
         return self._jacobians
 
+    def pushforward(self, *dx: ArrayLike | None) -> NDArray:
+        """Return the derivative in a direction: the sum of ``J_i dx_i``, in one solve where the Jacobians share it.
+
+        Parameters
+        ----------
+        *dx : array_like or None
+            One array for every argument; None for an argument that does not move.
+        """
+        chosen = [j for j, part in zip(self.jacobians, dx, strict=True) if part is not None]
+        moving = [part for part in dx if part is not None]
+        if not chosen:
+            return np.zeros_like(self.value)
+        row = HStack(chosen)
+        return row.range.asarray(row.matvec(_joined(j.domain.asarray(x) for j, x in zip(chosen, moving, strict=True))))
+
+    def pullback(self, y: ArrayLike, wanted: Sequence[bool] | None = None) -> tuple[NDArray | None, ...]:
+        """Return ``J_i.H y`` for every argument: gradients, in one solve where the Jacobians share it.
+
+        Parameters
+        ----------
+        y : array_like
+            An array of the map's range.
+        wanted : sequence of bool, optional
+            Which arguments to compute; None takes the place of the others. By default all.
+        """
+        wanted = [True] * len(self.jacobians) if wanted is None else wanted
+        chosen = [j for j, want in zip(self.jacobians, wanted, strict=True) if want]
+        if not chosen:
+            return (None,) * len(wanted)
+        row = HStack(chosen)
+        flat = row.rmatvec(row.range.asarray(y).ravel())
+        cuts = np.cumsum([j.domain.size for j in chosen])[:-1]
+        parts = iter([j.domain.asarray(part) for j, part in zip(chosen, np.split(flat, cuts), strict=True)])
+        return tuple(next(parts) if want else None for want in wanted)
+
     def close(self) -> None:
         """Free what the derivatives hold; closing twice is harmless."""
         if not self._closed:
@@ -86,11 +122,12 @@ class Map(ABC):
     Notes
     -----
     A subclass implements `_linearize` and, where the value alone is cheaper, `_call`; both get arrays shaped
-    as the spaces. Maps compose: ``op @ map``, ``map @ op``, ``outer @ inner`` for an outer map of one
-    argument; they add, and scale.
+    as the spaces. With `_make_tangent` it has derivatives of second and, as the tangent is a map itself, of any order.
+    Maps compose: ``op @ map``, ``map @ op``, ``outer @ inner`` for an outer map of one argument; they add, and scale.
     """
 
     __array_ufunc__ = None
+    _tangent: Map | None = None
 
     def __init__(self, domain: Sequence[Space], range: Space) -> None:
         self._domain = tuple(domain)
@@ -142,8 +179,26 @@ class Map(ABC):
             raise ParameterError(f"{self!r} has no argument {argument}: it has {len(self._domain)}, counted from 0")
         return self.linearize(*x).jacobians[argument]
 
+    def tangent(self) -> Map:
+        """Return the tangent map ``(x, dx) -> J(x) dx``: the same object every time.
+
+        Its arguments are those of the map, then a direction for each. It is linear in the direction; its derivative
+        by x is the second derivative of the map.
+
+        Raises
+        ------
+        NotImplementedError
+            If the map does not define it: use the Gauss-Newton Hessian ``J.H @ J`` instead.
+        """
+        if self._tangent is None:
+            self._tangent = self._make_tangent()
+        return self._tangent
+
     def second(self, x: Sequence[ArrayLike], dx: Sequence[ArrayLike], y: ArrayLike) -> tuple[NDArray, ...]:
-        """Return the derivative of ``J(x).H y`` in the direction `dx`: the second-order part of a Hessian.
+        r"""Return the derivative of ``J(x).H y`` in the direction `dx`: the second-order part of a Hessian.
+
+        With the Gauss-Newton part it makes the exact Hessian of a misfit :math:`\phi(F(x))`,
+        :math:`H\,dx = J^H \nabla^2\phi\,J\,dx + D(J^H y)\,dx` with :math:`y = \nabla\phi` held fixed.
 
         Parameters
         ----------
@@ -160,9 +215,21 @@ class Map(ABC):
         Raises
         ------
         NotImplementedError
-            Unless the map provides it: use the Gauss-Newton Hessian ``J.H @ J`` instead.
+            Unless the map has a tangent: use the Gauss-Newton Hessian ``J.H @ J`` instead.
         """
-        raise NotImplementedError(f"{self!r} has no second derivative: use the Gauss-Newton Hessian J.H @ J")
+        n = len(self._domain)
+        # <y, J(x) dx> has the symmetric second derivative of <y, F(x)>: its gradient by x is what is asked for
+        with self.tangent().linearize(*x, *dx) as at_x:
+            return at_x.pullback(y, [True] * n + [False] * n)[:n]
+
+    def _make_tangent(self) -> Map:
+        raise NotImplementedError(
+            f"{self!r} has no second derivative (it does not define `_make_tangent`): "
+            "use the Gauss-Newton Hessian J.H @ J"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_tangent"}
 
     def _point(self, x: Sequence[ArrayLike]) -> tuple[NDArray, ...]:
         if len(x) != len(self._domain):
@@ -223,47 +290,55 @@ class LinearMap(Map):
     def _linearize(self, *x: NDArray) -> Linearization:
         return Linearization(self._call(*x), (self.op,))
 
-    def second(self, x: Sequence[ArrayLike], dx: Sequence[ArrayLike], y: ArrayLike) -> tuple[NDArray, ...]:
-        """Return zero: a linear map has no curvature."""
-        return (self.op.domain.zeros(),)
+    def _make_tangent(self) -> Map:
+        return Arranged(self, self._domain * 2, [(1,)])
 
 
 class Composed(Map):
-    """A map of one argument after another map.
+    """A map after other maps: ``outer(inner_1(x), inner_2(x), ...)``.
 
     Parameters
     ----------
     outer : Map
-        A map of one argument.
-    inner : Map
-        A map whose range is the domain of the outer one.
+        A map of as many arguments as there are inner maps.
+    *inner : Map
+        Maps of the same arguments, whose ranges are the domain of the outer one.
     """
 
-    def __init__(self, outer: Map, inner: Map) -> None:
-        if len(outer.domain) != 1:
-            raise SpaceError(f"cannot form A @ B: the map A ({outer!r}) takes {len(outer.domain)} arguments, not one")
-        if not compatible(outer.domain[0], inner.range):
-            raise SpaceError(f"cannot form A @ B: domain of A is {outer.domain[0]!r}, range of B is {inner.range!r}")
+    def __init__(self, outer: Map, *inner: Map) -> None:
+        if len(outer.domain) != len(inner):
+            raise SpaceError(
+                f"cannot form A @ B: the map A ({outer!r}) takes {len(outer.domain)} arguments, not "
+                + ("one" if len(inner) == 1 else f"{len(inner)}")
+            )
+        for space, m in zip(outer.domain, inner, strict=True):
+            if not compatible(space, m.range):
+                raise SpaceError(f"cannot form A @ B: domain of A is {space!r}, range of B is {m.range!r}")
         self.outer = outer
         self.inner = inner
-        super().__init__(inner.domain, outer.range)
+        super().__init__(_common_arguments(inner), outer.range)
 
     def _call(self, *x: NDArray) -> NDArray:
-        return self.outer(self.inner(*x).ravel())
+        return self.outer(*(m(*x).ravel() for m in self.inner))
 
     def _linearize(self, *x: NDArray) -> Linearization:
-        inner = self.inner.linearize(*x)
-        try:
-            outer = self.outer.linearize(inner.value.ravel())
-        except BaseException:
-            inner.close()
-            raise
+        with ExitStack() as opened:
+            inner = [opened.enter_context(m.linearize(*x)) for m in self.inner]
+            outer = opened.enter_context(self.outer.linearize(*(at_x.value.ravel() for at_x in inner)))
 
-        def close() -> None:
-            outer.close()
-            inner.close()
+            def jacobians() -> list[LinearOperator]:
+                columns = zip(*(at_x.jacobians for at_x in inner), strict=True)
+                return [_chain(outer.jacobians, column) for column in columns]
 
-        return Linearization(outer.value, lambda: [compose(outer.jacobians[0], j) for j in inner.jacobians], close)
+            return Linearization(outer.value, jacobians, opened.pop_all().close)
+
+    def _make_tangent(self) -> Map:
+        tangents = [m.tangent() for m in self.inner]
+        if isinstance(self.outer, LinearMap):
+            return Composed(self.outer, *tangents)
+        arguments = [(i,) for i in range(len(self._domain))]
+        values = [Arranged(m, self._domain * 2, arguments) for m in self.inner]
+        return Composed(self.outer.tangent(), *values, *tangents)
 
 
 class Stacked(Map):
@@ -279,34 +354,132 @@ class Stacked(Map):
         self.maps = tuple(maps)
         if not self.maps:
             raise ParameterError("Stacked needs at least one map")
-        first = self.maps[0]
-        for other in self.maps[1:]:
-            if len(other.domain) != len(first.domain) or not all(map(compatible, first.domain, other.domain)):
-                raise SpaceError(f"cannot stack maps of different arguments: {first!r} and {other!r}")
-        super().__init__(first.domain, DirectSum([m.range for m in self.maps]))
+        super().__init__(_common_arguments(self.maps), DirectSum([m.range for m in self.maps]))
 
     def _call(self, *x: NDArray) -> NDArray:
         return _joined(m(*x) for m in self.maps)
 
     def _linearize(self, *x: NDArray) -> Linearization:
-        parts: list[Linearization] = []
+        with ExitStack() as opened:
+            parts = [opened.enter_context(m.linearize(*x)) for m in self.maps]
+            value = _joined(part.value for part in parts)
+            return Linearization(
+                value,
+                lambda: [VStack(column) for column in zip(*(part.jacobians for part in parts), strict=True)],
+                opened.pop_all().close,
+            )
 
-        def close() -> None:
-            for part in parts:
-                part.close()
+    def _make_tangent(self) -> Map:
+        return Stacked([m.tangent() for m in self.maps])
 
-        try:
-            for m in self.maps:
-                parts.append(m.linearize(*x))
-        except BaseException:
-            close()
-            raise
-        value = _joined(part.value for part in parts)
-        return Linearization(
-            value,
-            lambda: [VStack(column) for column in zip(*(part.jacobians for part in parts), strict=True)],
-            close,
-        )
+
+class Arranged(Map):
+    """A map whose arguments are taken from, or put together of, those of another list.
+
+    Parameters
+    ----------
+    inner : Map
+        The map.
+    domain : sequence of Space
+        The arguments.
+    groups : sequence of tuple of int
+        For every argument of the inner map the indices of the arguments that it consists of, one after the other.
+        What occurs nowhere is ignored.
+    """
+
+    def __init__(self, inner: Map, domain: Sequence[Space], groups: Sequence[tuple[int, ...]]) -> None:
+        self.inner = inner
+        self.groups = tuple(tuple(group) for group in groups)
+        for space, group in zip(inner.domain, self.groups, strict=True):
+            given = _whole([domain[i] for i in group])
+            if not compatible(space, given):
+                raise SpaceError(f"{inner!r} takes {space!r}, not {given!r}")
+        super().__init__(domain, inner.range)
+
+    def _inner(self, x: Sequence[NDArray]) -> list[NDArray]:
+        return [x[g[0]] if len(g) == 1 else _joined(x[i] for i in g) for g in self.groups]
+
+    def _call(self, *x: NDArray) -> NDArray:
+        return self.inner(*self._inner(x))
+
+    def _linearize(self, *x: NDArray) -> Linearization:
+        at_x = self.inner.linearize(*self._inner(x))
+
+        def by(argument: int) -> LinearOperator:
+            terms = [
+                jacobian if len(group) == 1 else compose(jacobian, Part([self._domain[i] for i in group], place))
+                for jacobian, group in zip(at_x.jacobians, self.groups, strict=True)
+                for place, i in enumerate(group)
+                if i == argument
+            ]
+            return _sum(terms) if terms else Zero(self._domain[argument], self._range)
+
+        return Linearization(at_x.value, lambda: [by(i) for i in range(len(self._domain))], at_x.close)
+
+    def _make_tangent(self) -> Map:
+        n = len(self._domain)
+        directions = [tuple(i + n for i in group) for group in self.groups]
+        return Arranged(self.inner.tangent(), self._domain * 2, [*self.groups, *directions])
+
+
+class Part(LinearOperator):
+    """Puts an array into one part of a direct sum, zeros into the others; its adjoint picks that part.
+
+    Parameters
+    ----------
+    parts : sequence of Space
+        What the sum consists of; a direct sum among them counts as one part.
+    index : int
+        Which one.
+    """
+
+    def __init__(self, parts: Sequence[Space], index: int) -> None:
+        self.parts = tuple(parts)
+        self.index = index
+        start = sum(part.size for part in self.parts[:index])
+        self._slice = slice(start, start + self.parts[index].size)
+        super().__init__(self.parts[index], _whole(self.parts))
+
+    symbol = "E"
+
+    @property
+    def shots(self) -> int | None:
+        """The number of shots of the whole."""
+        return self.range.shots
+
+    def select(self, shots: Sequence[int]) -> Part:
+        """Return the same for the parts of some shots."""
+        return Part([part.select(shots) for part in self.parts], self.index)
+
+    def _apply(self, x: NDArray) -> NDArray:
+        out = np.zeros(self.range.size, self.range.dtype)
+        out[self._slice] = x.ravel()
+        return out
+
+    def _apply_adjoint(self, y: NDArray) -> NDArray:
+        return y.ravel()[self._slice].reshape(self.domain.shape)
+
+
+def _whole(spaces: Sequence[Space]) -> Space:
+    return spaces[0] if len(spaces) == 1 else DirectSum(spaces)
+
+
+def _sum(terms: Sequence[LinearOperator]) -> LinearOperator:
+    return terms[0] if len(terms) == 1 else Sum(terms)
+
+
+def _chain(outer: Sequence[LinearOperator], inner: Sequence[LinearOperator]) -> LinearOperator:
+    """The chain rule for one argument; products with zero, which might be solves, are left out."""
+    terms = [compose(a, b) for a, b in zip(outer, inner, strict=True) if not isinstance(b, Zero)]
+    return _sum(terms) if terms else Zero(inner[0].domain, outer[0].range)
+
+
+def _common_arguments(maps: Sequence[Map]) -> tuple[Space, ...]:
+    first = maps[0]
+    for other in maps[1:]:
+        if len(other.domain) != len(first.domain) or not all(map(compatible, first.domain, other.domain)):
+            raise SpaceError(f"cannot combine maps of different arguments: {first!r} and {other!r}")
+    return first.domain
 
 
 def _joined(values: Iterable[NDArray]) -> NDArray:

@@ -27,19 +27,19 @@ LAYERS = (
     ("wave",),
     ("survey",),
     ("inversion",),
-    ("torch", "dask", "plot"),
+    ("torch", "jax", "dask", "plot"),
     ("demo",),
     ("cli",),
     ("__main__",),
 )
 RANK = {layer: rank for rank, line in enumerate(LAYERS) for layer in line}
-BRIDGES = {"torch", "dask", "plot", "demo", "cli", "__main__"}
+BRIDGES = {"torch", "jax", "dask", "plot", "demo", "cli", "__main__"}
 
 #: Layers that see less than everything above them.
 ONLY = {"engine": {"errors", "spaces"}}
 
 #: The outside that only one bridge knows; elsewhere in the package not even inside a function ...
-OUTSIDE = {"torch": {"torch"}, "dask": {"dask"}, "distributed": {"dask"}, "matplotlib": {"plot"}}
+OUTSIDE = {"torch": {"torch"}, "jax": {"jax"}, "dask": {"dask"}, "distributed": {"dask"}, "matplotlib": {"plot"}}
 #: ... optional dependencies, imported where they are used ...
 LAZY = {"segyio", "h5py"}
 #: ... and Devito, the engine's alone, but for being the language of the residuals.

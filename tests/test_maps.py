@@ -1,5 +1,7 @@
 """Maps: values, linearisations, the chain rule."""
 
+import pickle
+
 import numpy as np
 import pylops
 import pytest
@@ -7,7 +9,7 @@ from toys import World
 
 from seisops.check import dot_test, taylor_test
 from seisops.errors import ParameterError, SpaceError
-from seisops.maps import Linearization, LinearMap, Map, Stacked
+from seisops.maps import Arranged, Composed, Linearization, LinearMap, Map, Stacked
 from seisops.operators import External, LinearOperator
 from seisops.spaces import Axis, DirectSum, Space
 
@@ -46,6 +48,22 @@ class Bilinear(Map):
     def _close(self):
         self.open -= 1
 
+    def _make_tangent(self):
+        return BilinearTangent(self)
+
+
+class BilinearTangent(Map):
+    """(a, b, da, db) -> M (cos(a) b da + sin(a) db)."""
+
+    def __init__(self, of):
+        self.of = of
+        super().__init__(of.domain * 2, of.range)
+
+    def _linearize(self, a, b, da, db):
+        factors = (np.cos(a) * db - np.sin(a) * b * da, np.cos(a) * da, np.cos(a) * b, np.sin(a))
+        jacobians = [Times(s, self.range, self.of.matrix, f) for s, f in zip(self.domain, factors, strict=True)]
+        return Linearization(jacobians[2] @ da + jacobians[3] @ db, jacobians)
+
 
 class Square(Map):
     """x -> M x^2."""
@@ -59,6 +77,31 @@ class Square(Map):
 
     def _linearize(self, x):
         return Linearization(self._call(x), [Times(*self.domain, self.range, self.matrix, 2 * x)])
+
+    def _make_tangent(self):
+        return SquareTangent(self)
+
+
+class SquareTangent(Map):
+    """(x, dx) -> 2 M (x dx)."""
+
+    def __init__(self, of):
+        self.of = of
+        super().__init__(of.domain * 2, of.range)
+
+    def _linearize(self, x, dx):
+        by_x, by_dx = (Times(self.domain[0], self.range, self.of.matrix, 2 * f) for f in (dx, x))
+        return Linearization(by_x @ x, [by_x, by_dx])
+
+
+class Cube(Map):
+    """x -> x^3, without a tangent."""
+
+    def __init__(self, space=X):
+        super().__init__((space,), space)
+
+    def _linearize(self, x):
+        return Linearization(x**3, [Times(X, X, np.eye(3), 3 * x**2)])
 
 
 def matrix(domain, range, seed):
@@ -160,7 +203,8 @@ def test_failures_close_what_was_opened(make):
         (lambda: Stacked([Square(), Bilinear()]), SpaceError, "different arguments"),
         (lambda: Stacked([]), ParameterError, "at least one"),
         (lambda: Square().jacobian(X.zeros(), argument=1), ParameterError, "argument 1"),
-        (lambda: Square().second(X.zeros(), X.zeros(), Y.zeros()), NotImplementedError, "Gauss-Newton"),
+        (lambda: Cube().second((X.zeros(),), (X.zeros(),), X.zeros()), NotImplementedError, "Gauss-Newton"),
+        (lambda: (Square() @ Cube()).tangent(), NotImplementedError, "Cube"),
         (lambda: Square() @ 3, TypeError, "unsupported"),
         (lambda: Square() + "text", TypeError, "unsupported"),
     ],
@@ -186,3 +230,48 @@ def test_maps_around_solves():
     jacobian @ x
     assert w.log == ["A"] and dot_test(jacobian) < 1e-12
     assert Stacked([f, f]).range == DirectSum([w.Pr.range, w.Pr.range])
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_tangents(name):
+    f = MAPS[name]()
+    rng = np.random.default_rng(7)
+    x, dx, z = ([0.5 + 0.3 * space.random(rng) for space in f.domain] for _ in range(3))
+    y = f.range.random(rng)
+    T = f.tangent()
+    assert T is f.tangent() and T.domain == f.domain * 2 and "_tangent" not in pickle.loads(pickle.dumps(f)).__dict__
+    with f.linearize(*x) as at_x:
+        pushed = at_x.pushforward(*dx)
+        np.testing.assert_allclose(T(*x, *dx).ravel(), pushed.ravel(), rtol=1e-12, atol=1e-13)
+        summed = sum(j.matvec(d.ravel()) for j, d in zip(at_x.jacobians, dx, strict=True))
+        np.testing.assert_allclose(pushed.ravel(), summed, rtol=1e-12, atol=1e-13)
+        pulled = at_x.pullback(y)
+        for part, jacobian in zip(pulled, at_x.jacobians, strict=True):
+            np.testing.assert_allclose(part.ravel(), jacobian.rmatvec(y.ravel()), rtol=1e-12, atol=1e-13)
+        some = at_x.pullback(y, [False] * (len(x) - 1) + [True])
+        assert some[:-1] == (None,) * (len(x) - 1)
+        np.testing.assert_array_equal(some[-1], pulled[-1])
+        assert not at_x.pushforward(*[None] * len(x)).any()
+    with T.linearize(*x, *dx) as at_x:
+        assert max(dot_test(jacobian) for jacobian in at_x.jacobians) < 1e-12
+    if name != "linear":
+        assert abs(taylor_test(T, (*x, *dx)).rate - 2) < 0.05
+    forward, backward = (
+        sum(np.vdot(a, b) for a, b in zip(f.second(x, u, y), v, strict=True)) for u, v in ((dx, z), (z, dx))
+    )
+    assert abs(forward - backward) <= 1e-12 * max(1.0, abs(forward))
+
+
+def test_several_arguments_compose():
+    f = Composed(Bilinear(Y, X), Bilinear(), Arranged(Square(), (X, X), [(1,)]))
+    x = [0.5 + 0.1 * X.random(i) for i in range(2)]
+    assert abs(taylor_test(f, tuple(x)).rate - 2) < 0.05
+    assert abs(taylor_test(f.tangent(), (*x, *x)).rate - 2) < 0.05
+    whole = Arranged(LinearMap(matrix(DirectSum([X, X]), Y, 1)), (X, X), [(1, 0)])
+    np.testing.assert_allclose(whole(*x), LinearMap(matrix(DirectSum([X, X]), Y, 1))(np.concatenate(x[::-1])))
+    with whole.linearize(*x) as at_x:
+        np.testing.assert_allclose(at_x.pushforward(*x).ravel(), whole(*x).ravel())
+    with pytest.raises(SpaceError, match="takes 2 arguments, not 1|arguments, not one"):
+        Composed(Bilinear(Y, X), Bilinear())
+    with pytest.raises(SpaceError, match="takes"):
+        Arranged(Square(), (X, X), [(0, 1)])

@@ -45,6 +45,8 @@ __all__ = ["Step", "System", "adjoint", "expand_time", "linearize", "march", "tr
 class System:
     """A linear wave equation ``sum_j A_ij u_j = s_i q``, observed as ``sum_j o_j u_j``.
 
+    A wave equation has one channel, one q and one observation; a tangent equation has one more for every direction.
+
     Attributes
     ----------
     template : Template
@@ -53,8 +55,8 @@ class System:
         The unknowns.
     residuals : tuple of expressions
         ``A u``, one row for each unknown: row i is the one that determines field i.
-    source, observe : mapping
-        Weight of the source in row i; weight of field j in what is observed (numbers, by position).
+    source, observe : tuple of mapping
+        For every channel, weight of the source in row i; weight of field j in what is observed (numbers, by position).
     direction : int
         1 when the equation is solved forward in time, -1 when backward.
     positions : mapping
@@ -66,8 +68,8 @@ class System:
     template: Template
     fields: tuple
     residuals: tuple
-    source: Mapping[int, float]
-    observe: Mapping[int, float]
+    source: tuple[Mapping[int, float], ...]
+    observe: tuple[Mapping[int, float], ...]
     direction: int = 1
     positions: Mapping[str, tuple] = field(default_factory=dict)
     parity: Mapping[str, int] | None = None

@@ -44,21 +44,21 @@ class Ports:
 
     Attributes
     ----------
-    points : bool
-        Traces at points.
-    stacks : int
-        Number of wavelet-weighted stacks.
-    field : bool
-        The whole field at every step.
+    points : tuple of int
+        Channels with traces at points.
+    stacks : tuple of int
+        The channel of every wavelet-weighted stack.
+    field : tuple of int
+        Channels with the whole field at every step.
     image : bool
         Perturbations of parameters (writing: Born source; reading: gradient).
     history : bool
         The background's factors (reading only).
     """
 
-    points: bool = False
-    stacks: int = 0
-    field: bool = False
+    points: tuple[int, ...] = ()
+    stacks: tuple[int, ...] = ()
+    field: tuple[int, ...] = ()
     image: bool = False
     history: bool = False
 
@@ -93,22 +93,22 @@ class Kernel:
 
     # -- symbols of the ports
 
-    def _points(self, side: str):
+    def _points(self, kind: str, channel: int):
         """Data of a set of points, the tables of weights and cells, and the loops over them.
 
         Reading gathers K cells for each point. Writing gathers too, K points for each cell, so that no two threads add to
         the same cell and sums come out the same in every run.
         """
-        template = self.template
+        template, side = self.template, f"{kind}{channel}"
         row = devito.Dimension(name=f"{PREFIX}{side}_row")
         tap = devito.Dimension(name=f"{PREFIX}{side}_tap")
         weight = template.table(f"{side}_weight", (row, tap))
-        if side == "write":
-            point = devito.Dimension(name=f"{PREFIX}write_point")
-            which = template.table("write_points", (row, tap), np.int32)
-            data, place = template.table("write_data", (template.time, point)).subs(point, which), (row,)
+        if kind == "write":
+            point = devito.Dimension(name=f"{PREFIX}{side}_point")
+            which = template.table(f"{side}_points", (row, tap), np.int32)
+            data, place = template.table(f"{side}_data", (template.time, point)).subs(point, which), (row,)
         else:
-            data, place = template.table("read_data", (template.time, row)), (row, tap)
+            data, place = template.table(f"{side}_data", (template.time, row)), (row, tap)
         cells = {d: template.table(f"{side}_cell_{d.name}", place, np.int32) for d in template.dimensions}
         return data, weight, cells, (row, tap)
 
@@ -117,13 +117,13 @@ class Kernel:
         steps = march(system)
         equations: list = []
         dense = {i: sympy.S.Zero for i in range(len(system.fields))}
-        for k in range(self.write.stacks):
+        for k, channel in enumerate(self.write.stacks):
             stack = template.image(f"write_image{k}") * template.signal(f"write_signal{k}")
-            for i, s in system.source.items():
+            for i, s in system.source[channel].items():
                 dense[i] = dense[i] + s * stack
-        if self.write.field:
-            for i, s in system.source.items():
-                dense[i] = dense[i] + s * template.saved("write_field")
+        for channel in self.write.field:
+            for i, s in system.source[channel].items():
+                dense[i] = dense[i] + s * template.saved(f"write{channel}_field")
         if self.write.image and self.born.every == 1:
             for i, row in enumerate(self.born.rows):
                 dense[i] = dense[i] + row
@@ -133,19 +133,20 @@ class Kernel:
             if self.write.image and self.born.every > 1 and self.born.rows[step.index] != 0:
                 kick = self.born.every * step.scale * self.born.rows[step.index]
                 equations.append(devito.Inc(step.field, kick, implicit_dims=template.when(self.born.every)))
-            if self.write.points and step.index in system.source:
-                equations.append(self._injection(step, system.source[step.index]))
+            for channel in self.write.points:
+                if step.index in system.source[channel]:
+                    equations.append(self._injection(step, channel))
             equations += self._mirror(step.field)
-        observed = sum(o * steps_field(steps, j) for j, o in system.observe.items())
-        if self.read.points:
-            data, weight, cells, dims = self._points("read")
-            equations.append(devito.Inc(data, weight * at(observed, cells), implicit_dims=(template.time, *dims)))
-        for k in range(self.read.stacks):
-            equations.append(
-                devito.Inc(template.image(f"read_image{k}"), template.signal(f"read_signal{k}") * observed)
-            )
-        if self.read.field:
-            equations.append(devito.Eq(template.saved("read_field"), observed))
+        observed = [sum(o * steps_field(steps, j) for j, o in weights.items()) for weights in system.observe]
+        for channel in self.read.points:
+            data, weight, cells, dims = self._points("read", channel)
+            gathered = weight * at(observed[channel], cells)
+            equations.append(devito.Inc(data, gathered, implicit_dims=(template.time, *dims)))
+        for k, channel in enumerate(self.read.stacks):
+            weighted = template.signal(f"read_signal{k}") * observed[channel]
+            equations.append(devito.Inc(template.image(f"read_image{k}"), weighted))
+        for channel in self.read.field:
+            equations.append(devito.Eq(template.saved(f"read{channel}_field"), observed[channel]))
         if self.read.history:
             for h, factor in zip(self.born.histories, self.born.factors, strict=True):
                 equations.append(devito.Eq(h, factor, implicit_dims=template.when(self.born.every)))
@@ -165,12 +166,10 @@ class Kernel:
                 )
         return equations
 
-    def _injection(self, step, source_weight):
-        data, weight, cells, dims = self._points("write")
-        scale = at(step.scale, cells)
-        return devito.Inc(
-            at(step.field, cells), source_weight * scale * weight * data, implicit_dims=(self.template.time, *dims)
-        )
+    def _injection(self, step, channel: int):
+        data, weight, cells, dims = self._points("write", channel)
+        scale = self.system.source[channel][step.index] * at(step.scale, cells)
+        return devito.Inc(at(step.field, cells), scale * weight * data, implicit_dims=(self.template.time, *dims))
 
     def _mirror(self, field, factor=None, when=()) -> list:
         """Extend what is kept in `field` over the halo above a free surface, if anything along z ever looks there.

@@ -21,7 +21,7 @@ from seisops.engine.kernel import Kernel, Ports
 from seisops.engine.template import PREFIX, Template
 from seisops.errors import ParameterError, UnstableError
 from seisops.wave._validate import integer
-from seisops.wave.equation import WaveEquation, assemble, stable
+from seisops.wave.equation import WaveEquation, stable
 from seisops.wave.grid import Grid
 from seisops.wave.padding import Padding
 from seisops.wave.resampling import Resampling
@@ -45,7 +45,7 @@ class Plan:
     """The symbols and kernels of one kind of wave equation, shared by all media, surveys and sizes."""
 
     def __init__(self, equation: WaveEquation, template: Template, boundary, free_surface: bool):
-        self.system: System = assemble(equation, template, boundary, free_surface)
+        self.system: System = equation.system(template, boundary, free_surface)
         self.transposed: System = adjoint(self.system)
         self._kernels: dict = {}
         self._borns: dict = {}
@@ -67,7 +67,7 @@ class Plan:
 
 def plan(equation: WaveEquation, template: tuple, boundary, free_surface: bool) -> Plan:
     """The plan of an equation's structure; one for each kind in a process."""
-    key = (type(equation), equation.parameters, template, type(boundary), free_surface)
+    key = (equation.kind, template, type(boundary), free_surface)
     with _lock:
         if key not in _plans:
             _plans[key] = Plan(equation, Template(*template), boundary, free_surface)
@@ -154,7 +154,7 @@ class Discretisation:
                     "operator with Modeling(..., max_velocity=...) at least as large as the medium will ever get"
                 )
             return
-        step, _ = stable(medium, Template(*self.template))
+        step, _ = stable(medium.primal, Template(*self.template))
         if self.dt > LIMIT * step / SAFETY:
             raise UnstableError(
                 f"the medium is stable up to a time step of {step:.6g} s, but {self.dt:.6g} s was frozen at construction: "

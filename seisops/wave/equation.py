@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from inspect import signature
 from itertools import product
 
 import numpy as np
+import sympy
 
 from seisops.engine.derive import System, expand_time
 from seisops.engine.symbol import stable_step
@@ -47,6 +49,9 @@ class WaveEquation:
     surface : mapping of str to int
         Symmetry of each field about a free surface: -1 odd (it vanishes there), 1 even. An equation without it cannot
         have a free surface.
+    relations : mapping of str to callable
+        How coefficients follow from what else one may want to perturb: ``{"m": lambda vp: vp**-2}`` offers vp beside m.
+        Derivatives of every order are derived from it; it is called with SymPy symbols named as its arguments.
     leapfrog : bool
         Whether time is discretised by centred second differences (or by first differences staggered in time), so that
         its dispersion is known and can be undone.
@@ -66,6 +71,7 @@ class WaveEquation:
     observe: Mapping[str, float] = {}
     staggering: Mapping[str, tuple[float, ...]] = {}
     surface: Mapping[str, int] = {}
+    relations: Mapping[str, Callable] = {}
     leapfrog: bool = False
 
     def __init__(self, grid: Grid, **parameters):
@@ -115,7 +121,7 @@ class WaveEquation:
         return self.parameters
 
     def get(self, name: str) -> np.ndarray:
-        """The array of a perturbable parameter."""
+        """The array of a perturbable parameter, or of what a relation depends on."""
         return self.coefficients()[name]
 
     def replace(self, **parameters) -> WaveEquation:
@@ -127,9 +133,51 @@ class WaveEquation:
         """Arrays of what the residual calls `parameters`."""
         return self._values
 
-    def derivatives(self, name: str) -> Mapping[str, np.ndarray | float]:
+    def expressions(self, wrt: Sequence[str]) -> dict[str, sympy.Expr]:
+        """The coefficients that depend on what is perturbed, as expressions of symbols named like that."""
+        out: dict[str, sympy.Expr] = {}
+        for coefficient in self.parameters:
+            if coefficient in wrt:
+                out[coefficient] = sympy.Symbol(coefficient)
+            elif coefficient in self.relations:
+                relation = self.relations[coefficient]
+                arguments = list(signature(relation).parameters)
+                if set(arguments) & set(wrt):
+                    out[coefficient] = relation(*map(sympy.Symbol, arguments))
+        return out
+
+    def evaluate(self, expr: sympy.Expr) -> np.ndarray:
+        """The values of an expression of `expressions`, or of a derivative of one, in every cell."""
+        names = sorted(symbol.name for symbol in expr.free_symbols)
+        values = sympy.lambdify([sympy.Symbol(n) for n in names], expr, "numpy")(*map(self.get, names))
+        return np.array(np.broadcast_to(np.asarray(values, float), self.grid.shape))
+
+    def derivatives(self, name: str) -> Mapping[str, np.ndarray]:
         """Derivative of each coefficient with respect to a perturbable parameter, point by point."""
-        return {name: 1.0}
+        self.check_names([name])
+        slopes = {c: sympy.diff(expr, sympy.Symbol(name)) for c, expr in self.expressions([name]).items()}
+        return {c: self.evaluate(slope) for c, slope in slopes.items() if slope != 0}
+
+    # -- as the engine sees it
+
+    @property
+    def order(self) -> int:
+        """How many times the equation has been differentiated."""
+        return 0
+
+    @property
+    def primal(self) -> WaveEquation:
+        """The equation that has not been differentiated: what stability depends on."""
+        return self
+
+    @property
+    def kind(self) -> tuple:
+        """What equations share that can share compiled code."""
+        return (type(self), self.parameters)
+
+    def system(self, template: Template, boundary, free_surface: bool) -> System:
+        """The discrete system with a boundary."""
+        return assemble(self, template, boundary, free_surface)
 
     def check_names(self, names) -> None:
         """Raise a ParameterError unless all `names` are perturbable."""
@@ -241,8 +289,8 @@ def assemble(equation: WaveEquation, template: Template, boundary, free_surface:
         template,
         tuple(stretch.fields),
         tuple(rows + stretch.rows),
-        source={order[n]: w for n, w in (equation.source or first).items()},
-        observe={order[n]: w for n, w in (equation.observe or first).items()},
+        source=({order[n]: w for n, w in (equation.source or first).items()},),
+        observe=({order[n]: w for n, w in (equation.observe or first).items()},),
         positions=stretch.positions,
         parity=stretch.parity if free_surface else None,
     )
@@ -251,7 +299,7 @@ def assemble(equation: WaveEquation, template: Template, boundary, free_surface:
 def stable(equation: WaveEquation, template: Template) -> tuple[float, float]:
     """Stable time step in s of the interior scheme for a medium, and the largest velocity in m/s that it stands for."""
     fields, rows = residuals(equation, template)
-    system = System(template, fields, tuple(expand_time(row, template) for row in rows), {0: 1.0}, {0: 1.0})
+    system = System(template, fields, tuple(expand_time(row, template) for row in rows), ({0: 1.0},), ({0: 1.0},))
     grid = equation.grid
     unit = _acoustic_courant(template.ndim, template.space_order) / np.sqrt(sum(h**-2 for h in grid.spacing))
     velocity = equation.velocity

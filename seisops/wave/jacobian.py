@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from seisops.errors import ParameterError
 from seisops.fusion import FusedSolve, fuse, propagates
-from seisops.maps import Linearization, Map
+from seisops.maps import Arranged, Linearization, Map
 from seisops.operators import (
     BlockDiag,
     HStack,
@@ -28,6 +28,7 @@ from seisops.wave.imaging import Imaging
 from seisops.wave.modeling import Modeling
 from seisops.wave.solver import Pool
 from seisops.wave.storage import Policy, policy
+from seisops.wave.tangent import direction, tangent
 
 __all__ = ["Jacobian", "Parametric"]
 
@@ -121,7 +122,8 @@ class Parametric(Map):
     Notes
     -----
     ``G(m, q)`` costs one solve for each shot; so does ``G.linearize(m, q)``, whose Jacobians by m and by q then cost one
-    solve for each product, as long as the forward wavefields fit the policy's budget.
+    solve for each product, as long as the forward wavefields fit the policy's budget. Its ``pullback`` gives the gradients
+    by all arguments in one solve. ``G.second`` costs four: the field and its derivative forward, their adjoints backward.
     """
 
     def __init__(self, F: LinearOperator, wrt: str | Sequence[str] = "m", storage="auto"):
@@ -146,12 +148,36 @@ class Parametric(Map):
         *parameters, q = x
         F = fuse(self._at(parameters))
         value, jacobian = Jacobian._at_run(F, q, self.wrt, self.policy, self._pool)
+        born = jacobian._operator  # not the leaf: expressions around the same solve are to merge with it
         if len(self.wrt) == 1:
-            by_parameters = [jacobian]
+            by_parameters = [born]
         else:
             model = self._domain[0]
-            by_parameters = [compose(jacobian, Slot(model, jacobian.domain, i)) for i in range(len(self.wrt))]
+            by_parameters = [compose(born, Slot(model, born.domain, i)) for i in range(len(self.wrt))]
         return Linearization(value, (*by_parameters, F), close=jacobian._hand_in)
+
+    def jacobian(self, *x: ArrayLike, argument: int = 0) -> LinearOperator:
+        """The derivative by one argument at a point: a :class:`Jacobian` for a parameter, F for the source.
+
+        Parameters
+        ----------
+        *x : array_like
+            One array for every argument.
+        argument : int, optional
+            The argument; by default the first.
+        """
+        if not 0 <= argument < len(self.wrt):
+            return super().jacobian(*x, argument=argument)
+        *parameters, q = self._point(x)
+        return Jacobian(self._at(parameters), q, self.wrt[argument], self.policy)
+
+    def _make_tangent(self):
+        medium = the_modeling(self.F).medium
+        directions = tuple(direction(medium, name) for name in self.wrt)
+        inner = Parametric(tangent(self.F, self.wrt), (*self.wrt, *directions), self.policy)
+        n = len(self.wrt)
+        parameters, sources = [*range(n), *range(n + 1, 2 * n + 1)], (n, 2 * n + 1)
+        return Arranged(inner, self._domain * 2, [*((i,) for i in parameters), sources])
 
 
 class Slot(LinearOperator):
@@ -213,7 +239,8 @@ def derivative(
 
 def _derivative(op, x, wrt, storage, run, pool):
     if not propagates(op):
-        return (op @ x if run else None), None
+        # flat: what stands beside our operators may not know their shapes
+        return (op.range.asarray(op.matvec(x.ravel())) if run else None), None
     if isinstance(op, FusedSolve):
         return _of_solve(op, x, wrt, storage, run, pool)
     if isinstance(op, Scaled):

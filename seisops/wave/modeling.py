@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from seisops.wave.boundaries import PML
 from seisops.wave.discretisation import Discretisation, discretise
 from seisops.wave.equation import WaveEquation
 from seisops.wave.imaging import Imaging
-from seisops.wave.samplers import Projection, Taps, Wavelet
+from seisops.wave.samplers import Projection, Taps, Wavelet, located
 from seisops.wave.solver import Background, Input, Output, Pool, Solver
 from seisops.wave.space import Wavefield
 from seisops.wave.wavelets import bandwidth
@@ -113,7 +114,16 @@ class Modeling(Propagator):
         UnstableError
             If the medium gets too fast for the time step that was frozen at construction.
         """
-        medium = self.medium.replace(**parameters)
+        return self.over(self.medium.replace(**parameters))
+
+    def over(self, medium: WaveEquation) -> Modeling:
+        """The same discretisation with another medium.
+
+        Raises
+        ------
+        UnstableError
+            If it is too fast for the time step that was frozen at construction.
+        """
         self.discretisation.check(medium)
         return self._frozen(self.domain, medium, self.discretisation)
 
@@ -143,7 +153,7 @@ class Solve(LinearOperator):
 
     def __init__(self, modeling: Modeling, readers: tuple[Sampler, ...], writers: tuple[Sampler, ...], adjoint: bool):
         for sampler in (*readers, *writers):
-            if not isinstance(sampler, Projection | Wavelet | Imaging | Everything):
+            if not isinstance(located(sampler)[0], Projection | Wavelet | Imaging | Everything):
                 raise SpaceError(f"{sampler!r} cannot be read from, or written to, a wave equation")
         self.modeling, self.readers, self.writers, self.is_adjoint = modeling, readers, writers, adjoint
         self._warned = False
@@ -171,7 +181,7 @@ class Solve(LinearOperator):
 
     def apply(self, x: NDArray, wrt: tuple[str, ...] = (), every: int = 1, keep=None, pool=None) -> NDArray:
         """Apply, and on the way hand the background of each shot to ``keep(shot, background)`` if asked."""
-        for sampler in (*self.readers, *self.writers):
+        for sampler, _ in map(located, (*self.readers, *self.writers)):
             if isinstance(sampler, Everything):
                 require_affordable(
                     sampler.domain,
@@ -200,39 +210,40 @@ class Solve(LinearOperator):
         if len(imaging) > 1:
             raise SpaceError("two imaging conditions in one solve: build one Jacobian with both parameters in wrt")
         named = imaging[0].ports(shot) if imaging else {"wrt": wrt, "every": every, "pool": pool}
-        taps, traces = [], []
-        for sampler, x in zip(self.writers, parts, strict=True):
+        points: dict[int, list] = {}
+        for (sampler, channel), x in zip(map(located, self.writers), parts, strict=True):
             if isinstance(sampler, Projection):
-                taps.append(self._taps(sampler, shot))
-                traces.append(self._in(sampler.range.shot(x, shot)))
+                points.setdefault(channel, []).append((self._taps(sampler, shot), self._in(sampler.range.shot(x, shot))))
             elif isinstance(sampler, Wavelet):
-                given.stacks.append((d.padding.embed(x[shot]), self._in(sampler.signature[shot])))
+                given.stacks.append((channel, d.padding.embed(x[shot]), self._in(sampler.signature[shot])))
             elif isinstance(sampler, Imaging):
                 given.image = sampler.spread(x, d.padding)
             else:
-                given.field = _embed_each(self._in(x[shot], axis=0), d.padding)
-        if taps:
-            given.taps, given.traces = Taps.joined(taps), np.concatenate(traces)
-        points = [r for r in readers if isinstance(r, Projection)]
-        if points:
-            wanted.taps = Taps.joined([self._taps(r, shot) for r in points])
-        stacks = [r for r in readers if isinstance(r, Wavelet)]
-        wanted.signals = [self._out_transposed(r.signature[shot]) for r in stacks]
-        wanted.field = any(isinstance(r, Everything) for r in readers)
-        wanted.image = any(isinstance(r, Imaging) for r in readers)
+                given.fields[channel] = _embed_each(self._in(x[shot], axis=0), d.padding)
+        for channel, sets in points.items():
+            taps, traces = zip(*sets, strict=True)
+            given.points[channel] = Taps.joined(taps), np.concatenate(traces)
+        places = [located(r) for r in readers]
+        for channel in dict.fromkeys(c for r, c in places if isinstance(r, Projection)):
+            wanted.points[channel] = Taps.joined(
+                [self._taps(r, shot) for r, c in places if isinstance(r, Projection) and c == channel]
+            )
+        wanted.signals = [(c, self._out_transposed(r.signature[shot])) for r, c in places if isinstance(r, Wavelet)]
+        wanted.fields = tuple(dict.fromkeys(c for r, c in places if isinstance(r, Everything)))
+        wanted.image = any(isinstance(r, Imaging) for r, _ in places)
         result = solver.run(self.is_adjoint, given, wanted, **named)
-        start = 0
-        for reader, o in zip(readers, out, strict=True):
+        traces = {channel: iter(found) for channel, found in result["traces"].items()}
+        stacks = iter(result["stacks"])
+        for (reader, channel), o in zip(places, out, strict=True):
             if isinstance(reader, Projection):
-                count = reader.points.counts[shot]
-                reader.range.shot(o, shot)[...] = self._out(result["traces"][start : start + count])
-                start += count
+                found = np.array(list(islice(traces[channel], reader.points.counts[shot])))
+                reader.range.shot(o, shot)[...] = self._out(found)
             elif isinstance(reader, Wavelet):
-                o[shot] = d.padding.crop(result["stacks"][stacks.index(reader)])
+                o[shot] = d.padding.crop(next(stacks))
             elif isinstance(reader, Imaging):
                 o += reader.gather(result["image"], d.padding)
             else:
-                o[shot] = self._out(result["field"][(slice(None), *d.padding.interior)], axis=0)
+                o[shot] = self._out(result["fields"][channel][(slice(None), *d.padding.interior)], axis=0)
         for sampler in imaging:
             sampler.done(shot, named["background"])
         return result.get("background")
@@ -266,7 +277,7 @@ class Solve(LinearOperator):
         if self._warned or self.is_adjoint or medium.slowest is None:
             return
         self._warned = True
-        for sampler, x in zip(self.writers, parts, strict=True):
+        for (sampler, _), x in zip(map(located, self.writers), parts, strict=True):
             signals = x if isinstance(sampler, Projection) else getattr(sampler, "signature", None)
             if signals is None or not np.any(signals):
                 continue

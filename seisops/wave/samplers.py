@@ -11,7 +11,7 @@ from seisops.operators import Sampler
 from seisops.wave.points import Points, on_nodes, weights
 from seisops.wave.space import Wavefield
 
-__all__ = ["Projection", "Taps", "Wavelet"]
+__all__ = ["Channel", "Projection", "Taps", "Wavelet", "located"]
 
 # points that a row of the table by cell holds at most
 MOST = 64
@@ -195,3 +195,33 @@ class Wavelet(Sampler):
 
     def _apply_adjoint(self, y):
         return np.einsum("st,s...->st...", self.signature, y)
+
+
+class Channel(Sampler):
+    """A sampler of one of several wavefields that are solved for together, such as a field and its derivative.
+
+    Parameters
+    ----------
+    sampler : Sampler
+    index : int
+        The wavefield.
+    """
+
+    def __init__(self, sampler: Sampler, index: int):
+        self.sampler, self.index = sampler, index
+        self.symbol = f"{sampler.symbol or type(sampler).__name__}[{index}]"
+        super().__init__(sampler.domain, sampler.range)
+
+    def select(self, shots: Sequence[int]) -> Channel:
+        return Channel(self.sampler.select(shots), self.index)
+
+    def _apply(self, x):
+        return self.sampler._apply(x)
+
+    def _apply_adjoint(self, y):
+        return self.sampler._apply_adjoint(y)
+
+
+def located(sampler: Sampler) -> tuple[Sampler, int]:
+    """A sampler and the wavefield that it samples, by default the first."""
+    return (sampler.sampler, sampler.index) if isinstance(sampler, Channel) else (sampler, 0)

@@ -31,27 +31,27 @@ class Input:
 
     Attributes
     ----------
-    taps, traces
-        Points, and their signals of shape (points, N + 1).
-    stacks : list of (image, signal)
-    field : ndarray of shape (N + 1, ...), or None
+    points : dict
+        By channel, where the points are and their signals of shape (points, N + 1).
+    stacks : list of (channel, image, signal)
+    fields : dict
+        By channel, an array of shape (N + 1, ...).
     image : mapping from coefficient to padded perturbation, or None
     """
 
-    taps: Taps | None = None
-    traces: np.ndarray | None = None
-    stacks: list = field(default_factory=list)
-    field: np.ndarray | None = None
+    points: dict[int, tuple[Taps, np.ndarray]] = field(default_factory=dict)
+    stacks: list[tuple[int, np.ndarray, np.ndarray]] = field(default_factory=list)
+    fields: dict[int, np.ndarray] = field(default_factory=dict)
     image: Mapping[str, np.ndarray] | None = None
 
 
 @dataclass
 class Output:
-    """What to read (taps, signals, flags); the solver fills in the results of the same names."""
+    """What to read: points by channel, signals of stacks with their channel, channels of whole fields, flags."""
 
-    taps: Taps | None = None
-    signals: Sequence[np.ndarray] = ()
-    field: bool = False
+    points: dict[int, Taps] = field(default_factory=dict)
+    signals: list[tuple[int, np.ndarray]] = field(default_factory=list)
+    fields: tuple[int, ...] = ()
     image: bool = False
     history: bool = False
 
@@ -169,21 +169,21 @@ class Solver:
         Returns
         -------
         dict
-            ``traces`` (points, N + 1), ``stacks`` (list of padded images), ``field`` (N + 1, ...), ``image`` (mapping)
-            and ``background``, as far as wanted.
+            ``traces`` (by channel, (points, N + 1)), ``stacks`` (list of padded images), ``fields`` (by channel,
+            (N + 1, ...)), ``image`` (mapping) and ``background``, as far as wanted.
         """
         d, template = self.discretisation, self.plan.system.template
         steps, shape = d.steps, d.padding.shape
         write = Ports(
-            points=given.taps is not None,
-            stacks=len(given.stacks),
-            field=given.field is not None,
+            points=tuple(sorted(given.points)),
+            stacks=tuple(channel for channel, _, _ in given.stacks),
+            field=tuple(sorted(given.fields)),
             image=given.image is not None,
         )
         read = Ports(
-            points=wanted.taps is not None,
-            stacks=len(wanted.signals),
-            field=wanted.field,
+            points=tuple(sorted(wanted.points)),
+            stacks=tuple(channel for channel, _ in wanted.signals),
+            field=tuple(sorted(wanted.fields)),
             image=wanted.image,
             history=wanted.history,
         )
@@ -193,22 +193,22 @@ class Solver:
         arrays = {**self.coefficients, **d.profiles()}
         bounds: dict[str, int] = {}
         # writing: row n takes sample n, in both directions
-        if write.points:
-            self._taps(arrays, bounds, "write", given.taps)
-            arrays[f"{PREFIX}write_data"] = np.ascontiguousarray(given.traces.T, dtype)
-        for k, (image, signal) in enumerate(given.stacks):
+        for channel, (taps, traces) in given.points.items():
+            self._taps(arrays, bounds, "write", channel, taps)
+            arrays[f"{PREFIX}write{channel}_data"] = np.ascontiguousarray(traces.T, dtype)
+        for k, (_, image, signal) in enumerate(given.stacks):
             arrays[f"{PREFIX}write_image{k}"] = np.ascontiguousarray(image, dtype)
             arrays[f"{PREFIX}write_signal{k}"] = np.ascontiguousarray(signal, dtype)
-        if write.field:
-            arrays[f"{PREFIX}write_field"] = np.ascontiguousarray(given.field, dtype)
+        for channel, values in given.fields.items():
+            arrays[f"{PREFIX}write{channel}_field"] = np.ascontiguousarray(values, dtype)
         if write.image:
             for name in wrt:
                 arrays[f"{PREFIX}d_{name}"] = d.with_halo(given.image[name], "constant")
         # reading: row n of a loop determines sample n + 1 forward, n - 1 backward
-        if read.points:
-            self._taps(arrays, bounds, "read", wanted.taps)
-            traces = arrays[f"{PREFIX}read_data"] = zeros((rows, len(wanted.taps.weights)), dtype)
-        for k, signal in enumerate(wanted.signals):
+        for channel, taps in wanted.points.items():
+            self._taps(arrays, bounds, "read", channel, taps)
+            arrays[f"{PREFIX}read{channel}_data"] = zeros((rows, len(taps.weights)), dtype)
+        for k, (_, signal) in enumerate(wanted.signals):
             shifted = np.zeros(steps + 1, dtype)
             if transposed:
                 shifted[1:] = signal[:-1]
@@ -216,8 +216,8 @@ class Solver:
                 shifted[:-1] = signal[1:]
             arrays[f"{PREFIX}read_signal{k}"] = shifted
             arrays[f"{PREFIX}read_image{k}"] = zeros(shape, dtype)
-        if read.field:
-            saved = arrays[f"{PREFIX}read_field"] = zeros((rows, *shape), dtype)
+        for channel in wanted.fields:
+            arrays[f"{PREFIX}read{channel}_field"] = zeros((rows, *shape), dtype)
         if read.image:
             for name in wrt:
                 arrays[f"{PREFIX}read_d_{name}"] = zeros(shape, dtype)
@@ -229,11 +229,9 @@ class Solver:
         kernel.run(shape, d.grid.spacing, d.dt, (0, steps if transposed else steps - 1), arrays, bounds)
 
         out: dict = {}
-        if read.points:
-            out["traces"] = _on_samples(traces, transposed).T
-        out["stacks"] = [arrays[f"{PREFIX}read_image{k}"] for k in range(read.stacks)]
-        if read.field:
-            out["field"] = _on_samples(saved, transposed)
+        out["traces"] = {c: _on_samples(arrays[f"{PREFIX}read{c}_data"], transposed).T for c in read.points}
+        out["stacks"] = [arrays[f"{PREFIX}read_image{k}"] for k in range(len(read.stacks))]
+        out["fields"] = {c: _on_samples(arrays[f"{PREFIX}read{c}_field"], transposed) for c in read.field}
         if read.image:
             out["image"] = {name: self._gradient(arrays[f"{PREFIX}read_d_{name}"]) for name in wrt}
         if read.history:
@@ -246,9 +244,10 @@ class Solver:
             image[..., 0] *= 0.5
         return image
 
-    def _taps(self, arrays, bounds, side: str, taps: Taps) -> None:
-        if side == "write":
-            cells, weights, arrays[f"{PREFIX}write_points"] = taps.by_cell(self.discretisation.padding.shape)
+    def _taps(self, arrays, bounds, kind: str, channel: int, taps: Taps) -> None:
+        side = f"{kind}{channel}"
+        if kind == "write":
+            cells, weights, arrays[f"{PREFIX}{side}_points"] = taps.by_cell(self.discretisation.padding.shape)
         else:
             cells, weights = taps.cells, taps.weights
         arrays[f"{PREFIX}{side}_weight"] = weights

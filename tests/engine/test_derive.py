@@ -201,9 +201,9 @@ def test_adjoint_of_a_system_transposes_its_block_matrix():
         (u.forward - u) / dt - mean(b, x) * shifted(v, x, after(x)),
         (v.forward - v) / dt - m * shifted(u.forward, x, before(x)),
     )
-    system = System(t, (u, v), rows, source={1: 2.0}, observe={0: 0.5})
+    system = System(t, (u, v), rows, source=({1: 2.0},), observe=({0: 0.5},))
     other = adjoint(system)
-    assert other.direction == -1 and other.source == {0: 0.5} and other.observe == {1: 2.0}
+    assert other.direction == -1 and other.source == ({0: 0.5},) and other.observe == ({1: 2.0},)
     dense = Dense(t, values)
     blocks = [dense(row, [u, v]) for row in rows]
     for j, row in enumerate(other.residuals):
@@ -221,7 +221,7 @@ def test_the_step_solves_its_row():
     t, u, _, _, m, b, values = setting()
     dense = Dense(t, values)
     row = expand_time(m * u.dt2 + b * (u.forward - u.backward) / t.step.spacing - u.laplace, t)
-    (step,) = march(System(t, (u,), (row,), {0: 1.0}, {0: 1.0}))
+    (step,) = march(System(t, (u,), (row,), ({0: 1.0},), ({0: 1.0},)))
     assert step.field == u.forward
     residual, value = dense(row, [u]), dense(step.value, [u])
     scale = dense.number(step.scale)
@@ -234,8 +234,8 @@ def test_rows_are_put_in_an_order_that_can_be_marched():
     t, u, v, _, m, b, _ = setting()
     dt = t.step.spacing
     rows = ((u.forward - u) / dt - v.forward.dx, (v.forward - v) / dt - u.dx)
-    assert [s.index for s in march(System(t, (u, v), rows, {0: 1.0}, {0: 1.0}))] == [1, 0]
-    assert [s.index for s in march(adjoint(System(t, (u, v), rows, {0: 1.0}, {0: 1.0})))] == [0, 1]
+    assert [s.index for s in march(System(t, (u, v), rows, ({0: 1.0},), ({0: 1.0},)))] == [1, 0]
+    assert [s.index for s in march(adjoint(System(t, (u, v), rows, ({0: 1.0},), ({0: 1.0},))))] == [0, 1]
 
 
 # ---- what is refused
@@ -245,14 +245,14 @@ def test_implicit_schemes_are_refused():
     t, u, _, _, m, _, _ = setting()
     row = (u.forward - u) / t.step.spacing - m * u.forward.laplace
     with pytest.raises(ParameterError, match="implicit"):
-        march(System(t, (u,), (row,), {0: 1.0}, {0: 1.0}))
+        march(System(t, (u,), (row,), ({0: 1.0},), ({0: 1.0},)))
 
 
 def test_rows_that_need_each_other_are_refused():
     t, u, v, *_ = setting()
     rows = (u.forward - v.forward.dx, v.forward - u.forward.dx)
     with pytest.raises(ParameterError, match=r"so_u, so_v need each other"):
-        march(System(t, (u, v), rows, {0: 1.0}, {0: 1.0}))
+        march(System(t, (u, v), rows, ({0: 1.0},), ({0: 1.0},)))
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def slope(order, t):
 def test_stable_step_of_waves_is_analytic(order, ndim):
     t = template(order, ndim)
     u, m = t.field("u"), t.parameter("m")
-    system = System(t, (u,), (expand_time(m * u.dt2 - u.laplace, t),), {0: 1.0}, {0: 1.0})
+    system = System(t, (u,), (expand_time(m * u.dt2 - u.laplace, t),), ({0: 1.0},), ({0: 1.0},))
     spacing, c = (10.0, 8.0, 5.0)[:ndim], 2000.0
     largest = laplacian(order, t) * sum(h**-2 for h in spacing)
     step = stable_step(system, {m.name: c**-2}, spacing, 1e-3)
@@ -344,7 +344,7 @@ def test_stable_step_of_a_staggered_leapfrog_is_analytic(order):
         (p.forward - p) / dt
         - k * (shifted(vx.forward, x, before(x), order) + shifted(vz.forward, z, before(z), order)),
     )
-    step = stable_step(System(t, (vx, vz, p), rows, {2: 1.0}, {2: 1.0}), {k.name: 4e9, b.name: 1e-3}, SPACING, 1e-2)
+    step = stable_step(System(t, (vx, vz, p), rows, ({2: 1.0},), ({2: 1.0},)), {k.name: 4e9, b.name: 1e-3}, SPACING, 1e-2)
     c = (4e9 * 1e-3) ** 0.5
     assert step == pytest.approx(2 / (c * slope(order, t) * sum(h**-2 for h in SPACING) ** 0.5), rel=1e-5)
 
@@ -354,7 +354,7 @@ def test_stable_step_of_diffusion_is_analytic(order):
     t = template(order)
     u, kappa = t.field("u"), t.parameter("kappa")
     row = (u.forward - u) / t.step.spacing - kappa * u.laplace
-    step = stable_step(System(t, (u,), (row,), {0: 1.0}, {0: 1.0}), {kappa.name: 1.5}, SPACING, 1.0)
+    step = stable_step(System(t, (u,), (row,), ({0: 1.0},), ({0: 1.0},)), {kappa.name: 1.5}, SPACING, 1.0)
     largest = laplacian(order, t) * sum(h**-2 for h in SPACING)
     assert step == pytest.approx(2 / (1.5 * largest), rel=2e-4)
 
@@ -364,7 +364,7 @@ def test_a_scheme_that_grows_at_every_step_is_refused():
     u, m = t.field("u"), t.parameter("m")
     row = (u.forward - u.backward) / (2 * t.step.spacing) - m * u.laplace
     with pytest.raises(UnstableError, match="at every time step"):
-        stable_step(System(t, (u,), (row,), {0: 1.0}, {0: 1.0}), {m.name: 1.0}, SPACING, 1.0)
+        stable_step(System(t, (u,), (row,), ({0: 1.0},), ({0: 1.0},)), {m.name: 1.0}, SPACING, 1.0)
 
 
 def test_stable_step_where_a_field_has_no_derivative_in_time():
@@ -374,7 +374,7 @@ def test_stable_step_where_a_field_has_no_derivative_in_time():
     x, z = t.dimensions
     div = shifted(gx, x, before(x), 4) + shifted(gz, z, before(z), 4)
     rows = (expand_time(m * u.dt2 - div, t), gx - shifted(u, x, after(x), 4), gz - shifted(u, z, after(z), 4))
-    step = stable_step(System(t, (u, gx, gz), rows, {0: 1.0}, {0: 1.0}), {m.name: 2000.0**-2}, SPACING, 1e-3)
+    step = stable_step(System(t, (u, gx, gz), rows, ({0: 1.0},), ({0: 1.0},)), {m.name: 2000.0**-2}, SPACING, 1e-3)
     assert step == pytest.approx(2 / (2000.0 * slope(4, t) * sum(h**-2 for h in SPACING) ** 0.5), rel=1e-5)
 
 

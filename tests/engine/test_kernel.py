@@ -15,7 +15,7 @@ from seisops.wave.equations.acoustic import Acoustic
 from seisops.wave.grid import Grid
 
 GRID = Grid((24, 21), 10.0)
-POINTS, STACK, FIELD, IMAGE = Ports(points=True), Ports(stacks=1), Ports(field=True), Ports(image=True)
+POINTS, STACK, FIELD, IMAGE = Ports(points=(0,)), Ports(stacks=(0,)), Ports(field=(0,)), Ports(image=True)
 KINDS = {
     "points to points": (POINTS, POINTS),
     "stack to points": (STACK, POINTS),
@@ -26,7 +26,7 @@ KINDS = {
     "Born": (IMAGE, POINTS),
     "gradient": (POINTS, IMAGE),
     "background": (POINTS, Ports(history=True)),
-    "background and points": (POINTS, Ports(points=True, history=True)),
+    "background and points": (POINTS, Ports(points=(0,), history=True)),
 }
 
 
@@ -51,7 +51,7 @@ def test_one_loop_over_time(waves, kind):
     # only points are few and unequal enough to be handed out one by one
     dynamic = re.findall(r"schedule\(dynamic[^\n]*\n\s*for \(int (\w+)", code)
     assert code.count("schedule(dynamic") == len(dynamic)
-    assert set(dynamic) <= {f"{PREFIX}read_row", f"{PREFIX}write_row"}
+    assert set(dynamic) <= {f"{PREFIX}read0_row", f"{PREFIX}write0_row"}
 
 
 @pytest.mark.parametrize("kind", ["Born", "gradient", "background"])
@@ -101,13 +101,13 @@ def test_a_march_by_hand():
     """u(t + 1) = u(t) + dt f(t), for a source that acts on every cell."""
     t = Template(2, 2, "float64")
     u = t.field("u")
-    system = System(t, (u,), (expand_time((u.forward - u) / t.step.spacing, t),), {0: 1.0}, {0: 2.0})
-    k = Kernel(system, Ports(stacks=1), Ports(field=True))
+    system = System(t, (u,), (expand_time((u.forward - u) / t.step.spacing, t),), ({0: 1.0},), ({0: 2.0},))
+    k = Kernel(system, Ports(stacks=(0,)), Ports(field=(0,)))
     shape, steps = (9, 8), 4
     image = np.random.default_rng(0).standard_normal(shape)
     signal = np.array([1.0, -2.0, 3.0, 0.5, 0.0])
     saved = zeros((steps + 1, *shape), "float64")
-    arrays = {f"{PREFIX}write_image0": image, f"{PREFIX}write_signal0": signal, f"{PREFIX}read_field": saved}
+    arrays = {f"{PREFIX}write_image0": image, f"{PREFIX}write_signal0": signal, f"{PREFIX}read0_field": saved}
     for _ in range(2):  # the workspace is used again, and cleared
         saved[...] = 0.0
         k.run(shape, (1.0, 1.0), 0.1, (0, steps - 1), arrays, {})

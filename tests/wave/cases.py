@@ -16,6 +16,7 @@ import seisops as so
 import seisops.wave
 from seisops.operators import Expression, LinearOperator, Propagator, Sampler
 from seisops.wave.jacobian import Slot
+from seisops.wave.samplers import Channel
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 
@@ -155,6 +156,11 @@ def slot():
     w = world()
     several = seisops.wave.imaging.perturbation_space(w.waves, ("m", "vp"))
     return Slot(w.waves.model(), several, 1)
+
+
+@case(Channel)
+def channel():
+    return so.Parametric(world().F).tangent().inner.F
 
 
 @case(so.Identity)

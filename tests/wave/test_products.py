@@ -1,6 +1,7 @@
 """The adjoint of every product around a solve, and of every operator kind, is exact."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pylops
@@ -293,8 +294,9 @@ def test_a_tampered_injection_scale_is_caught(monkeypatch):
     monkeypatch.setattr(discretisation, "_plans", {})
     injection = kernels.Kernel._injection
 
-    def tampered(self, step, weight):
-        return injection(self, step, weight * (1.001 if self.system.direction < 0 else 1.0))
+    def tampered(self, step, channel):
+        scale = step.scale * (1.001 if self.system.direction < 0 else 1.0)
+        return injection(self, replace(step, scale=scale), channel)
 
     monkeypatch.setattr(kernels.Kernel, "_injection", tampered)
     op = fresh(boundary="none").F

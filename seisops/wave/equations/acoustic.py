@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from devito import Derivative
 from scipy.ndimage import maximum_filter
@@ -47,6 +45,7 @@ class Acoustic(WaveEquation):
 
     leapfrog = True
     surface = {"u": -1}
+    relations = {"m": lambda vp: vp**-2, "b": lambda rho: 1 / rho}
 
     def __init__(self, grid: Grid, vp=None, m=None, rho=None):
         if not isinstance(grid, Grid):
@@ -56,11 +55,11 @@ class Acoustic(WaveEquation):
                 "Acoustic needs exactly one of vp (m/s) and m (s2/m2), got " + ("both" if vp is not None else "neither")
             )
         if vp is not None:
-            values = {"m": broadcast(grid, "vp", vp, "m/s", positive=True) ** -2.0}
+            values = {"m": self.relations["m"](broadcast(grid, "vp", vp, "m/s", positive=True))}
         else:
             values = {"m": broadcast(grid, "m", m, "s2/m2", positive=True)}
         if rho is not None:
-            values["b"] = 1.0 / broadcast(grid, "rho", rho, "kg/m3", positive=True)
+            values["b"] = self.relations["b"](broadcast(grid, "rho", rho, "kg/m3", positive=True))
         self._freeze(grid, values)
 
     @property
@@ -111,14 +110,6 @@ class Acoustic(WaveEquation):
         if "rho" not in parameters:
             parameters["rho"] = self.rho
         return type(self)(self.grid, **parameters)
-
-    def derivatives(self, name: str) -> Mapping[str, np.ndarray | float]:
-        self.check_names([name])
-        if name == "m":
-            return {"m": 1.0}
-        if name == "vp":
-            return {"m": -2.0 * self.m**1.5}
-        return {"b": -(self._values["b"] ** 2)}
 
     @property
     def velocity(self) -> np.ndarray:

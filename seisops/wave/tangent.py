@@ -1,0 +1,176 @@
+"""The derivative of modeling in a direction: a wave equation and its tangent, solved together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import sympy
+
+from seisops.engine.tangent import tangent as tangent_system
+from seisops.errors import ParameterError
+from seisops.fusion import FusedSolve, Gather, fuse, propagates
+from seisops.maps import Part
+from seisops.operators import (
+    BlockDiag,
+    HStack,
+    LinearOperator,
+    Product,
+    Sampler,
+    Scaled,
+    Sum,
+    VStack,
+    compose,
+    scale,
+)
+from seisops.wave.equation import WaveEquation, broadcast
+from seisops.wave.modeling import Modeling
+from seisops.wave.samplers import Channel, located
+
+__all__ = ["Tangent", "direction", "tangent"]
+
+
+class Tangent(WaveEquation):
+    """A wave equation and its derivative in a direction of its parameters.
+
+    Its parameters are those that move, by their names, and their directions, by the names of :func:`direction`.
+
+    Parameters
+    ----------
+    base : WaveEquation
+    directions : mapping
+        Direction of every parameter that moves, an array of the grid's shape or a number, by the parameter's name.
+    """
+
+    def __init__(self, base: WaveEquation, directions: Mapping[str, np.ndarray | float]):
+        base.check_names(directions)
+        values = {direction(base, name): broadcast(base.grid, name, a, "") for name, a in directions.items()}
+        object.__setattr__(self, "base", base)
+        object.__setattr__(self, "wrt", tuple(directions))
+        self._freeze(base.grid, values)
+
+    def __reduce__(self):
+        return Tangent, (self.base, {name: self.get(direction(self.base, name)) for name in self.wrt})
+
+    @property
+    def order(self) -> int:
+        return self.base.order + 1
+
+    @property
+    def primal(self) -> WaveEquation:
+        return self.base.primal
+
+    @property
+    def kind(self) -> tuple:
+        return (Tangent, self.base.kind, tuple(self._rates))
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return (*self.base.parameters, *(direction(self.base, c) for c in self._rates))
+
+    @property
+    def perturbable(self) -> tuple[str, ...]:
+        return (*self.wrt, *self._values)
+
+    @property
+    def velocity(self) -> np.ndarray | None:
+        return self.base.velocity
+
+    @property
+    def slowest(self) -> float | None:
+        return self.base.slowest
+
+    def system(self, template, boundary, free_surface: bool):
+        base = self.base.system(template, boundary, free_surface)
+        return tangent_system(base, tuple(self._rates), direction(self.base, ""))
+
+    @property
+    def _rates(self) -> dict[str, sympy.Expr]:
+        """How the coefficients of the residual move, by coefficient: the chain rule of their relations."""
+        out = {}
+        for coefficient, expr in self.base.expressions(self.wrt).items():
+            moves = ((sympy.Symbol(n), sympy.Symbol(direction(self.base, n))) for n in self.wrt)
+            out[coefficient] = sum(sympy.diff(expr, n) * dn for n, dn in moves)
+        return out
+
+    def expressions(self, wrt: Sequence[str]) -> dict[str, sympy.Expr]:
+        out = self.base.expressions([name for name in wrt if name in self.wrt])
+        named = {sympy.Symbol(name) for name in wrt}
+        rates = {direction(self.base, c): expr for c, expr in self._rates.items()}
+        return {**out, **{c: expr for c, expr in rates.items() if expr.free_symbols & named}}
+
+    def get(self, name: str) -> np.ndarray:
+        return self._values[name] if name in self._values else self.base.get(name)
+
+    def coefficients(self) -> Mapping[str, np.ndarray]:
+        rates = {direction(self.base, c): self.evaluate(expr) for c, expr in self._rates.items()}
+        return {**self.base.coefficients(), **rates}
+
+    def replace(self, **parameters) -> Tangent:
+        self.check_names(parameters)
+        base = {name: a for name, a in parameters.items() if name not in self._values}
+        values = {**self._values, **parameters}
+        return Tangent(
+            self.base.replace(**base) if base else self.base,
+            {name: values[direction(self.base, name)] for name in self.wrt},
+        )
+
+
+def direction(medium: WaveEquation, name: str) -> str:
+    """The name of the direction in which a parameter (or coefficient) of a medium moves."""
+    return f"tan{medium.order}_{name}"
+
+
+def tangent(op: LinearOperator, wrt: Sequence[str]) -> LinearOperator:
+    """The operator ``(q, dq) -> dF q + F dq``, with the direction of the medium among its medium's parameters.
+
+    Parameters
+    ----------
+    op : LinearOperator
+        A modeling expression F.
+    wrt : sequence of str
+        Parameters of the medium that move; their directions are zero to begin with.
+    """
+    lifted: dict[int, Modeling] = {}
+
+    def lift(modeling: Modeling) -> Modeling:
+        if id(modeling) not in lifted:
+            lifted[id(modeling)] = modeling.over(Tangent(modeling.medium, dict.fromkeys(wrt, 0.0)))
+        return lifted[id(modeling)]
+
+    normal = fuse(op)
+    return fuse(compose(Part([normal.range] * 2, 1).H, _pair(normal, lift)))
+
+
+def _pair(op: LinearOperator, lift) -> LinearOperator:
+    """``(x, dx) -> (F x, dF x + F dx)``."""
+    if not propagates(op):
+        return BlockDiag([op, op])
+    match op:
+        case FusedSolve() if not op.is_adjoint:
+            channels = 2**op.propagator.medium.order
+            return FusedSolve(lift(op.propagator), _twice(op.readers, channels), _twice(op.writers, channels))
+        case Scaled():
+            return scale(op.scalar, _pair(op.op, lift))
+        case Product():
+            return compose(*(_pair(factor, lift) for factor in op.children))
+        case Sum():
+            return Sum([_pair(term, lift) for term in op.children])
+        case VStack() | HStack() | BlockDiag():
+            blocks = type(op)([_pair(block, lift) for block in op.children])
+            before = [] if isinstance(op, VStack) else [_sorted([block.domain for block in op.children]).H]
+            after = [] if isinstance(op, HStack) else [_sorted([block.range for block in op.children])]
+            return compose(*after, blocks, *before)
+    raise ParameterError(f"cannot differentiate {op}")
+
+
+def _twice(samplers: Sequence[Sampler], channels: int) -> tuple[Sampler, ...]:
+    """The samplers of some wavefields, then the same samplers of their derivatives."""
+    places = [located(sampler) for sampler in samplers]
+    return tuple(Channel(s, channel + shift) for shift in (0, channels) for s, channel in places)
+
+
+def _sorted(spaces) -> Gather:
+    """From (a, da, b, db, ...) to (a, b, ..., da, db, ...)."""
+    n = len(spaces)
+    return Gather([space for space in spaces for _ in range(2)], [i + shift for i in range(n) for shift in (0, n)])
