@@ -248,7 +248,7 @@ def test_a_closed_linearisation_leaves_its_memory_to_the_next():
     def linearised(m):
         with G.linearize(m, q) as at_m:
             jacobian = at_m.jacobians[0]
-            (imaging,) = (leaf for leaf in jacobian._operator.leaves() if isinstance(leaf, Imaging))
+            (imaging,) = (leaf for leaf in jacobian.leaves() if isinstance(leaf, Imaging))
             return imaging._kept[0].histories[0].ctypes.data, jacobian.H @ y
 
     m = w.A.medium.m
