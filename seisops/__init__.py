@@ -61,7 +61,7 @@ __all__ = [
     "storage",
 ]
 
-_BRIDGES = {"jax": "jax", "plot": "matplotlib", "torch": "torch"}
+_BRIDGES = {"dask": "distributed", "jax": "jax", "plot": "matplotlib", "torch": "torch"}
 
 
 def __getattr__(name: str):
@@ -71,7 +71,7 @@ def __getattr__(name: str):
     try:
         return _import_module(f"{__name__}.{name}")
     except ModuleNotFoundError as error:
-        if error.name != _BRIDGES[name]:
+        if error.name != _BRIDGES[name] and error.name != name:
             raise
         raise ImportError(f"seisops.{name} needs {error.name}: pip install seisops[{name}]") from error
 

@@ -28,7 +28,7 @@ __all__ = ["Modeling", "Solve"]
 COARSE = 2.5
 
 # whose frames are not to blame for a warning
-LIBRARIES = {"seisops", "pylops", "pyproximal", "scipy"}
+LIBRARIES = {"seisops", "pylops", "pyproximal", "scipy", "torch", "jax", "distributed"}
 
 
 class Modeling(Propagator):
