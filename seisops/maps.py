@@ -92,6 +92,17 @@ class Linearization:
         parts = iter([j.domain.asarray(part) for j, part in zip(chosen, np.split(flat, cuts), strict=True)])
         return tuple(next(parts) if want else None for want in wanted)
 
+    @property
+    def held_bytes(self) -> int:
+        """How much memory the derivatives hold."""
+        if callable(self._jacobians):
+            return 0
+        return sum({id(leaf): leaf.held_bytes for j in self._jacobians for leaf in j.leaves()}.values())
+
+    def forget(self) -> None:
+        """Close it: what an operator says when memory is needed."""
+        self.close()
+
     def close(self) -> None:
         """Free what the derivatives hold; closing twice is harmless."""
         if not self._closed:
@@ -142,6 +153,21 @@ class Map(ABC):
     def range(self) -> Space:
         """The space of the values."""
         return self._range
+
+    @property
+    def shots(self) -> int | None:
+        """The number of shots, or None where the map does not know of shots."""
+        return next((space.shots for space in (self._range, *self._domain) if space.shots is not None), None)
+
+    def select(self, shots: Sequence[int]) -> Map:
+        """Return the map for some of its shots.
+
+        Parameters
+        ----------
+        shots : sequence of int
+            Indices in ``range(self.shots)``.
+        """
+        raise SpaceError(f"{self!r} cannot be restricted to shots: {type(self).__name__} does not define `select`")
 
     @abstractmethod
     def _linearize(self, *x: NDArray) -> Linearization:
@@ -284,6 +310,10 @@ class LinearMap(Map):
         self.op = op
         super().__init__((op.domain,), op.range)
 
+    def select(self, shots: Sequence[int]) -> LinearMap:
+        """Return the map of the operator for some shots."""
+        return LinearMap(self.op.select(shots))
+
     def _call(self, *x: NDArray) -> NDArray:
         return self._range.asarray(self.op.matvec(x[0].ravel()))
 
@@ -317,6 +347,10 @@ class Composed(Map):
         self.outer = outer
         self.inner = inner
         super().__init__(_common_arguments(inner), outer.range)
+
+    def select(self, shots: Sequence[int]) -> Composed:
+        """Return the maps for some shots, composed."""
+        return Composed(self.outer.select(shots), *(m.select(shots) for m in self.inner))
 
     def _call(self, *x: NDArray) -> NDArray:
         return self.outer(*(m(*x).ravel() for m in self.inner))
@@ -355,6 +389,10 @@ class Stacked(Map):
         if not self.maps:
             raise ParameterError("Stacked needs at least one map")
         super().__init__(_common_arguments(self.maps), DirectSum([m.range for m in self.maps]))
+
+    def select(self, shots: Sequence[int]) -> Stacked:
+        """Return the maps for some shots, stacked."""
+        return Stacked([m.select(shots) for m in self.maps])
 
     def _call(self, *x: NDArray) -> NDArray:
         return _joined(m(*x) for m in self.maps)
@@ -395,6 +433,10 @@ class Arranged(Map):
             if not compatible(space, given):
                 raise SpaceError(f"{inner!r} takes {space!r}, not {given!r}")
         super().__init__(domain, inner.range)
+
+    def select(self, shots: Sequence[int]) -> Arranged:
+        """Return the map for some shots, with its arguments arranged likewise."""
+        return Arranged(self.inner.select(shots), [space.select(shots) for space in self._domain], self.groups)
 
     def _inner(self, x: Sequence[NDArray]) -> list[NDArray]:
         return [x[g[0]] if len(g) == 1 else _joined(x[i] for i in g) for g in self.groups]

@@ -155,6 +155,16 @@ class LinearOperator(pylops.LinearOperator):
             )
         return self.map_leaves(lambda leaf: leaf.at(**parameters) if leaf.parametric else leaf)
 
+    @property
+    def held_bytes(self) -> int:
+        """How much memory it holds that it could compute again, such as background wavefields."""
+        return sum(leaf.held_bytes for leaf in self.leaves()) if self.children else 0
+
+    def forget(self) -> None:
+        """Release what it could compute again."""
+        for leaf in self.leaves() if self.children else ():
+            leaf.forget()
+
     # ---- expressions
 
     def leaves(self) -> Iterator[LinearOperator]:

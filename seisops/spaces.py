@@ -129,6 +129,39 @@ class Space:
         axes = (Axis("shot", len(shots)) if axis.name == "shot" else axis for axis in self._axes)
         return Space(self._name, tuple(axes), self._dtype)
 
+    def take(self, x: NDArray, shots: Sequence[int]) -> NDArray:
+        """Return the part of an array that belongs to some shots: an element of ``select(shots)``.
+
+        Parameters
+        ----------
+        x : ndarray
+            An array of this space, of shape `shape`.
+        shots : sequence of int
+            Indices in ``range(self.shots)``.
+        """
+        return x if self.shots is None else x[self._at(shots)]
+
+    def put(self, x: NDArray, part: NDArray, shots: Sequence[int]) -> None:
+        """Write what :meth:`take` returns back in place; where the space does not know of shots, add it.
+
+        Parameters
+        ----------
+        x : ndarray
+            An array of this space, of shape `shape`.
+        part : ndarray
+            An array of ``select(shots)``.
+        shots : sequence of int
+            Indices in ``range(self.shots)``.
+        """
+        if self.shots is None:
+            x += part
+        else:
+            x[self._at(shots)] = part
+
+    def _at(self, shots: Sequence[int]) -> tuple:
+        axis = next(i for i, axis in enumerate(self._axes) if axis.name == "shot")
+        return (slice(None),) * axis + (list(shots),)
+
     def zeros(self) -> NDArray:
         """Return an array of zeros."""
         return np.zeros(self.shape, self._dtype)
@@ -281,6 +314,12 @@ class Traces(Space):
         """Return the space of the traces of some shots."""
         return Traces([self._counts[i] for i in shots], self._time_axis, self._dtype, self._name)
 
+    def _at(self, shots: Sequence[int]) -> tuple:
+        if not self.ragged:
+            return (list(shots),)
+        offsets = self.offsets
+        return (np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in shots]).astype(int),)
+
     def _identity(self) -> tuple:
         return (*super()._identity(), self._counts)
 
@@ -337,6 +376,16 @@ class DirectSum(Space):
     def select(self, shots: Sequence[int]) -> DirectSum:
         """Return the direct sum of the parts for some shots."""
         return DirectSum([part.select(shots) for part in self._parts])
+
+    def take(self, x: NDArray, shots: Sequence[int]) -> NDArray:
+        """Return the part of an array that belongs to some shots."""
+        return np.concatenate([p.take(a, shots).ravel() for p, a in zip(self._parts, self.split(x), strict=True)])
+
+    def put(self, x: NDArray, part: NDArray, shots: Sequence[int]) -> None:
+        """Write what :meth:`take` returns back in place, or add it, part by part."""
+        pieces = self.select(shots).split(part)
+        for space, whole, piece in zip(self._parts, self.split(x), pieces, strict=True):
+            space.put(whole, piece, shots)
 
     def split(self, x: ArrayLike) -> list[NDArray]:
         """Return the parts of an array, shaped as their spaces (views where `x` needs no conversion)."""

@@ -206,3 +206,25 @@ def test_compatible(a, b, expected):
 def test_impossible_spaces(make):
     with pytest.raises((ParameterError, SpaceError)):
         make()
+
+
+@pytest.mark.parametrize("counts", [(2, 2, 2), (1, 3, 2)])
+def test_taking_and_putting_shots(counts):
+    traces = Traces(counts, Axis("time", 4), "float64")
+    model = Space("model", [Axis("x", 5)], "float64")
+
+    def round_trip(space):
+        x, y = space.random(0), space.zeros()
+        for shots in ([2, 0], [1]):
+            part = space.take(x, shots)
+            assert part.shape == space.select(shots).shape
+            space.put(y, part, shots)
+        return x, y
+
+    x, y = round_trip(traces)
+    np.testing.assert_array_equal(y, x)
+    np.testing.assert_array_equal(traces.select([2]).shot(traces.take(x, [2]), 0), traces.shot(x, 2))
+    x, y = round_trip(model)  # what shots share is added
+    np.testing.assert_array_equal(y, 2 * x)
+    x, y = round_trip(DirectSum([traces, model]))
+    np.testing.assert_array_equal(y, np.concatenate([x[: traces.size], 2 * x[traces.size :]]))

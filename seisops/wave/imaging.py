@@ -72,10 +72,14 @@ class Imaging(Sampler):
 
     def keep(self, shot: int, background: Background) -> None:
         """Hold the background of a shot if the budget allows, else hand its memory in."""
-        if sum(b.nbytes for b in self._kept.values()) + background.nbytes <= self.keep_bytes:
+        if self.held_bytes + background.nbytes <= self.keep_bytes:
             self._kept[shot] = background
         else:
             self.pool.give(background)
+
+    @property
+    def held_bytes(self) -> int:
+        return sum(b.nbytes for b in self._kept.values())
 
     def forget(self) -> None:
         """Hand in all backgrounds."""

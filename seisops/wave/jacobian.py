@@ -23,7 +23,7 @@ from seisops.operators import (
     compose,
     scale,
 )
-from seisops.spaces import DirectSum, Space, Traces
+from seisops.spaces import Space
 from seisops.wave.imaging import Imaging
 from seisops.wave.modeling import Modeling
 from seisops.wave.solver import Pool
@@ -84,10 +84,14 @@ class Jacobian(LinearOperator):
         return self.F.shots
 
     def select(self, shots):
-        return Jacobian(self.F.select(shots), restrict(self.F.domain, self.q, shots), self.wrt, self.policy)
+        return Jacobian(self.F.select(shots), self.F.domain.take(self.q, shots), self.wrt, self.policy)
 
     def at(self, **parameters):
         return Jacobian(self.F.at(**parameters), self.q, self.wrt, self.policy)
+
+    @property
+    def held_bytes(self) -> int:
+        return self._operator.held_bytes
 
     def forget(self) -> None:
         """Release the backgrounds that are held; they are computed again when needed."""
@@ -136,6 +140,11 @@ class Parametric(Map):
         medium.check_names(self.wrt)
         medium.replace(**{name: medium.get(name) for name in self.wrt})  # refuses names that exclude each other
         super().__init__((*(modeling.domain.model() for _ in self.wrt), self.F.domain), self.F.range)
+
+    def select(self, shots: Sequence[int]) -> Parametric:
+        new = Parametric(self.F.select(shots), self.wrt, self.policy)
+        new._pool = self._pool  # parts that take turns reuse one another's memory
+        return new
 
     def _at(self, parameters) -> LinearOperator:
         return self.F.at(**dict(zip(self.wrt, parameters, strict=True)))
@@ -284,14 +293,3 @@ def _of_solve(op: FusedSolve, x, wrt, storage, run, pool):
 
 def _sum(jacobians):
     return jacobians[0] if len(jacobians) == 1 else Sum(jacobians)
-
-
-def restrict(space: Space, x: NDArray, shots: Sequence[int]) -> NDArray:
-    """The part of an array that belongs to some shots."""
-    if isinstance(space, DirectSum):
-        return np.concatenate([restrict(p, a, shots).ravel() for p, a in zip(space.parts, space.split(x), strict=True)])
-    if isinstance(space, Traces) and space.ragged:
-        return np.concatenate([space.shot(x, s) for s in shots]).reshape(space.select(shots).shape)
-    if space.shots is None:
-        return x
-    return x[list(shots)]

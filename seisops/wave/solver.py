@@ -7,6 +7,7 @@ the data at n and determines the adjoint field at n - 1, the multiplier of row n
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -74,15 +75,17 @@ class Pool:
 
     def __init__(self):
         self._free: list[tuple[np.ndarray, ...]] = []
+        self._lock = threading.Lock()
 
     def __reduce__(self):
         return Pool, ()
 
     def take(self, shapes: Sequence[tuple[int, ...]], dtype) -> tuple[np.ndarray, ...] | None:
         """Arrays of these shapes, if there are any; they hold what was last written."""
-        for i, arrays in enumerate(self._free):
-            if [(a.shape, a.dtype) for a in arrays] == [(s, np.dtype(dtype)) for s in shapes]:
-                return self._free.pop(i)
+        with self._lock:
+            for i, arrays in enumerate(self._free):
+                if [(a.shape, a.dtype) for a in arrays] == [(s, np.dtype(dtype)) for s in shapes]:
+                    return self._free.pop(i)
         return None
 
     def give(self, background: Background) -> None:

@@ -1,0 +1,627 @@
+"""Operators and maps whose shots are worked off by a Dask cluster.
+
+Shots are independent, so ``A x`` is a row of tasks, one for a few shots each. What a task needs comes from the graph and
+can be computed again: a worker that dies costs the shots that it was working on. Arrays with a shot axis are cut and put
+together; what all shots share (a model) is handed to every task, and what they all contribute to (an image) is summed in a
+tree on the workers. Operators stay on the workers that used them, and with them compiled code and background wavefields.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import traceback
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask
+import distributed
+import numpy as np
+from distributed import Client, LocalCluster, WorkerPlugin, as_completed
+from numpy.typing import ArrayLike, NDArray
+from tqdm.auto import tqdm
+
+from seisops.errors import ParameterError, SeisopsError
+from seisops.fusion import fuse
+from seisops.maps import Linearization, Map
+from seisops.operators import LinearOperator, as_operator
+from seisops.spaces import Space
+
+__all__ = ["DistributedMap", "DistributedOperator", "Failure", "ShotError", "distribute"]
+
+# how many partial images a task adds up
+FAN_IN = 4
+
+
+def distribute(
+    op: LinearOperator | Map,
+    client: Client | None = None,
+    shots_per_task: int = 1,
+    threads: int = 1,
+    keep_bytes: int = 2**31,
+    retries: int = 2,
+    on_error: str = "raise",
+    same_order: bool = False,
+    progress: bool = False,
+) -> DistributedOperator | DistributedMap:
+    """Return the same operator or map with its shots distributed over a cluster.
+
+    Parameters
+    ----------
+    op : LinearOperator or Map
+        What to distribute, such as ``Pr * Ainv * Ps.H``, a Jacobian or a Parametric.
+    client : distributed.Client, optional
+        The cluster. By default the current one; where there is none, processes on this machine are started, one for each
+        core, and stay until this process ends or ``distributed.default_client().close()``.
+    shots_per_task : int, optional
+        A task costs about ten milliseconds: give it several shots where they are small.
+    threads : int, optional
+        Threads of each solve. They multiply with the threads of a worker.
+    keep_bytes : int, optional
+        How much memory background wavefields may take in each worker, from one application to the next. Threads and
+        memory are set when a cluster is first used.
+    retries : int, optional
+        How often a task is tried again that could not be carried out.
+    on_error : {"raise", "skip"}, optional
+        What to do about shots that fail, after all others are done: raise :class:`ShotError`, or leave zeros in their place
+        and list them in ``skipped``.
+    same_order : bool, optional
+        Add images up shot by shot in their order, which gives bit by bit what one process gives, and takes a little longer.
+    progress : bool, optional
+        Show a bar while shots are worked off.
+
+    Raises
+    ------
+    ParameterError
+        If `op` knows of no shots, or an argument is invalid.
+    """
+    if on_error not in ("raise", "skip"):
+        raise ParameterError(f"distribute(on_error={on_error!r}): use 'raise' or 'skip'")
+    for name, number in (
+        ("shots_per_task", shots_per_task),
+        ("threads", threads),
+        ("keep_bytes", keep_bytes),
+        ("retries", retries),
+    ):
+        least = 0 if name in ("keep_bytes", "retries") else 1
+        if not isinstance(number, (int, np.integer)) or number < least:
+            raise ParameterError(f"distribute({name}={number!r}): must be a whole number, at least {least}")
+    options = Options(shots_per_task, threads, keep_bytes, retries, on_error, bool(same_order), bool(progress))
+    if isinstance(op, Map):
+        return DistributedMap(op, options, client)
+    return DistributedOperator(fuse(as_operator(op)), options, client)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How shots are worked off; see :func:`distribute`."""
+
+    shots_per_task: int
+    threads: int
+    keep_bytes: int
+    retries: int
+    on_error: str
+    same_order: bool
+    progress: bool
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A shot that could not be worked off.
+
+    Attributes
+    ----------
+    shot : int
+        Its index in the operator that was distributed.
+    worker : str
+        Address of the worker.
+    error : str
+        Kind and message of the error.
+    traceback : str
+        Where it happened.
+    """
+
+    shot: int
+    worker: str
+    error: str
+    traceback: str
+
+
+class ShotError(SeisopsError, RuntimeError):
+    """Shots failed while all others were worked off.
+
+    Attributes
+    ----------
+    failures : tuple of Failure
+    """
+
+    def __init__(self, failures: Sequence[Failure]):
+        self.failures = tuple(failures)
+        first = self.failures[0]
+        others = f" (and {len(self.failures) - 1} more: {[f.shot for f in self.failures[1:]]})" if failures[1:] else ""
+        super().__init__(
+            f"shot {first.shot} failed on {first.worker}{others}: {first.error}. The other shots are done; leave out "
+            f"the failed ones with on_error='skip'\n{first.traceback}"
+        )
+
+    def __reduce__(self):
+        return ShotError, (self.failures,)
+
+
+# ---- on the workers
+
+
+class Workshop(WorkerPlugin):
+    """What a worker process keeps: where its code is compiled, and what tasks leave for one another.
+
+    Parameters
+    ----------
+    threads : int
+        Threads of each solve.
+    keep_bytes : int
+        How much background wavefields may take.
+    """
+
+    name = "seisops"
+
+    def __init__(self, threads: int, keep_bytes: int) -> None:
+        self.threads, self.keep_bytes = threads, keep_bytes
+
+    def setup(self, worker: distributed.Worker) -> None:
+        """Prepare the process, before Devito is imported."""
+        os.environ["OMP_NUM_THREADS"] = str(self.threads)
+        os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+        # a folder of its own: processes that compile into one wait for each other's locks, for ever if one is killed
+        folder = Path(worker.local_directory) / f"compiled-{os.getpid()}"
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+        self.address = worker.address
+        self.lock = threading.Lock()
+        self.left: OrderedDict[tuple, Any] = OrderedDict()
+
+    def get(self, key: tuple, make: Callable[[], Any]) -> Any:
+        """Return what an earlier task left under a key, or what is made now and left there."""
+        with self.lock:
+            if key in self.left:
+                self.left.move_to_end(key)
+                return self.left[key]
+        made = make()
+        with self.lock:
+            return self.left.setdefault(key, made)
+
+    def tidy(self) -> None:
+        """Release what was used longest ago, as far as the budget is exceeded."""
+        with self.lock:
+            # the parts of maps hold nothing themselves: their linearisations do
+            held = {key: made.held_bytes for key, made in self.left.items() if not isinstance(made, Map)}
+            excess = sum(held.values()) - self.keep_bytes
+            oldest = []
+            for key, size in held.items():
+                if excess > 0 and size:
+                    oldest.append(self.left.pop(key))
+                    excess -= size
+        for made in oldest:
+            made.forget()
+
+    def drop(self, token: str) -> None:
+        """Release what belongs to a token."""
+        with self.lock:
+            dropped = [self.left.pop(key) for key in list(self.left) if key[0] == token]
+        for made in dropped:
+            if not isinstance(made, Map):
+                made.forget()
+
+
+def _workshop() -> Workshop:
+    return distributed.get_worker().plugins[Workshop.name]
+
+
+def _is_prepared(dask_worker: distributed.Worker) -> bool:
+    return Workshop.name in dask_worker.plugins
+
+
+async def _drop(token: str, dask_worker: distributed.Worker) -> None:
+    dask_worker.plugins[Workshop.name].drop(token)
+
+
+def _hold(x: Any) -> Any:
+    return x
+
+
+@dataclass
+class Done:
+    """What tasks return: for some shots what is theirs; summed up what all shots contribute to; what failed, and where."""
+
+    own: list[tuple[tuple[int, ...], tuple]]
+    shared: tuple
+    failures: list[Failure]
+    workers: dict[tuple[int, ...], str]
+
+
+def _work(step: Step, whole: LinearOperator | Map, token: str, shots: tuple[int, ...], *x: NDArray) -> Done:
+    """A task: one step for a few shots; shot by shot if it fails, to find out which."""
+    workshop = _workshop()
+    done = Done([], (None,) * len(step.outputs), [], {shots: workshop.address})
+    try:
+        _merge_into(done, _attempt(step, whole, token, shots, x, workshop))
+    except Exception as error:  # noqa: BLE001 whatever it was, the other shots go on, and the head says which it was
+        for i, shot in enumerate(shots):
+            try:
+                if len(shots) == 1:
+                    raise error
+                one = [space.select(shots).take(part, [i]) for space, part in zip(step.inputs, x, strict=True)]
+                _merge_into(done, _attempt(step, whole, token, (shot,), one, workshop))
+            except Exception as cause:  # noqa: BLE001
+                kind = f"{type(cause).__name__}: {cause}"
+                done.failures.append(Failure(shot, workshop.address, kind, traceback.format_exc()))
+    workshop.tidy()
+    return done
+
+
+def _attempt(step, whole, token, shots, x, workshop) -> Done:
+    part = workshop.get((token, "part", shots), lambda: whole.select(shots))
+    results = step.run(part, x, lambda key, make: workshop.get((key, shots), make))
+    mine = tuple(r if s.shots is not None else None for s, r in zip(step.outputs, results, strict=True))
+    shared = tuple(r if s.shots is None else None for s, r in zip(step.outputs, results, strict=True))
+    return Done([(shots, mine)], shared, [], {})
+
+
+def _merge(*parts: Done) -> Done:
+    """A node of the tree of sums."""
+    out = Done([], (None,) * len(parts[0].shared), [], {})
+    for part in parts:
+        _merge_into(out, part)
+    return out
+
+
+def _merge_into(out: Done, part: Done) -> None:
+    out.own += part.own
+    out.failures += part.failures
+    out.workers.update(part.workers)
+    out.shared = tuple(
+        b if a is None else a if b is None else a + b for a, b in zip(out.shared, part.shared, strict=True)
+    )
+
+
+# ---- steps: what is done to the part of an operator or a map
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a task does.
+
+    Attributes
+    ----------
+    name : str
+        In progress bars and on the dashboard.
+    inputs, outputs : tuple of Space
+        Of all shots.
+    """
+
+    name: str
+    inputs: tuple[Space, ...]
+    outputs: tuple[Space, ...]
+
+    def run(self, part, x: Sequence[NDArray], keep: Callable) -> tuple[NDArray, ...]:
+        """Return the outputs for a part; ``keep(key, make)`` finds what an earlier step left, or makes it."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Apply(Step):
+    """Apply an operator, or its adjoint."""
+
+    adjoint: bool
+
+    def run(self, part, x, keep):
+        op = part.H if self.adjoint else part
+        return (op.range.asarray(op.matvec(x[0].ravel())),)
+
+
+@dataclass(frozen=True)
+class Evaluate(Step):
+    """The value of a map; its linearisation stays under the key `point`, if there is one."""
+
+    point: str | None
+
+    def run(self, part, x, keep):
+        value = part(*x) if self.point is None else keep(self.point, lambda: part.linearize(*x)).value
+        return (part.range.asarray(value),)
+
+
+@dataclass(frozen=True)
+class Push(Step):
+    """The derivative of a map in a direction; inputs are the point, then the directions of the arguments that move."""
+
+    point: str
+    moving: tuple[bool, ...]
+
+    def run(self, part, x, keep):
+        n = len(self.moving)
+        directions = iter(x[n:])
+        at_x = keep(self.point, lambda: part.linearize(*x[:n]))
+        return (part.range.asarray(at_x.pushforward(*(next(directions) if m else None for m in self.moving))),)
+
+
+@dataclass(frozen=True)
+class Pull(Step):
+    """Gradients by the wanted arguments of a map; inputs are the point, then an array of the range."""
+
+    point: str
+    wanted: tuple[bool, ...]
+
+    def run(self, part, x, keep):
+        *x, y = x
+        at_x = keep(self.point, lambda: part.linearize(*x))
+        return tuple(g for g in at_x.pullback(y, self.wanted) if g is not None)
+
+
+# ---- on the head
+
+
+class Cluster:
+    """Hands the shots of one operator or map out, and puts together what comes back."""
+
+    def __init__(self, whole: LinearOperator | Map, options: Options, client: Client | None) -> None:
+        if whole.shots is None:
+            raise ParameterError(f"cannot distribute {whole!r}: it does not know of shots")
+        self.whole, self.options = whole, options
+        self.token = uuid.uuid4().hex
+        size = 1 if options.same_order else options.shots_per_task
+        self.batches = [tuple(range(i, min(i + size, whole.shots))) for i in range(0, whole.shots, size)]
+        self.skipped: list[Failure] = []
+        self._client, self._remote = client, None
+        self._workers: dict[tuple[int, ...], str] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"whole": self.whole, "options": self.options}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["whole"], state["options"], None)
+
+    @property
+    def client(self) -> Client:
+        """The given client, or the current one, or one of processes on this machine."""
+        if self._client is None:
+            try:
+                self._client = distributed.default_client()
+            except ValueError:
+                self._client = Client(LocalCluster(threads_per_worker=1, dashboard_address=":0"))
+        return self._client
+
+    def hold(self, space: Space, x: NDArray) -> list[Any]:
+        """What each batch gets of an array: its part, or a handle of all of it."""
+        if space.shots is None:
+            shared = self.client.submit(_hold, x, key=f"model-{uuid.uuid4().hex}", pure=False)
+            return [shared] * len(self.batches)
+        return [space.take(x, batch) for batch in self.batches]
+
+    def run(self, step: Step, held: Sequence[list[Any]]) -> list[NDArray]:
+        """Carry a step out for all shots."""
+        client, run = self.client, uuid.uuid4().hex
+        if self._remote is None:
+            self._prepare()
+            self._remote = client.submit(_hold, self.whole, key=f"operator-{self.token}", pure=False)
+        alive = set(client.scheduler_info(n_workers=-1)["workers"])
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}):
+            futures = [
+                client.submit(
+                    _work, step, self._remote, self.token, batch, *(parts[i] for parts in held),
+                    key=f"{step.name}-{_label(batch)}-{run}", pure=False, retries=self.options.retries,
+                    # where its wavefields are, if that worker still is; anywhere else they are computed again
+                    workers=[self._workers[batch]] if self._workers.get(batch) in alive else None,
+                    allow_other_workers=self._workers.get(batch) in alive,
+                )
+                for i, batch in enumerate(self.batches)
+            ]  # fmt: skip
+        self._watch(step, futures)
+        failures = self._lost(futures)
+        ends = [f for f in futures if f.status == "finished"]
+        if any(space.shots is None for space in step.outputs):
+            ends = self._tree(step, ends, run)
+        out = [space.zeros() for space in step.outputs]
+        for done in client.gather(ends):
+            failures += done.failures
+            self._workers.update(done.workers)
+            for shots, mine in done.own:
+                for space, whole, part in zip(step.outputs, out, mine, strict=True):
+                    if part is not None:
+                        space.put(whole, part, shots)
+            for whole, part in zip(out, done.shared, strict=True):
+                if part is not None:
+                    whole += part.reshape(whole.shape)
+        self.skipped = sorted(failures, key=lambda f: f.shot)
+        if failures and self.options.on_error == "raise":
+            raise ShotError(self.skipped)
+        return out
+
+    def _prepare(self) -> None:
+        """Set the workers up; the scheduler does so for those to come. Workers that die meanwhile do not matter."""
+        answers = self.client.run(_is_prepared, on_error="return").values()
+        if any(answer is False for answer in answers):
+            with suppress(OSError):
+                self.client.register_plugin(Workshop(self.options.threads, self.options.keep_bytes))
+
+    def _tree(self, step: Step, futures: list, run: str) -> list:
+        """Sum up on the workers: pairs of neighbours, or one after another in the order of the shots."""
+        level = 0
+        fan_in = len(futures) if self.options.same_order else FAN_IN
+        while len(futures) > 1:
+            groups = [futures[i : i + fan_in] for i in range(0, len(futures), fan_in)]
+            futures = [
+                group[0] if len(group) == 1 else
+                self.client.submit(_merge, *group, key=f"sum-{step.name}-{level}-{i}-{run}", pure=False)
+                for i, group in enumerate(groups)
+            ]  # fmt: skip
+            level += 1
+        return futures
+
+    def _watch(self, step: Step, futures: list) -> None:
+        sizes = {f.key: len(batch) for f, batch in zip(futures, self.batches, strict=True)}
+        with tqdm(total=self.whole.shots, desc=step.name, unit="shot", disable=not self.options.progress) as bar:
+            for future in as_completed(futures, loop=self.client.loop, raise_errors=False):
+                bar.update(sizes[future.key])
+
+    def _lost(self, futures: list) -> list[Failure]:
+        """Shots whose workers died again and again."""
+        failures = []
+        for batch, future in zip(self.batches, futures, strict=True):
+            if future.status != "finished":
+                error = future.exception() if future.status == "error" else "cancelled"
+                where = getattr(getattr(error, "last_worker", None), "address", "a lost worker")
+                kind = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else str(error)
+                failures += [Failure(shot, where, kind, "") for shot in batch]
+        return failures
+
+    def drop(self, token: str) -> None:
+        """Release what the workers hold for a token; without waiting for it."""
+        if self._client is not None and self._client.status == "running":
+            with suppress(OSError):  # of a worker that has just died
+                self._client.run(_drop, token, wait=False, on_error="ignore")
+
+
+def _label(batch: tuple[int, ...]) -> str:
+    return f"shot {batch[0]}" if len(batch) == 1 else f"shots {batch[0]} to {batch[-1]}"
+
+
+class DistributedOperator(LinearOperator):
+    """A linear operator whose shots are worked off by a cluster.
+
+    Attributes
+    ----------
+    op : LinearOperator
+        The operator.
+    skipped : list of Failure
+        Shots that failed in the last application, with ``on_error="skip"``.
+    """
+
+    symbol = "distributed"
+    parametric = True
+
+    def __init__(self, op: LinearOperator, options: Options, client: Client | None) -> None:
+        self.op, self.options, self._cluster = op, options, Cluster(op, options, client)
+        super().__init__(op.domain, op.range)
+
+    @property
+    def shots(self) -> int | None:
+        """The number of shots."""
+        return self.op.shots
+
+    @property
+    def skipped(self) -> list[Failure]:
+        """Shots that failed in the last application."""
+        return self._cluster.skipped
+
+    def select(self, shots: Sequence[int]) -> DistributedOperator:
+        """Return some of the shots, distributed too."""
+        return DistributedOperator(self.op.select(shots), self.options, self._cluster._client)
+
+    def at(self, **parameters: ArrayLike) -> DistributedOperator:
+        """Return the operator with other parameters of the medium, distributed too."""
+        return DistributedOperator(self.op.at(**parameters), self.options, self._cluster._client)
+
+    def forget(self) -> None:
+        """Release what the workers hold."""
+        self._cluster.drop(self._cluster.token)
+
+    def _apply(self, x: NDArray) -> NDArray:
+        cluster = self._cluster
+        return cluster.run(Apply("apply", (self.domain,), (self.range,), False), [cluster.hold(self.domain, x)])[0]
+
+    def _apply_adjoint(self, y: NDArray) -> NDArray:
+        cluster = self._cluster
+        return cluster.run(Apply("adjoint", (self.range,), (self.domain,), True), [cluster.hold(self.range, y)])[0]
+
+
+class DistributedMap(Map):
+    """A nonlinear map whose shots are worked off by a cluster.
+
+    Attributes
+    ----------
+    map : Map
+        The map.
+    skipped : list of Failure
+        Shots that failed in the last step, with ``on_error="skip"``.
+    """
+
+    def __init__(self, map: Map, options: Options, client: Client | None) -> None:
+        self.map, self.options, self._cluster = map, options, Cluster(map, options, client)
+        super().__init__(map.domain, map.range)
+
+    @property
+    def skipped(self) -> list[Failure]:
+        """Shots that failed in the last step."""
+        return self._cluster.skipped
+
+    def select(self, shots: Sequence[int]) -> DistributedMap:
+        """Return some of the shots, distributed too."""
+        return DistributedMap(self.map.select(shots), self.options, self._cluster._client)
+
+    def _hold(self, spaces: Sequence[Space], x: Sequence[NDArray]) -> list[list]:
+        return [self._cluster.hold(space, part) for space, part in zip(spaces, x, strict=True)]
+
+    def _call(self, *x: NDArray) -> NDArray:
+        step = Evaluate("value", self.domain, (self.range,), None)
+        return self._cluster.run(step, self._hold(self.domain, x))[0]
+
+    def _linearize(self, *x: NDArray) -> Linearization:
+        return DistributedLinearization(self, x)
+
+    def _make_tangent(self) -> Map:
+        return DistributedMap(self.map.tangent(), self.options, self._cluster._client)
+
+
+class DistributedLinearization(Linearization):
+    """A linearisation whose wavefields stay on the workers that made them."""
+
+    def __init__(self, of: DistributedMap, x: Sequence[NDArray]) -> None:
+        self._of, self._point = of, uuid.uuid4().hex
+        self._held = of._hold(of.domain, x)
+        step = Evaluate("linearize", of.domain, (of.range,), self._point)
+        value = of._cluster.run(step, self._held)[0]
+        cluster, point = of._cluster, self._point
+        super().__init__(value, [ByArgument(self, of, i) for i in range(len(x))], lambda: cluster.drop(point))
+
+    def pushforward(self, *dx: ArrayLike | None) -> NDArray:
+        """Return the derivative in a direction; see :class:`~seisops.maps.Linearization`."""
+        of = self._of
+        moving = tuple(part is not None for part in dx)
+        spaces = [space for space, moves in zip(of.domain, moving, strict=True) if moves]
+        if not spaces:
+            return np.zeros_like(self.value)
+        arrays = [space.asarray(part) for space, part in zip(spaces, (p for p in dx if p is not None), strict=True)]
+        step = Push("push", (*of.domain, *spaces), (of.range,), self._point, moving)
+        return of._cluster.run(step, [*self._held, *of._hold(spaces, arrays)])[0]
+
+    def pullback(self, y: ArrayLike, wanted: Sequence[bool] | None = None) -> tuple[NDArray | None, ...]:
+        """Return gradients; see :class:`~seisops.maps.Linearization`."""
+        of = self._of
+        wanted = tuple([True] * len(of.domain) if wanted is None else wanted)
+        outputs = tuple(space for space, want in zip(of.domain, wanted, strict=True) if want)
+        if not outputs:
+            return (None,) * len(wanted)
+        step = Pull("gradient", (*of.domain, of.range), outputs, self._point, wanted)
+        found = iter(of._cluster.run(step, [*self._held, *of._hold([of.range], [of.range.asarray(y)])]))
+        return tuple(next(found) if want else None for want in wanted)
+
+
+class ByArgument(LinearOperator):
+    """The derivative by one argument of a distributed map."""
+
+    symbol = "J"
+
+    def __init__(self, at_x: DistributedLinearization, of: DistributedMap, argument: int) -> None:
+        self.at_x, self.argument, self.count = at_x, argument, len(of.domain)
+        super().__init__(of.domain[argument], of.range)
+
+    def _apply(self, x: NDArray) -> NDArray:
+        return self.at_x.pushforward(*(x if i == self.argument else None for i in range(self.count)))
+
+    def _apply_adjoint(self, y: NDArray) -> NDArray:
+        return self.at_x.pullback(y, [i == self.argument for i in range(self.count)])[self.argument]

@@ -1,0 +1,264 @@
+"""Distributed operators and maps: the same numbers as without a cluster, whatever happens to its workers."""
+
+import os
+import pickle
+import signal
+import threading
+import time
+
+import numpy as np
+import pylops
+import pytest
+
+import seisops as so
+from seisops.check import dot_test
+from seisops.errors import ParameterError
+from seisops.maps import LinearMap
+from seisops.operators import LinearOperator
+from seisops.spaces import Axis, Space
+
+distributed = pytest.importorskip("distributed")
+sodask = pytest.importorskip("seisops.dask")
+
+SHOTS = 6
+
+
+@pytest.fixture(scope="module")
+def client():
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+def waves(shots=SHOTS, dtype="float32"):
+    return so.Wavefield(so.Grid((24, 21), 10.0), so.Time(31, 0.002), shots=shots, dtype=dtype)
+
+
+def modeling(w, ragged=False):
+    rng = np.random.default_rng(0)
+    low, high = np.array(w.grid.extent).T
+    counts = range(1, w.shots + 1) if ragged else [3] * w.shots
+    receivers = [rng.uniform(low, high, (n, 2)) for n in counts]
+    vp = rng.uniform(1500.0, 2000.0, w.grid.shape)
+    A = so.Modeling(w, so.Acoustic(w.grid, vp=vp), boundary=so.PML(cells=6), space_order=4)
+    return so.Projection(w, receivers) * A * so.Projection(w, rng.uniform(low, high, (w.shots, 1, 2))).H
+
+
+CASES = {
+    "modeling": lambda F: F,
+    "ragged": lambda F: modeling(waves(), ragged=True),
+    "Jacobian": lambda F: so.Jacobian(F, F.domain.random(3)),
+    "some shots": lambda F: F[[4, 1, 2]],
+    "scaled stack": lambda F: so.HStack([2.0 * F, F]),
+    "joint": lambda F: so.HStack([so.Jacobian(F, F.domain.random(3)), F]),
+}
+
+
+@pytest.mark.parametrize("shots_per_task", [1, 4])
+@pytest.mark.parametrize("name", CASES)
+def test_operators(client, name, shots_per_task):
+    op = CASES[name](modeling(waves()))
+    D = so.dask.distribute(op, client, shots_per_task=shots_per_task)
+    x, y = op.domain.random(1), op.range.random(2)
+    for ours, expected in ((D @ x, op @ x), (D.H @ y, op.H @ y)):
+        assert ours.shape == expected.shape and ours.dtype == expected.dtype
+        assert np.linalg.norm(ours - expected) <= 1e-6 * np.linalg.norm(expected)
+    assert dot_test(D) < 1e-5
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_same_bits_when_asked(client, name):
+    op = CASES[name](modeling(waves()))
+    D = so.dask.distribute(op, client, same_order=True)
+    x, y = op.domain.random(1), op.range.random(2)
+    assert np.array_equal(D @ x, op @ x) and np.array_equal(D.H @ y, op.H @ y)
+
+
+def point(G):
+    F = G.F
+    rng = np.random.default_rng(5)
+    m = np.asarray(F.children[0].medium.m if F.children else F.medium.m, "float32")
+    return m, F.domain.random(rng), F.range.random(rng)
+
+
+def test_maps(client):
+    G = so.Parametric(modeling(waves()))
+    D = so.dask.distribute(G, client, same_order=True)
+    m, q, y = point(G)
+    assert np.array_equal(D(m, q), G(m, q))
+    with G.linearize(m, q) as at, D.linearize(m, q) as there:
+        assert np.array_equal(there.value, at.value)
+        for ours, expected in zip(there.pullback(y), at.pullback(y), strict=True):
+            assert np.array_equal(ours, expected)
+        assert there.pullback(y, [False, True])[0] is None
+        assert np.array_equal(there.pushforward(m, None), at.pushforward(m, None))
+        assert dot_test(there.jacobians[0]) < 1e-5
+    with pytest.raises(ParameterError, match="closed"):
+        there.jacobians  # noqa: B018
+    for ours, expected in zip(D.second((m, q), (m, q), y), G.second((m, q), (m, q), y), strict=True):
+        assert np.array_equal(ours, expected)
+    part = D.select([1, 2])
+    assert np.array_equal(part(m, q[1:3]), G(m, q)[1:3])
+
+
+def test_it_composes(client):
+    F = modeling(waves())
+    D = so.dask.distribute(F, client)
+    q = F.domain.random(1)
+    np.testing.assert_allclose(D[2] @ q[2:3], F[2] @ q[2:3], rtol=1e-6)
+    np.testing.assert_allclose((2.0 * D + D) @ q, 3.0 * (F @ q), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(D.at(vp=1700.0) @ q, F.at(vp=1700.0) @ q, rtol=1e-6)
+    W = pylops.Diagonal(np.linspace(1, 2, F.shape[0]), dtype="float32")
+    np.testing.assert_allclose((W * D).matvec(q.ravel()), W * (F @ q).ravel(), rtol=1e-5)
+    x = pylops.cgls(D, (F @ q).ravel(), niter=2, tol=0)[0]
+    np.testing.assert_allclose(x, pylops.cgls(F, (F @ q).ravel(), niter=2, tol=0)[0], rtol=1e-4, atol=1e-5)
+    again = pickle.loads(pickle.dumps(D))  # finds the current client
+    np.testing.assert_allclose(again @ q, F @ q, rtol=1e-6)
+
+
+def test_in_torch(client):
+    torch = pytest.importorskip("torch")
+    G = so.Parametric(modeling(waves()))
+    m, q, _ = point(G)
+    gradients = []
+    for g in (G, so.dask.distribute(G, client, same_order=True)):
+        x = torch.from_numpy(m.copy()).requires_grad_()
+        so.torch.lift(g)(x, torch.from_numpy(q)).square().sum().backward()
+        gradients.append(x.grad)
+    assert torch.equal(*gradients)
+
+
+def test_wavefields_stay_on_their_workers(client):
+    F = modeling(waves())
+    D = so.dask.distribute(so.Jacobian(F, F.domain.random(3)), client)
+    y = D.range.random(1)
+    D.H @ y
+    held = client.run(lambda dask_worker: sum(
+        op.held_bytes for op in dask_worker.plugins["seisops"].left.values() if isinstance(op, LinearOperator)))
+    assert sum(held.values()) > 0
+    places = dict(D._cluster._workers)
+    D.H @ y
+    assert D._cluster._workers == places
+    D.forget()
+    time.sleep(0.2)
+    token = D._cluster.token
+    left = client.run(lambda dask_worker: [key for key in dask_worker.plugins["seisops"].left if key[0] == token])
+    assert not any(left.values())
+
+
+def test_a_budget_of_nothing_keeps_nothing():
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        F = modeling(waves(2))
+        J = so.Jacobian(F, F.domain.random(3))
+        D = so.dask.distribute(J, client, keep_bytes=0, threads=1)
+        y = J.range.random(1)
+        np.testing.assert_allclose(D.H @ y, J.H @ y, rtol=1e-5, atol=1e-6 * np.abs(J.H @ y).max())
+        held = client.run(lambda dask_worker: sum(
+            op.held_bytes for op in dask_worker.plugins["seisops"].left.values() if isinstance(op, LinearOperator)))
+        assert not any(held.values())
+
+
+# ---- what goes wrong
+
+
+class Fragile(LinearOperator):
+    """The identity on images of shots, which fails for some of them, and takes its time."""
+
+    def __init__(self, numbers, broken=(), seconds=0.0):
+        self.numbers, self.broken, self.seconds = tuple(numbers), tuple(broken), seconds
+        super().__init__(*[Space("images", [Axis("shot", len(self.numbers)), Axis("x", 4)], "float32")] * 2)
+
+    def select(self, shots):
+        return Fragile([self.numbers[i] for i in shots], self.broken, self.seconds)
+
+    def _apply(self, x):
+        time.sleep(self.seconds)
+        if bad := set(self.numbers) & set(self.broken):
+            raise ValueError(f"cannot do {sorted(bad)}")
+        return x.copy()
+
+    _apply_adjoint = _apply
+
+
+@pytest.mark.parametrize("shots_per_task", [1, 3])
+def test_a_shot_that_fails(client, shots_per_task):
+    op = Fragile(range(6), broken=[1, 4])
+    x = op.domain.random(0)
+    D = so.dask.distribute(op, client, shots_per_task=shots_per_task)
+    with pytest.raises(sodask.ShotError, match="shot 1 failed on .*and 1 more.*4.*cannot do .1.") as caught:
+        D @ x
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert [f.shot for f in error.failures] == [1, 4] and "ValueError" in error.failures[0].error
+    assert "in _apply" in error.failures[1].traceback and error.failures[0].worker.startswith("tcp://")
+
+    D = so.dask.distribute(op, client, shots_per_task=shots_per_task, on_error="skip")
+    good = [0, 2, 3, 5]
+    y = D @ x
+    assert np.array_equal(y[good], x[good]) and not y[[1, 4]].any()
+    assert [f.shot for f in D.skipped] == [1, 4]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["solving", "compiling"])
+def test_a_worker_that_is_killed(moment):
+    F = modeling(waves(16))
+    G = so.Parametric(F)
+    m, q, y = point(G)
+    with G.linearize(m, q) as at:
+        expected = at.pullback(y)
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        D = so.dask.distribute(G, client)
+        if moment == "solving":
+            D(m, q)  # compiles
+        victim = next(iter(client.run(os.getpid).values()))
+        killed = threading.Event()
+
+        def kill():
+            if moment == "compiling":
+                # the workers build their operators for seconds when they start on their first shot
+                while not any(client.processing().values()):
+                    time.sleep(0.01)
+                time.sleep(1.0)
+            else:
+                while not any(client.processing().values()):
+                    time.sleep(0.001)
+            os.kill(victim, signal.SIGKILL)
+            killed.set()
+
+        thread = threading.Thread(target=kill)
+        thread.start()
+        with D.linearize(m, q) as there:
+            gradient = there.pullback(y)
+        thread.join()
+        assert killed.is_set()
+    for ours, reference in zip(gradient, expected, strict=True):
+        assert np.linalg.norm(ours - reference) < 1e-5 * np.linalg.norm(reference)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "error", "words"),
+    [
+        (lambda c: so.dask.distribute(pylops.Identity(4, dtype="float32"), c), ParameterError, "does not know of shots"),
+        (lambda c: so.dask.distribute(Fragile([0]), c, on_error="ignore"), ParameterError, "'raise' or 'skip'"),
+        (lambda c: so.dask.distribute(Fragile([0]), c, shots_per_task=0), ParameterError, "shots_per_task=0"),
+        (lambda c: so.dask.distribute(LinearMap(so.Identity(Space("x", [Axis("x", 3)]))), c), ParameterError, "shots"),
+    ],
+)
+def test_refusals(client, attempt, error, words):
+    with pytest.raises(error, match=words):
+        attempt(client)
+
+
+def test_progress(client, capsys):
+    so.dask.distribute(Fragile(range(3)), client, progress=True) @ np.zeros((3, 4), "float32")
+    assert "3/3" in capsys.readouterr().err
+    so.dask.distribute(Fragile(range(3)), client) @ np.zeros((3, 4), "float32")
+    assert capsys.readouterr().err == ""
