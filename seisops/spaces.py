@@ -314,6 +314,14 @@ class Traces(Space):
         """Return the space of the traces of some shots."""
         return Traces([self._counts[i] for i in shots], self._time_axis, self._dtype, self._name)
 
+    def take(self, x: NDArray, shots: Sequence[int]) -> NDArray:
+        """Return the traces of some shots."""
+        return super().take(x, shots).reshape(self.select(shots).shape)
+
+    def put(self, x: NDArray, part: NDArray, shots: Sequence[int]) -> None:
+        """Write the traces of some shots back in place."""
+        super().put(x, part.reshape(-1, part.shape[-1]) if self.ragged else part, shots)
+
     def _at(self, shots: Sequence[int]) -> tuple:
         if not self.ragged:
             return (list(shots),)

@@ -13,9 +13,9 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
-def execute(code: str, *arguments: str) -> str:
-    """What a fresh interpreter prints; warnings are errors."""
-    command = [sys.executable, "-W", "error::UserWarning", "-", *arguments]
+def execute(*arguments: str, code: str = "") -> str:
+    """What a fresh interpreter prints for a script, or for some code; warnings are errors."""
+    command = [sys.executable, "-W", "error::UserWarning", *(arguments or ["-"])]
     done = subprocess.run(command, input=code, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -35,7 +35,7 @@ def test_example(path):
     if path.stem == "jobqueue":
         compile(path.read_text(encoding="utf-8"), path.name, "exec")  # needs a batch system to run
         return
-    said = execute(path.read_text(encoding="utf-8"), *(["--small"] if path.stem.startswith("torch_") else []))
+    said = execute(str(path), *(["--small"] if path.stem.startswith("torch_") else []))
     numbers = [float(n) for n in re.findall(r"\d+(?:\.\d+)?(?:e[-+]\d+)?", said)]
     if path.stem == "quickstart":
         *_, above, below, true = numbers
@@ -59,11 +59,11 @@ def test_example(path):
 def test_the_code_of_the_readme():
     (code,) = blocks("README.md", r"^```python\n(.*?)^```")
     assert len([line for line in code.splitlines() if line.strip()]) <= 14
-    execute(code + "\nassert d.shape == (2, 91, 251) and image.shape == grid.shape and d.any() and image.any()\n")
+    execute(code=code + "\nassert d.shape == (2, 91, 251) and image.shape == grid.shape and d.any() and image.any()\n")
 
 
 @pytest.mark.slow
 def test_the_code_of_the_quick_start():
     parts = blocks("docs/quickstart.rst", r"^\.\. code-block:: python\n\n((?:(?:   [^\n]*)?\n)+)")
     code = "".join(re.sub("^   ", "", part, flags=re.MULTILINE) for part in parts)
-    execute(code + "\nassert error < 1e-5 and update.shape == image.shape == dm.shape == grid.shape\n")
+    execute(code=code + "\nassert error < 1e-5 and update.shape == image.shape == dm.shape == grid.shape\n")
