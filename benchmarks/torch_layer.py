@@ -1,4 +1,4 @@
-"""What the torch layer adds to a step of full-waveform inversion: forward and backward against ``G.linearize`` without torch.
+"""What the torch layer adds to a step of full-waveform inversion: forward and backward, against ``G.linearize``.
 
 Run it with ``python benchmarks/torch_layer.py``; both are timed in turn, and the ratio of the medians is printed.
 """
