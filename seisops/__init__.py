@@ -15,6 +15,7 @@ from seisops.fusion import fuse
 from seisops.maps import Map
 from seisops.operators import BlockDiag, HStack, Identity, LinearOperator, VStack
 from seisops.spaces import Space
+from seisops.survey import Shot, Survey
 from seisops.wave import storage
 from seisops.wave.boundaries import PML, Sponge
 from seisops.wave.equation import WaveEquation
@@ -43,9 +44,11 @@ __all__ = [
     "ParameterError",
     "Projection",
     "SeisopsError",
+    "Shot",
     "Space",
     "SpaceError",
     "Sponge",
+    "Survey",
     "Time",
     "UnfusedError",
     "UnstableError",

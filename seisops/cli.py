@@ -16,6 +16,7 @@ from tqdm import tqdm
 from seisops.demo import Settings, read_model, report, run, save, smoothed, thrust_belt
 from seisops.demo.files import UNITS
 from seisops.errors import ParameterError, SeisopsError
+from seisops.survey import check, info
 from seisops.wave.grid import Grid
 
 __all__ = ["main"]
@@ -106,7 +107,36 @@ def _parser() -> argparse.ArgumentParser:
                       help="of full-waveform inversion (default: %(default)s)")
     work.add_argument("--memory", type=float, default=Settings.memory, metavar="GIB",
                       help="forward wavefields to keep; less is slower (default: %(default)s)")
+    _add_segy(commands)
     return parser
+
+
+def _add_segy(commands) -> None:
+    segy = commands.add_parser("segy", help="look into SEG-Y files").add_subparsers(title="commands", required=True)
+    info_ = segy.add_parser("info", help="what is in them: shots, geometry, time axes, formats",
+                           description="Prints what is in SEG-Y files, from their headers.")
+    info_.set_defaults(command=_segy_info)
+    check_ = segy.add_parser("check", help="what is odd about them",
+                            description="Prints what is odd about SEG-Y files; the exit status is 1 if they cannot be "
+                                        "read as they are.")
+    check_.add_argument("--samples", action="store_true", help="read all samples too")
+    check_.set_defaults(command=_segy_check)
+    for command in (info_, check_):
+        command.add_argument("files", nargs="+", type=Path, metavar="FILE")
+
+
+def _segy_info(options: argparse.Namespace) -> int:
+    print(info(options.files))
+    return 0
+
+
+def _segy_check(options: argparse.Namespace) -> int:
+    findings = check(options.files, samples=options.samples)
+    for finding in findings:
+        print(finding)
+    if not findings:
+        print("nothing odd")
+    return int(any(finding.level == "error" for finding in findings))
 
 
 def _demo(options: argparse.Namespace) -> int:

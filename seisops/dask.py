@@ -27,11 +27,12 @@ from distributed import Client, LocalCluster, WorkerPlugin, as_completed
 from numpy.typing import ArrayLike, NDArray
 from tqdm.auto import tqdm
 
-from seisops.errors import ParameterError, SeisopsError
+from seisops.errors import ParameterError, SeisopsError, SpaceError
 from seisops.fusion import fuse
 from seisops.maps import Linearization, Map
 from seisops.operators import LinearOperator, as_operator
 from seisops.spaces import Space
+from seisops.survey import Survey
 
 __all__ = ["DistributedMap", "DistributedOperator", "Failure", "ShotError", "distribute"]
 
@@ -255,7 +256,10 @@ def _work(step: Step, whole: LinearOperator | Map, token: str, shots: tuple[int,
             try:
                 if len(shots) == 1:
                     raise error
-                one = [space.select(shots).take(part, [i]) for space, part in zip(step.inputs, x, strict=True)]
+                one = [
+                    part[[i]] if isinstance(part, Survey) else space.select(shots).take(part, [i])
+                    for space, part in zip(step.inputs, x, strict=True)
+                ]
                 _merge_into(done, _attempt(step, whole, token, (shot,), one, workshop))
             except Exception as cause:  # noqa: BLE001
                 kind = f"{type(cause).__name__}: {cause}"
@@ -266,7 +270,8 @@ def _work(step: Step, whole: LinearOperator | Map, token: str, shots: tuple[int,
 
 def _attempt(step, whole, token, shots, x, workshop) -> Done:
     part = workshop.get((token, "part", shots), lambda: whole.select(shots))
-    results = step.run(part, x, lambda key, make: workshop.get((key, shots), make))
+    x = [given.data if isinstance(given, Survey) else given for given in x]
+    results = step.run(part, x, lambda key, make: workshop.get((key, shots), make), shots)
     mine = tuple(r if s.shots is not None else None for s, r in zip(step.outputs, results, strict=True))
     shared = tuple(r if s.shots is None else None for s, r in zip(step.outputs, results, strict=True))
     return Done([(shots, mine)], shared, [], {})
@@ -308,8 +313,8 @@ class Step:
     inputs: tuple[Space, ...]
     outputs: tuple[Space, ...]
 
-    def run(self, part, x: Sequence[NDArray], keep: Callable) -> tuple[NDArray, ...]:
-        """Return the outputs for a part; ``keep(key, make)`` finds what an earlier step left, or makes it."""
+    def run(self, part, x: Sequence[NDArray], keep: Callable, shots: tuple[int, ...]) -> tuple[NDArray, ...]:
+        """Return the outputs of some shots' part; ``keep(key, make)`` finds what an earlier step left, or makes it."""
         raise NotImplementedError
 
 
@@ -319,9 +324,26 @@ class Apply(Step):
 
     adjoint: bool
 
-    def run(self, part, x, keep):
+    def run(self, part, x, keep, shots):
         op = part.H if self.adjoint else part
         return (op.range.asarray(op.matvec(x[0].ravel())),)
+
+
+@dataclass(frozen=True)
+class Save(Apply):
+    """Apply an operator, or its adjoint, and write the traces that come out."""
+
+    survey: Survey
+    folder: str
+
+    def path(self, shots: tuple[int, ...]) -> str:
+        """Where the traces of some shots are."""
+        return str(Path(self.folder) / f"shots-{shots[0]:06d}-{shots[-1]:06d}.zarr")
+
+    def run(self, part, x, keep, shots):
+        (traces,) = super().run(part, x, keep, shots)
+        self.survey[list(shots)].with_data(traces).to_zarr(self.path(shots), overwrite=True)
+        return ()
 
 
 @dataclass(frozen=True)
@@ -330,7 +352,7 @@ class Evaluate(Step):
 
     point: str | None
 
-    def run(self, part, x, keep):
+    def run(self, part, x, keep, shots):
         value = part(*x) if self.point is None else keep(self.point, lambda: part.linearize(*x)).value
         return (part.range.asarray(value),)
 
@@ -342,7 +364,7 @@ class Push(Step):
     point: str
     moving: tuple[bool, ...]
 
-    def run(self, part, x, keep):
+    def run(self, part, x, keep, shots):
         n = len(self.moving)
         directions = iter(x[n:])
         at_x = keep(self.point, lambda: part.linearize(*x[:n]))
@@ -356,7 +378,7 @@ class Pull(Step):
     point: str
     wanted: tuple[bool, ...]
 
-    def run(self, part, x, keep):
+    def run(self, part, x, keep, shots):
         *x, y = x
         at_x = keep(self.point, lambda: part.linearize(*x))
         return tuple(g for g in at_x.pullback(y, self.wanted) if g is not None)
@@ -395,8 +417,10 @@ class Cluster:
                 self._client = Client(LocalCluster(threads_per_worker=1, dashboard_address=":0"))
         return self._client
 
-    def hold(self, space: Space, x: NDArray) -> list[Any]:
-        """What each batch gets of an array: its part, or a handle of all of it."""
+    def hold(self, space: Space, x: NDArray | Survey) -> list[Any]:
+        """What each batch gets of an array: its part (of a survey, where to read it), or a handle of all of it."""
+        if isinstance(x, Survey):
+            return [x[list(batch)] for batch in self.batches]
         if space.shots is None:
             shared = self.client.submit(_hold, x, key=f"model-{uuid.uuid4().hex}", pure=False)
             return [shared] * len(self.batches)
@@ -506,7 +530,16 @@ class DistributedOperator(LinearOperator):
 
     def __init__(self, op: LinearOperator, options: Options, client: Client | None) -> None:
         self.op, self.options, self._cluster = op, options, Cluster(op, options, client)
+        self._backward = False
         super().__init__(op.domain, op.range)
+
+    def _make_adjoint(self) -> DistributedOperator:
+        adjoint = object.__new__(DistributedOperator)
+        # the same cluster: workers keep one operator for both directions
+        adjoint.op, adjoint.options, adjoint._cluster = self.op, self.options, self._cluster
+        adjoint._backward = not self._backward
+        LinearOperator.__init__(adjoint, self.range, self.domain)
+        return adjoint
 
     @property
     def shots(self) -> int | None:
@@ -520,23 +553,61 @@ class DistributedOperator(LinearOperator):
 
     def select(self, shots: Sequence[int]) -> DistributedOperator:
         """Return some of the shots, distributed too."""
-        return DistributedOperator(self.op.select(shots), self.options, self._cluster._client)
+        part = DistributedOperator(self.op.select(shots), self.options, self._cluster._client)
+        return part.H if self._backward else part
 
     def at(self, **parameters: ArrayLike) -> DistributedOperator:
         """Return the operator with other parameters of the medium, distributed too."""
-        return DistributedOperator(self.op.at(**parameters), self.options, self._cluster._client)
+        moved = DistributedOperator(self.op.at(**parameters), self.options, self._cluster._client)
+        return moved.H if self._backward else moved
 
     def forget(self) -> None:
         """Release what the workers hold."""
         self._cluster.drop(self._cluster.token)
 
-    def _apply(self, x: NDArray) -> NDArray:
-        cluster = self._cluster
-        return cluster.run(Apply("apply", (self.domain,), (self.range,), False), [cluster.hold(self.domain, x)])[0]
+    def _apply(self, x: NDArray | Survey) -> NDArray:
+        step = Apply("adjoint" if self._backward else "apply", (self.domain,), (self.range,), self._backward)
+        return self._cluster.run(step, [self._cluster.hold(self.domain, x)])[0]
 
     def _apply_adjoint(self, y: NDArray) -> NDArray:
-        cluster = self._cluster
-        return cluster.run(Apply("adjoint", (self.range,), (self.domain,), True), [cluster.hold(self.range, y)])[0]
+        return self.H._apply(y)
+
+    def _times(self, x: Any) -> Any:
+        # the data of a survey are read by the workers, each shot where it is worked off
+        return self._apply(_fitting(x, self.domain, self)) if isinstance(x, Survey) else super()._times(x)
+
+    def save(self, x: ArrayLike | Survey, survey: Survey, folder: str | os.PathLike) -> Survey:
+        """Apply the operator, and let the workers write what comes out: it never passes through this process.
+
+        Parameters
+        ----------
+        x : array_like or Survey
+            What to apply it to.
+        survey : Survey
+            The geometry of the traces that come out, without data.
+        folder : path-like
+            Each task writes a Zarr store into it, which appears when it is complete. Stores of the same name are replaced.
+
+        Returns
+        -------
+        Survey
+            The traces, read from the stores when they are asked for.
+        """
+        x = _fitting(x, self.domain, self) if isinstance(x, Survey) else self.domain.asarray(x)
+        _fitting(survey, self.range, self)
+        cluster, folder = self._cluster, Path(folder).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        step = Save("save", (self.domain,), (), self._backward, survey, str(folder))
+        cluster.run(step, [cluster.hold(self.domain, x)])
+        failed = {failure.shot for failure in self.skipped}
+        stores = [Survey.from_zarr(step.path(batch)) for batch in cluster.batches if not failed & set(batch)]
+        return Survey([shot for store in stores for shot in store])
+
+
+def _fitting(survey: Survey, space: Space, op: LinearOperator) -> Survey:
+    if survey.space.shape != space.shape:
+        raise SpaceError(f"the survey's data are {survey.space!r}; {op} has {space!r} there")
+    return survey
 
 
 class DistributedMap(Map):

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+import seisops as so
 from seisops.cli import main
 
 SMALL = ["--spacing=20", "--shots=1", "--f0=8", "--duration=0.6", "--iterations=1", "--fwi-iterations=1"]
@@ -118,3 +119,30 @@ def test_the_demonstration_at_its_default_size(tmp_path):
         assert a["lsrtm_misfit"][-1] < 0.5
         assert a["fwi_misfit"][-1] < 0.6 * a["fwi_misfit"][0]
         assert a["fwi_error"][-1] < 0.85
+
+
+@pytest.fixture
+def line(tmp_path):
+    """Two shots in a SEG-Y file."""
+    shots = so.Survey.from_arrays(
+        [(100.0, 10.0), (200.0, 10.0)], [(x, 5.0) for x in (0.0, 50.0, 100.0)], so.Time(51, 0.004), np.ones((2, 3, 51))
+    )
+    shots.to_segy(tmp_path / "line.segy")
+    return tmp_path / "line.segy"
+
+
+def test_segy_info(line, capsys):
+    assert main(["segy", "info", str(line)]) == 0
+    said = capsys.readouterr().out
+    assert "6 traces of 51 samples of 4 ms" in said and "100 to 200 m" in said
+
+
+def test_segy_check(line, tmp_path, capsys):
+    assert main(["segy", "check", str(line), "--samples"]) == 0
+    capsys.readouterr()
+    broken = tmp_path / "broken.segy"
+    broken.write_bytes(line.read_bytes()[:-100])
+    assert main(["segy", "check", str(broken)]) == 1
+    assert "error" in capsys.readouterr().out
+    assert main(["segy", "info", str(tmp_path / "nothing.segy")]) == 1
+    assert "nothing.segy" in capsys.readouterr().err

@@ -262,3 +262,38 @@ def test_progress(client, capsys):
     assert "3/3" in capsys.readouterr().err
     so.dask.distribute(Fragile(range(3)), client) @ np.zeros((3, 4), "float32")
     assert capsys.readouterr().err == ""
+
+
+# ---- surveys in files
+
+
+@pytest.mark.parametrize("counts", [[3] * 5, [1, 2, 3, 2, 4]], ids=["equal", "ragged"])
+def test_traces_stay_in_files(client, tmp_path, counts):
+    pytest.importorskip("zarr")
+    rng = np.random.default_rng(0)
+    points = [[rng.uniform(0, 200, (n, 2)) for n in some] for some in ([1] * 5, counts)]
+    survey = so.Survey.from_arrays(*points, so.Time(31, 0.002))
+    w = survey.waves(so.Grid((24, 21), 10.0), "float32")
+    A = so.Modeling(w, so.Acoustic(w.grid, vp=2000.0), boundary=so.PML(cells=6), space_order=4)
+    F = so.Projection(w, survey.receivers) * A * so.Projection(w, survey.sources).H
+    q = F.domain.random(0)
+    D = so.dask.distribute(F, client, shots_per_task=2)
+    modeled = D.save(q, survey, tmp_path / "shots")
+    assert len(list((tmp_path / "shots").glob("*.zarr"))) == 3 and "Zarr" in repr(modeled)
+    d = F @ q
+    np.testing.assert_array_equal(modeled.data, d)
+    J = so.Jacobian(F, q)
+    image = so.dask.distribute(J, client, shots_per_task=2).H @ modeled
+    expected = J.H @ d
+    assert np.linalg.norm(image - expected) < 1e-6 * np.linalg.norm(expected)
+    with pytest.raises(so.SpaceError, match="the survey's data"):
+        D.H @ modeled[1:]
+
+    # one of the files is damaged: its shots fail, and say why
+    store = sorted((tmp_path / "shots").glob("*.zarr"))[1]
+    for chunk in (store / "data").rglob("c/**/*"):
+        if chunk.is_file():
+            chunk.write_bytes(chunk.read_bytes()[:7])
+    with pytest.raises(sodask.ShotError, match="cannot be read|damaged") as caught:
+        so.dask.distribute(J, client).H @ modeled
+    assert {f.shot for f in caught.value.failures} <= {2, 3}

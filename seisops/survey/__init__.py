@@ -1,0 +1,7 @@
+"""Surveys: shots with their own receivers, sources and time axes, from files that may be larger than memory."""
+
+from seisops.survey.inspect import Finding, Info, check, info
+from seisops.survey.shot import Shot
+from seisops.survey.survey import Survey
+
+__all__ = ["Finding", "Info", "Shot", "Survey", "check", "info"]

@@ -1,0 +1,341 @@
+"""One SEG-Y file: its layout, the headers of its traces, and its samples on demand."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seisops.errors import ParameterError
+from seisops.survey.segy_format import (
+    DATA_START,
+    FORMATS,
+    TEXT_HEADER,
+    TRACE_FIELDS,
+    TRACE_HEADER,
+    decoded,
+    trace_header_dtype,
+)
+
+__all__ = ["SegyFile", "open_segy"]
+
+#: Bytes that are read at a time.
+CHUNK = 2**22
+#: The last of extended textual headers whose number is not stated begins like this.
+LAST_TEXT = "((SEG: EndText))"
+
+
+@dataclass(frozen=True)
+class SegyFile:
+    """Where everything is in a SEG-Y file; small, and safe to send to another process that sees the file.
+
+    Attributes
+    ----------
+    path : str
+    size, modified : int
+        Bytes, and time of the last change in ns: data are refused from a file that has changed since.
+    start : int
+        First byte of the traces.
+    n_traces, n_samples : int
+    interval : float
+        Sample interval of the binary header in microseconds, 0 if it is not stated.
+    format : int
+        Code of the samples, a key of `FORMATS`.
+    byteorder : {">", "<"}
+    revision : int
+        0, 1 or 2.
+    measurement : int
+        1 metres, 2 feet, 0 not stated, anything else wrong.
+    notes : tuple of str
+        What was odd, and what was done about it.
+    """
+
+    path: str
+    size: int
+    modified: int
+    start: int
+    n_traces: int
+    n_samples: int
+    interval: float
+    format: int
+    byteorder: str
+    revision: int
+    measurement: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def stride(self) -> int:
+        """Bytes of a trace with its header."""
+        return TRACE_HEADER + self.n_samples * FORMATS[self.format].nbytes
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The float dtype that holds the samples exactly."""
+        return np.dtype(FORMATS[self.format].dtype)
+
+    def headers(self) -> dict[str, NDArray]:
+        """The fields of all trace headers; samples are not read."""
+        found = np.empty(self.n_traces, trace_header_dtype("="))
+        layout, batch = trace_header_dtype(self.byteorder), 4096
+        with _opened(self) as fd:
+            for first in range(0, self.n_traces, batch):
+                rows = range(first, min(first + batch, self.n_traces))
+                block = b"".join(self._header(fd, row) for row in rows)
+                found[rows.start : rows.stop] = np.frombuffer(block, layout)
+        return {name: np.ascontiguousarray(found[name]) for name in TRACE_FIELDS}
+
+    def read(self, first: int, count: int, samples: slice) -> Iterator[NDArray]:
+        """Samples of `count` traces from trace `first` on, some traces at a time, each piece (traces, samples)."""
+        batch = max(1, CHUNK // self.stride)
+        with _opened(self) as fd:
+            for row in range(first, first + count, batch):
+                rows = np.empty((min(batch, first + count - row), self.stride), np.uint8)
+                # all but the header in front of the first trace
+                self._fill(fd, row, rows.reshape(-1).data[TRACE_HEADER:])
+                piece = decoded(rows[:, TRACE_HEADER:], self.format, self.byteorder)[:, samples]
+                self._check_finite(piece, row, samples.start or 0)
+                yield piece
+
+    def text(self) -> list[str]:
+        """Lines of the first textual header, from EBCDIC or ASCII; empty ones at the end left out."""
+        with _opened(self) as fd:
+            lines = _text(os.pread(fd, TEXT_HEADER, 0))
+        while lines and not lines[-1].strip():
+            lines.pop()
+        return [line.rstrip() for line in lines]
+
+    def _fill(self, fd: int, row: int, buffer: memoryview) -> None:
+        """Read what follows the header of a trace."""
+        start = self.start + row * self.stride + TRACE_HEADER
+        try:
+            n = os.preadv(fd, [buffer], start)
+        except OSError as error:
+            raise ParameterError(f"{self.path}: trace {row} cannot be read: {error.strerror}") from error
+        if n != len(buffer):
+            self._short(row, n + TRACE_HEADER)
+
+    def _header(self, fd: int, row: int) -> bytes:
+        try:
+            block = os.pread(fd, TRACE_HEADER, self.start + row * self.stride)
+        except OSError as error:
+            raise ParameterError(f"{self.path}: the header of trace {row} cannot be read: {error.strerror}") from error
+        if len(block) != TRACE_HEADER:
+            self._short(row, len(block))
+        return block
+
+    def _short(self, row: int, n: int) -> None:
+        row += n // self.stride
+        raise ParameterError(f"{self.path}: the file ends in trace {row} of {self.n_traces}; it was cut short")
+
+    def _check_finite(self, piece: NDArray, first: int, sample: int) -> None:
+        with np.errstate(invalid="ignore", over="ignore"):
+            if np.isfinite(piece.sum(dtype=np.float64)):
+                return
+        bad = np.argwhere(~np.isfinite(piece))
+        if len(bad):
+            row, column = bad[0]
+            raise ParameterError(
+                f"{self.path}: trace {first + row} has {piece[row, column]} at sample {sample + column}, and "
+                f"{len(bad) - 1} more samples here are not finite in {piece.dtype}. The file is damaged or not of "
+                "format "
+                f"{self.format} ({FORMATS[self.format].name}); leave such traces out with Survey.keep(...)"
+            )
+
+
+class _opened:
+    """The descriptor of a file that is still the one whose layout was read."""
+
+    def __init__(self, file: SegyFile):
+        self.file = file
+
+    def __enter__(self) -> int:
+        path = self.file.path
+        try:
+            self.fd = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise ParameterError(f"{path} cannot be opened: {error.strerror}") from error
+        stat = os.fstat(self.fd)
+        if (stat.st_size, stat.st_mtime_ns) != (self.file.size, self.file.modified):
+            os.close(self.fd)
+            raise ParameterError(
+                f"{path} has changed since its headers were read: it had {self.file.size} bytes and now has "
+                f"{stat.st_size}, last changed at {stat.st_mtime_ns / 1e9:.6f} s (then "
+                f"{self.file.modified / 1e9:.6f} s). "
+                f"Read the survey again"
+            )
+        return self.fd
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.fd)
+
+
+def open_segy(path: str | os.PathLike, truncated: str = "raise") -> SegyFile:
+    """The layout of a SEG-Y file, from its binary header and its size.
+
+    Parameters
+    ----------
+    path : path-like
+    truncated : {"raise", "drop"}, optional
+        What to do with a file that ends in the middle of a trace: refuse it, or leave that trace out and say so.
+
+    Raises
+    ------
+    ParameterError
+        If it is no SEG-Y file, holds no traces, ends in the middle of one, or is of a kind that is not supported.
+    """
+    name = str(Path(path).absolute())
+    try:
+        with open(name, "rb") as file:
+            stat, head = os.fstat(file.fileno()), file.read(DATA_START)
+            size = stat.st_size
+            if not size:
+                raise ParameterError(f"{path} is empty: a SEG-Y file has at least {DATA_START} bytes of headers")
+            if len(head) < DATA_START:
+                raise ParameterError(
+                    f"{path} is not SEG-Y: it has {size} bytes, and the headers alone take {DATA_START}"
+                )
+            order, code = _format(str(path), head)
+            revision = _revision(head, order)
+            notes: list[str] = ["the file is little-endian"] if order == "<" else []
+            texts = _extended_texts(str(path), file, head, order, revision)
+    except OSError as error:
+        raise ParameterError(f"{path} cannot be read: {error.strerror}") from error
+
+    start = DATA_START + texts * TEXT_HEADER
+    n_samples, interval = _sampling(head, order, revision)
+    end = size - _trailer(str(path), head, order, revision, start)
+    if start >= end:
+        raise ParameterError(f"{path} holds no traces: its headers take {start} bytes, and it has {size}")
+    if not n_samples:
+        n_samples = _first_trace_samples(name, start, order)
+        if not n_samples:
+            raise ParameterError(
+                f"{path}: neither the binary header (bytes 3221-3222) nor the first trace header (115-116) states a "
+                f"number of samples; the file cannot be split into traces"
+            )
+        notes.append(f"the binary header states no number of samples; the first trace header states {n_samples}")
+    stride = TRACE_HEADER + n_samples * FORMATS[code].nbytes
+    n_traces, rest = divmod(end - start, stride)
+    if rest:
+        what = f"{path} ends in the middle of trace {n_traces}, after {rest} of its {stride} bytes"
+        if truncated != "drop" or not n_traces:
+            raise ParameterError(
+                f"{what} ({n_samples} samples of {FORMATS[code].nbytes} bytes): the file was cut short, or its "
+                "number of "
+                f"samples is wrong. Pass truncated='drop' to read the {n_traces} whole traces"
+            )
+        notes.append(f"{what}; it was left out")
+    return SegyFile(
+        name,
+        size,
+        stat.st_mtime_ns,
+        start,
+        n_traces,
+        n_samples,
+        interval,
+        code,
+        order,
+        revision,
+        _field(head, 3255, "H", order),
+        tuple(notes),
+    )
+
+
+def _field(head: bytes, byte: int, kind: str, order: str):
+    """A number of the binary header at a byte of the file, counted from 1."""
+    return struct.unpack_from(order + kind, head, byte - 1)[0]
+
+
+def _format(path: str, head: bytes) -> tuple[str, int]:
+    """Byte order and sample format; a code is below 256, so that its order is plain."""
+    for order in "><":
+        code = _field(head, 3225, "h", order)
+        if code in FORMATS:
+            return order, code
+    code = _field(head, 3225, "h", ">")
+    known = ", ".join(f"{code} {kind.name}" for code, kind in FORMATS.items())
+    unsupported = {
+        4: "fixed point with gain",
+        7: "3-byte integer",
+        9: "8-byte integer",
+        12: "8-byte unsigned integer",
+        15: "3-byte unsigned integer",
+    }
+    if code in unsupported:
+        raise ParameterError(
+            f"{path} has samples of format {code} ({unsupported[code]}), not supported; known: {known}"
+        )
+    raise ParameterError(
+        f"{path} is not SEG-Y, or damaged: its binary header states sample format {code} (bytes 3225-3226); "
+        f"known: {known}"
+    )
+
+
+def _revision(head: bytes, order: str) -> int:
+    """0, 1 or 2; some writers put revision 1 as the integer 1. Anything else makes no promise: 0."""
+    word = _field(head, 3501, "H", order)
+    return {0x0001: 1, 0x0100: 1, 0x0200: 2, 0x0201: 2}.get(word, 0)
+
+
+def _sampling(head: bytes, order: str, revision: int) -> tuple[int, float]:
+    """Number of samples and their interval in microseconds, 0 where not stated."""
+    n, interval = _field(head, 3221, "H", order), float(_field(head, 3217, "H", order))
+    if revision >= 2:
+        extended, exact = _field(head, 3269, "i", order), _field(head, 3273, "d", order)
+        n = extended if extended > 0 else n
+        interval = exact if np.isfinite(exact) and exact > 0 else interval
+    return n, interval
+
+
+def _extended_texts(path: str, file, head: bytes, order: str, revision: int) -> int:
+    """The number of extended textual headers."""
+    if not revision:
+        return 0
+    stated = _field(head, 3505, "h", order)
+    if stated >= 0:
+        return stated
+    count = 0
+    while block := file.read(TEXT_HEADER):
+        count += 1
+        if _text(block)[0].startswith(LAST_TEXT):
+            return count
+    raise ParameterError(
+        f"{path} states a variable number of extended textual headers (bytes 3505-3506: {stated}), but none of them "
+        f"is the last, {LAST_TEXT}"
+    )
+
+
+def _trailer(path: str, head: bytes, order: str, revision: int, start: int) -> int:
+    """Bytes after the traces (revision 2), once what else revision 2 may add is ruled out."""
+    if revision < 2:
+        return 0
+    extra, first, trailer = (_field(head, b, k, order) for b, k in ((3507, "i"), (3521, "Q"), (3529, "i")))
+    if extra:
+        raise ParameterError(f"{path} has {extra} additional headers for each trace (bytes 3507-3510): not supported")
+    if first not in (0, start):
+        raise ParameterError(
+            f"{path} states that traces begin at byte {first} (3521-3528), but its headers end at byte {start}"
+        )
+    if trailer < 0:
+        raise ParameterError(f"{path} has a trailer of unstated length (bytes 3529-3532: {trailer}): not supported")
+    return trailer * TEXT_HEADER
+
+
+def _first_trace_samples(path: str, start: int, order: str) -> int:
+    with open(path, "rb") as file:
+        file.seek(start + TRACE_FIELDS["n_samples"][0] - 1)
+        word = file.read(2)
+    return struct.unpack(order + "H", word)[0] if len(word) == 2 else 0
+
+
+def _text(block: bytes) -> list[str]:
+    """Lines of 80 characters, from whichever of EBCDIC and ASCII makes more of them letters and spaces."""
+    readings = [block.decode(code, "replace") for code in ("cp500", "latin-1")]
+    text = max(readings, key=lambda t: sum(c.isascii() and (c.isalnum() or c == " ") for c in t))
+    text = "".join(c if c.isprintable() else " " for c in text)
+    return [text[i : i + 80] for i in range(0, len(text), 80)]
