@@ -54,8 +54,17 @@ for i in range(25 if options.small else 150):
     loss = torch.mean((dense(born(image)) - data) ** 2) / torch.mean(data**2)
     loss.backward()
     if i == 0:  # at image 0 the weights have no gradient yet: there is nothing that they could weigh
-        print("gradients at the start:", *(f"{name} {norm:.1e}" for name, norm in (
-            ("image", image.grad.norm()), ("weights", dense.weight.grad.norm()), ("bias", dense.bias.grad.norm()))))
+        print(
+            "gradients at the start:",
+            *(
+                f"{name} {norm:.1e}"
+                for name, norm in (
+                    ("image", image.grad.norm()),
+                    ("weights", dense.weight.grad.norm()),
+                    ("bias", dense.bias.grad.norm()),
+                )
+            ),
+        )
     optimizer.step()
     losses.append(loss.item())
     if i % 10 == 0:

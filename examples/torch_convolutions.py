@@ -61,9 +61,13 @@ data = torch.tensor(F @ q.numpy()).reshape(-1, 1, time.n)
 data = torch.nn.functional.conv1d(data, recorder[None, None], padding=4).reshape(F.range.shape)
 
 network = Network()
-optimizer = torch.optim.Adam([{"params": [network.update], "lr": 0.02},
-                              {"params": network.space.parameters(), "lr": 0.0003},
-                              {"params": network.time.parameters(), "lr": 0.02}])
+optimizer = torch.optim.Adam(
+    [
+        {"params": [network.update], "lr": 0.02},
+        {"params": network.space.parameters(), "lr": 0.0003},
+        {"params": network.time.parameters(), "lr": 0.02},
+    ]
+)
 
 
 def errors():
@@ -91,7 +95,9 @@ if options.figure:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(2, 2, figsize=(9, 6), layout="constrained")
-    for axis, picture, title in zip(axes[0], (vp, network.m().detach().numpy() ** -0.5), ("true", "found"), strict=True):
+    for axis, picture, title in zip(
+        axes[0], (vp, network.m().detach().numpy() ** -0.5), ("true", "found"), strict=True
+    ):
         shown = axis.imshow(picture.T, vmin=2050, vmax=2300, extent=(0, 900, 600, 0))
         axis.set(title=f"{title} velocity (m/s)", xlabel="x (m)", ylabel="z (m)")
         figure.colorbar(shown, ax=axis)

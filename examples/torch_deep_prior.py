@@ -71,8 +71,11 @@ class DeepPrior(torch.nn.Module):
         self.register_buffer("noise", torch.randn(1, 8, shape[0] // 8, shape[1] // 8))
         stack = []
         for inputs in (8, channels, channels):
-            stack += [torch.nn.Upsample(scale_factor=2, mode="bilinear"),
-                      torch.nn.Conv2d(inputs, channels, 3, padding=1), torch.nn.LeakyReLU(0.2)]
+            stack += [
+                torch.nn.Upsample(scale_factor=2, mode="bilinear"),
+                torch.nn.Conv2d(inputs, channels, 3, padding=1),
+                torch.nn.LeakyReLU(0.2),
+            ]
         last = torch.nn.Conv2d(channels, 1, 3, padding=1)
         torch.nn.init.zeros_(last.weight)
         torch.nn.init.zeros_(last.bias)

@@ -43,8 +43,11 @@ x, z = np.meshgrid(*(grid.coordinates(axis) for axis in "xz"), indexing="ij")
 
 # a plate of rock with two inclusions
 UNIT = 1e-6
-true = UNIT * (1 + 0.8 * np.exp(-((x - 0.13) ** 2 + (z - 0.15) ** 2) / 0.05**2)
-               - 0.5 * np.exp(-((x - 0.28) ** 2 + (z - 0.26) ** 2) / 0.05**2))
+true = UNIT * (
+    1
+    + 0.8 * np.exp(-((x - 0.13) ** 2 + (z - 0.15) ** 2) / 0.05**2)
+    - 0.5 * np.exp(-((x - 0.28) ** 2 + (z - 0.26) ** 2) / 0.05**2)
+)
 
 sensors = np.array([(a, b) for a in np.arange(0.05, 0.36, 0.05) for b in np.arange(0.05, 0.36, 0.05)])
 heaters = np.array([[(a, b)] for a, b in ((0.1, 0.1), (0.1, 0.3), (0.2, 0.2), (0.3, 0.1), (0.3, 0.3))])
@@ -65,8 +68,14 @@ def kappa(c):
 
 
 c = torch.nn.Parameter(torch.full((9, 9), -np.log(1.5)))  # kappa = 1e-6 m2/s
-optimizer = torch.optim.LBFGS([c], max_iter=10 if options.small else 60, history_size=10, tolerance_grad=0.0,
-                              tolerance_change=0.0, line_search_fn="strong_wolfe")
+optimizer = torch.optim.LBFGS(
+    [c],
+    max_iter=10 if options.small else 60,
+    history_size=10,
+    tolerance_grad=0.0,
+    tolerance_change=0.0,
+    line_search_fn="strong_wolfe",
+)
 losses = []
 
 

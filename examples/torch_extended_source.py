@@ -55,8 +55,10 @@ def medium():
 def errors():
     """Relative errors of the weights and of the velocity."""
     found = medium().detach().numpy() ** -0.5
-    return (np.linalg.norm(w.detach().numpy() - true_w) / np.linalg.norm(true_w),
-            np.linalg.norm(found - vp) / np.linalg.norm(2200.0 - vp))
+    return (
+        np.linalg.norm(w.detach().numpy() - true_w) / np.linalg.norm(true_w),
+        np.linalg.norm(found - vp) / np.linalg.norm(2200.0 - vp),
+    )
 
 
 before, losses = errors(), []
@@ -79,8 +81,10 @@ if options.figure:
     figure, axes = plt.subplots(2, 2, figsize=(8, 7), layout="constrained")
     found = w.detach().numpy(), medium().detach().numpy() ** -0.5
     for row, weights, velocity, name in zip(axes, (true_w, found[0]), (vp, found[1]), ("true", "found"), strict=True):
-        for axis, picture, limits, title in ((row[0], weights[0], (-1, 1), f"{name} weights, first shot"),
-                                             (row[1], velocity, (1900, 2300), f"{name} velocity (m/s)")):
+        for axis, picture, limits, title in (
+            (row[0], weights[0], (-1, 1), f"{name} weights, first shot"),
+            (row[1], velocity, (1900, 2300), f"{name} velocity (m/s)"),
+        ):
             shown = axis.imshow(picture.T, vmin=limits[0], vmax=limits[1], extent=(0, 750, 750, 0))
             axis.set(title=title, xlabel="x (m)", ylabel="z (m)")
             figure.colorbar(shown, ax=axis)

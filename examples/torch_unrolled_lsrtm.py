@@ -132,7 +132,7 @@ for i in range(steps):
     schedule.step()
     losses.append(loss.item())
     if (i + 1) % (steps // 8) == 0:
-        print(f"model {i + 1}: {np.mean(losses[-(steps // 8):]):.3f}", flush=True)
+        print(f"model {i + 1}: {np.mean(losses[-(steps // 8) :]):.3f}", flush=True)
 with torch.no_grad():
     after = loss_of(network, validation).item()
 print(f"loss: {before / before:.2f} -> {after / before:.2f}")
@@ -154,10 +154,10 @@ def least_squares(d, n):
     return (D @ pylops.cgls(A, d.ravel(), niter=n, tol=0.0)[0]).reshape(shape)
 
 
-# n iterations of conjugate gradients take 2 n + 1 solves, the network 2 * iterations - 1
+# what each spends: the network A.H in every iteration and A between them; cgls both in its setup and in every iteration
 random = np.random.default_rng(12345)
 n = iterations - 1
-rows = {"RTM": 1, "LSRTM": 2 * n + 1, "network": 2 * n + 1, "LSRTM, longer": 16 * n + 1}
+rows = {"RTM": 1, "LSRTM": 2 * n + 2, "network": 2 * iterations - 1, "LSRTM, longer": 16 * n + 2}
 table = {name: [] for name in rows}
 for _ in range(unseen):
     true = reflectivity(random)
@@ -177,7 +177,7 @@ if options.figure:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(2, 2, figsize=(9, 6), layout="constrained")
-    names = "true", "RTM, best scaled", f"LSRTM, {2 * n + 1} solves", f"network, {2 * n + 1} solves"
+    names = ["true", *(f"{name}, {solves} solves" for name, solves in rows.items())][:4]
     for axis, picture, title in zip(axes.flat, (true, *images[:3]), names, strict=True):
         axis.imshow(picture.T, cmap="gray", vmin=-2.5, vmax=2.5, extent=(x[0], x[-1], z[-1], z[0]))
         axis.set(title=title, xlabel="x (m)", ylabel="z (m)")

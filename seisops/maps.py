@@ -51,8 +51,7 @@ class Linearization:
     @property
     def jacobians(self) -> tuple[LinearOperator, ...]:
         """The derivative by every argument of the map."""
-        if self._closed:
-            raise ParameterError("this linearisation is closed: use its Jacobians before close(), or linearise again")
+        self._require_open()
         if callable(self._jacobians):
             self._jacobians = tuple(self._jacobians())
         return self._jacobians
@@ -91,6 +90,10 @@ class Linearization:
         cuts = np.cumsum([j.domain.size for j in chosen])[:-1]
         parts = iter([j.domain.asarray(part) for j, part in zip(chosen, np.split(flat, cuts), strict=True)])
         return tuple(next(parts) if want else None for want in wanted)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ParameterError("this linearisation is closed: use its Jacobians before close(), or linearise again")
 
     @property
     def held_bytes(self) -> int:

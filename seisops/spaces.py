@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from seisops.errors import ParameterError, SpaceError
 
-__all__ = ["Anonymous", "Axis", "DirectSum", "Space", "Traces", "compatible"]
+__all__ = ["Anonymous", "Axis", "DirectSum", "PerShot", "Space", "Traces", "compatible"]
 
 
 @dataclass(frozen=True)
@@ -420,6 +420,36 @@ class DirectSum(Space):
 
     def __repr__(self) -> str:
         return f"<{' (+) '.join(map(repr, self._parts))}>"
+
+
+class PerShot(DirectSum):
+    """The direct sum of one space for each shot, such as traces of shots with different time axes.
+
+    Parameters
+    ----------
+    parts : sequence of Space
+        One for each shot.
+    """
+
+    @property
+    def shots(self) -> int:
+        """The number of shots."""
+        return len(self.parts)
+
+    def select(self, shots: Sequence[int]) -> PerShot:
+        """Return the sum of the spaces of some shots."""
+        return PerShot([self.parts[i] for i in shots])
+
+    def take(self, x: NDArray, shots: Sequence[int]) -> NDArray:
+        """Return the part of an array that belongs to some shots."""
+        pieces = self.split(x)
+        return np.concatenate([pieces[i].ravel() for i in shots])
+
+    def put(self, x: NDArray, part: NDArray, shots: Sequence[int]) -> None:
+        """Write what :meth:`take` returns back in place."""
+        pieces = self.split(x)
+        for i, piece in zip(shots, self.select(shots).split(part), strict=True):
+            pieces[i][...] = piece
 
 
 class Anonymous(Space):

@@ -56,7 +56,7 @@ def test_example(path):
                 {row[0]: float(row[column]) for row in re.findall(r"^(RTM|LSRTM|network) +(\d+) +(\S+)", said, re.MULTILINE)}
                 for column in (1, 2)
             )
-            assert solves["network"] == solves["LSRTM"]
+            assert solves["network"] <= solves["LSRTM"]
             assert errors["network"] < 0.95 * errors["LSRTM"] < errors["RTM"]
     else:
         pytest.fail(f"say here what {path.name} has to print")

@@ -15,12 +15,16 @@ from seisops.spaces import Axis, Traces
 from seisops.survey.line import fitted
 from seisops.survey.shot import Shot, checked_points
 from seisops.wave._validate import integer, real
+from seisops.wave.boundaries import PML
+from seisops.wave.equation import WaveEquation
 from seisops.wave.grid import Grid
 from seisops.wave.space import Wavefield
 from seisops.wave.time import Time
 
 if TYPE_CHECKING:
     import xarray
+
+    from seisops.survey.windows import WindowedModeling
 
 __all__ = ["Survey"]
 
@@ -556,6 +560,52 @@ class Survey(Sequence):
         """
         _check_memory(self.nbytes)
         return Survey([shot.replace(data=shot.data) for shot in self], self.notes)
+
+    # -- modeling
+
+    def modeling(
+        self,
+        medium: WaveEquation,
+        margin: float | None = None,
+        boundary: Any = PML(),
+        free_surface: bool = False,
+        space_order: int = 8,
+        max_velocity: float | None = None,
+        dispersion: bool = True,
+        interpolation: str = "sinc",
+        dtype: str = "float32",
+    ) -> WindowedModeling:
+        """The modeling operator of the survey, each shot on its own time axis and on the part of the model it needs.
+
+        Parameters
+        ----------
+        medium : WaveEquation
+            On a grid that holds all points.
+        margin : float, optional
+            Metres by which the window of a shot is larger than what holds its sources and receivers, along the
+            horizontal axes; by default every shot is solved on the whole grid. What lies beyond is not seen by the shot,
+            and gradients are zero there.
+        boundary, free_surface, space_order, max_velocity, dispersion
+            See :class:`~seisops.Modeling`. The time step and the layer are those of the whole model, for all windows.
+        interpolation : {"sinc", "linear"}, optional
+            See :class:`~seisops.Projection`.
+        dtype : {"float32", "float64"}, optional
+
+        Returns
+        -------
+        WindowedModeling
+            An operator from the signals of the sources to traces; it has ``jacobian`` and ``as_map``.
+
+        Raises
+        ------
+        ParameterError
+            If a point is outside the model, or an argument is invalid.
+        """
+        from seisops.survey.windows import windowed
+
+        return windowed(
+            self, medium, margin, boundary, free_surface, space_order, max_velocity, dispersion, interpolation, dtype
+        )
 
     # -- where surveys go
 

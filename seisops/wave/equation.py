@@ -158,6 +158,18 @@ class WaveEquation:
         slopes = {c: sympy.diff(expr, sympy.Symbol(name)) for c, expr in self.expressions([name]).items()}
         return {c: self.evaluate(slope) for c, slope in slopes.items() if slope != 0}
 
+    def window(self, first: Sequence[int], shape: Sequence[int]) -> WaveEquation:
+        """The same equation on a part of the grid.
+
+        Parameters
+        ----------
+        first, shape : sequence of int
+            Index of the part's first node, and its number of nodes, along every axis.
+        """
+        slices = tuple(slice(i, i + n) for i, n in zip(first, shape, strict=True))
+        values = {name: np.ascontiguousarray(a[slices]) for name, a in self._values.items()}
+        return _thaw(type(self), self.grid.window(first, shape), values)
+
     # -- as the engine sees it
 
     @property

@@ -94,6 +94,17 @@ class Grid:
         d = self.axes.index(axis) if axis in self.axes else axis
         return self.origin[d] + self.spacing[d] * np.arange(self.shape[d])
 
+    def window(self, first, shape):
+        """The grid of a part of the nodes.
+
+        Parameters
+        ----------
+        first, shape : sequence of int
+            Index of the part's first node, and its number of nodes, along every axis.
+        """
+        steps = zip(self.origin, first, self.spacing, strict=True)
+        return Grid(tuple(shape), self.spacing, tuple(o + i * h for o, i, h in steps))
+
     def contains(self, points, margin=0.0):
         """Tell which points lie between the first and the last node of every axis (both included).
 

@@ -163,6 +163,27 @@ def test_a_budget_of_nothing_keeps_nothing():
         assert not any(held.values())
 
 
+def test_shots_on_windows(client):
+    grid = so.Grid((60, 21), 10.0)
+    survey = so.Survey.from_arrays(
+        [(100.0 * (i + 1), 20.0) for i in range(4)],
+        [[(100.0 * (i + 1) + k, 30.0) for k in (-50.0, 0.0, 50.0)[: 3 - i % 2]] for i in range(4)],
+        [so.Time(31 + i, 0.002) for i in range(4)],
+    )
+    medium = so.Acoustic(grid, vp=2000.0)
+    F = survey.modeling(medium, margin=60.0, boundary=so.PML(cells=6), space_order=4)
+    q, y = F.domain.random(0), F.range.random(1)
+    D = so.dask.distribute(F, client, same_order=True)
+    assert np.array_equal(D @ q, F @ q)
+    J = F.jacobian(q)
+    assert np.array_equal(so.dask.distribute(J, client, same_order=True).H @ y, J.H @ y)
+    G = F.as_map()
+    m = medium.m.astype("float32")
+    with G.linearize(m, q) as at, so.dask.distribute(G, client, same_order=True).linearize(m, q) as there:
+        for ours, expected in zip(there.pullback(y), at.pullback(y), strict=True):
+            assert np.array_equal(ours, expected)
+
+
 # ---- what goes wrong
 
 

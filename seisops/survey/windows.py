@@ -1,0 +1,451 @@
+"""Every shot on the part of the model that it needs: operators and maps made of one for each shot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, floor
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from seisops.errors import ParameterError
+from seisops.fusion import fuse
+from seisops.maps import Arranged, Composed, Linearization, LinearMap, Map
+from seisops.operators import Identity, LinearOperator, compose
+from seisops.spaces import Axis, PerShot, Space, Traces
+from seisops.survey.survey import Survey
+from seisops.wave._validate import real
+from seisops.wave.discretisation import Discretisation, discretise
+from seisops.wave.equation import WaveEquation
+from seisops.wave.jacobian import Jacobian, Parametric, names
+from seisops.wave.modeling import Modeling
+from seisops.wave.samplers import Projection
+from seisops.wave.space import Wavefield
+from seisops.wave.storage import policy
+from seisops.wave.time import Time
+
+__all__ = ["Parts", "Recipe", "Shotwise", "ShotwiseMap", "Window", "WindowedModeling"]
+
+
+class Parts(Sequence):
+    """One operator or map for each shot, made when asked for.
+
+    Parameters
+    ----------
+    build : callable
+        Makes that of a shot from its number.
+    numbers : sequence of int
+        Of the shots.
+    keep : bool
+        Whether what was made is kept: Jacobians keep their backgrounds, modeling operators have nothing worth it.
+    """
+
+    def __init__(self, build: Callable[[int], LinearOperator | Map], numbers: Sequence[int], keep: bool):
+        self.build, self.numbers, self.keep = build, tuple(numbers), keep
+        self.made: dict[int, LinearOperator | Map] = {}
+
+    def __getstate__(self):
+        return {**self.__dict__, "made": {}}
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: int) -> LinearOperator | Map:
+        number = self.numbers[index]
+        part = self.made.get(number) or self.build(number)
+        if self.keep:
+            self.made[number] = part
+        return part
+
+    def select(self, shots: Sequence[int]) -> Parts:
+        """Those of some shots."""
+        return Parts(self.build, [self.numbers[i] for i in shots], self.keep)
+
+    @classmethod
+    def of(cls, parts: Sequence[LinearOperator]) -> Parts:
+        """Parts that exist already."""
+        return cls(list(parts).__getitem__, range(len(parts)), False)
+
+
+class Window(LinearOperator):
+    """Restriction of a model to a part of its grid; its adjoint puts the part back among zeros.
+
+    Parameters
+    ----------
+    model, part : Space
+        Of models on the grid, and on the part.
+    first : tuple of int
+        Index in the grid of the part's first point.
+    """
+
+    symbol = "R"
+
+    def __init__(self, model: Space, part: Space, first: Sequence[int]):
+        self.slices = tuple(slice(i, i + n) for i, n in zip(first, part.shape, strict=True))
+        super().__init__(model, part)
+
+    def _apply(self, x: NDArray) -> NDArray:
+        return x[self.slices]
+
+    def _apply_adjoint(self, y: NDArray) -> NDArray:
+        out = self.domain.zeros()
+        out[self.slices] = y
+        return out
+
+
+class Shotwise(LinearOperator):
+    """An operator that consists of one for each shot.
+
+    Parameters
+    ----------
+    parts : Parts
+        Each maps a shot's part of `domain` (all of it, where shots share it) to the shot's part of `range`.
+    domain, range : Space
+    """
+
+    symbol = "S"
+
+    def __init__(self, parts: Parts, domain: Space, range: Space):
+        self.parts = parts
+        super().__init__(domain, range)
+
+    @property
+    def shots(self) -> int:
+        """The number of shots."""
+        return len(self.parts)
+
+    @property
+    def held_bytes(self) -> int:
+        """How much memory the parts hold."""
+        return sum(part.held_bytes for part in self.parts.made.values())
+
+    def forget(self) -> None:
+        """Release what the parts hold."""
+        for part in self.parts.made.values():
+            part.forget()
+
+    def select(self, shots: Sequence[int]) -> Shotwise:
+        """Return the operators of some shots."""
+        return Shotwise(self.parts.select(shots), self.domain.select(shots), self.range.select(shots))
+
+    def _apply(self, x: NDArray) -> NDArray:
+        out = self.range.zeros()
+        for i, part in enumerate(self.parts):
+            one = part.matvec(self.domain.take(x, [i]).ravel())
+            self.range.put(out, one.reshape(self.range.select([i]).shape), [i])
+        return out
+
+    def _apply_adjoint(self, y: NDArray) -> NDArray:
+        out = self.domain.zeros()
+        for i, part in enumerate(self.parts):
+            one = part.rmatvec(self.range.take(y, [i]).ravel())
+            self.domain.put(out, one.reshape(self.domain.select([i]).shape), [i])
+        return out
+
+
+class ShotwiseMap(Map):
+    """A map that consists of one for each shot.
+
+    Parameters
+    ----------
+    parts : Parts
+        Each maps a shot's part of the arguments (all of an argument, where shots share it) to its part of `range`.
+    domain : sequence of Space
+    range : Space
+    """
+
+    def __init__(self, parts: Parts, domain: Sequence[Space], range: Space):
+        self.parts = parts
+        super().__init__(domain, range)
+
+    @property
+    def shots(self) -> int:
+        """The number of shots."""
+        return len(self.parts)
+
+    def select(self, shots: Sequence[int]) -> ShotwiseMap:
+        """Return the maps of some shots."""
+        domain = [space.select(shots) for space in self._domain]
+        return ShotwiseMap(self.parts.select(shots), domain, self._range.select(shots))
+
+    def _of(self, x: Sequence[NDArray], i: int) -> list[NDArray]:
+        return [space.take(part, [i]).ravel() for space, part in zip(self._domain, x, strict=True)]
+
+    def _put(self, out: NDArray, value: NDArray, i: int) -> None:
+        self._range.put(out, value.reshape(self._range.select([i]).shape), [i])
+
+    def _call(self, *x: NDArray) -> NDArray:
+        out = self._range.zeros()
+        for i, part in enumerate(self.parts):
+            self._put(out, part(*self._of(x, i)), i)
+        return out
+
+    def _linearize(self, *x: NDArray) -> Linearization:
+        return ShotwiseLinearization(self, x)
+
+    def _make_tangent(self) -> Map:
+        return ShotwiseMap(Parts(Tangents(self.parts), range(len(self.parts)), False), self._domain * 2, self._range)
+
+
+class Tangents:
+    """The tangents of maps, by number."""
+
+    def __init__(self, parts: Parts):
+        self.parts = parts
+
+    def __call__(self, i: int) -> Map:
+        return self.parts[i].tangent()
+
+
+class ShotwiseLinearization(Linearization):
+    """The linearisations of all shots, of which each takes its own derivatives by all arguments at once."""
+
+    def __init__(self, of: ShotwiseMap, x: Sequence[NDArray]):
+        self._of = of
+        self._parts: list[Linearization] = []
+        value = of.range.zeros()
+        try:
+            for i, part in enumerate(of.parts):
+                self._parts.append(part.linearize(*of._of(x, i)))
+                of._put(value, self._parts[-1].value, i)
+        except BaseException:
+            self._close_parts()
+            raise
+
+        def jacobians() -> list[Shotwise]:
+            columns = zip(*(part.jacobians for part in self._parts), strict=True)
+            return [Shotwise(Parts.of(column), space, of.range) for space, column in zip(of.domain, columns, strict=True)]
+
+        super().__init__(value, jacobians, self._close_parts)
+
+    def _close_parts(self) -> None:
+        for part in self._parts:
+            part.close()
+
+    @property
+    def held_bytes(self) -> int:
+        """How much memory the linearisations hold."""
+        return sum(part.held_bytes for part in self._parts)
+
+    def pushforward(self, *dx: ArrayLike | None) -> NDArray:
+        """Return the derivative in a direction; see :class:`~seisops.maps.Linearization`."""
+        self._require_open()
+        of, out = self._of, self._of.range.zeros()
+        dx = [None if part is None else space.asarray(part) for space, part in zip(of.domain, dx, strict=True)]
+        for i, at_x in enumerate(self._parts):
+            given = (
+                None if part is None else space.take(part, [i]).ravel() for space, part in zip(of.domain, dx, strict=True)
+            )
+            of._put(out, at_x.pushforward(*given), i)
+        return out
+
+    def pullback(self, y: ArrayLike, wanted: Sequence[bool] | None = None) -> tuple[NDArray | None, ...]:
+        """Return gradients; see :class:`~seisops.maps.Linearization`."""
+        self._require_open()
+        of = self._of
+        wanted = [True] * len(of.domain) if wanted is None else list(wanted)
+        y = of.range.asarray(y)
+        out = [space.zeros() if want else None for space, want in zip(of.domain, wanted, strict=True)]
+        for i, at_x in enumerate(self._parts):
+            found = at_x.pullback(of.range.take(y, [i]).ravel(), wanted)
+            for space, total, part in zip(of.domain, out, found, strict=True):
+                if part is not None:
+                    space.put(total, part.reshape(space.select([i]).shape), [i])
+        return tuple(out)
+
+
+# ---- modeling on windows
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to make the operators of each shot of a survey.
+
+    Attributes
+    ----------
+    survey : Survey
+        The geometry.
+    medium : WaveEquation
+        On the whole grid.
+    discretisations : mapping
+        That of the whole grid for every time axis: its time step and the profiles of its layer serve all windows.
+    margin : float or None
+        Metres by which windows are larger than what holds the points, along horizontal axes; None for the whole grid.
+    interpolation : str
+    """
+
+    survey: Survey
+    medium: WaveEquation
+    discretisations: Mapping[Time, Discretisation]
+    margin: float | None
+    interpolation: str
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of models and traces."""
+        return np.dtype(next(iter(self.discretisations.values())).dtype)
+
+    def window(self, shot: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """First node and number of nodes of a shot's window."""
+        grid = self.medium.grid
+        first, shape = [0] * grid.ndim, list(grid.shape)
+        if self.margin is not None:
+            points = np.concatenate([self.survey[shot].sources, self.survey[shot].receivers])
+            for d in range(grid.ndim - 1):
+                cells = (points[:, d] - grid.origin[d]) / grid.spacing[d]
+                margin = self.margin / grid.spacing[d]
+                low = min(max(floor(cells.min() - margin), 0), grid.shape[d] - 2)
+                high = max(min(ceil(cells.max() + margin), grid.shape[d] - 1), low + 1)
+                first[d], shape[d] = low, high - low + 1
+        return tuple(first), tuple(shape)
+
+    def modeling(self, shot: int) -> LinearOperator:
+        """The modeling operator of a shot on its window."""
+        one, (first, shape) = self.survey[shot], self.window(shot)
+        medium = self.medium.window(first, shape)
+        waves = Wavefield(medium.grid, one.time, 1, self.dtype.name)
+        discretisation = replace(self.discretisations[one.time], grid=medium.grid)
+        A = Modeling._frozen(waves, medium, discretisation)
+        R, S = (Projection(waves, points[None], self.interpolation) for points in (one.receivers, one.sources))
+        return fuse(R * A * S.H)
+
+    def restriction(self, shot: int) -> Window:
+        """From a model to the window of a shot."""
+        first, shape = self.window(shot)
+        waves = (Wavefield(grid, Time(2, 1.0), 1, self.dtype.name) for grid in (
+            self.medium.grid, self.medium.grid.window(first, shape)))  # fmt: skip
+        return Window(*(w.model() for w in waves), first)
+
+    def space(self, counts: Sequence[int]) -> Space:
+        """Of traces, so many in each shot."""
+        axes = [Axis("time", s.time.n, s.time.step, s.time.start) for s in self.survey]
+        if len(set(axes)) == 1:
+            return Traces(counts, axes[0], self.dtype)
+        return PerShot([Traces([n], axis, self.dtype) for n, axis in zip(counts, axes, strict=True)])
+
+
+@dataclass(frozen=True)
+class JacobianOf:
+    """The Jacobian of a shot, from a model on the whole grid."""
+
+    recipe: Recipe
+    space: Space
+    q: NDArray
+    wrt: str
+    storage: object
+
+    def __call__(self, shot: int) -> LinearOperator:
+        J = Jacobian(self.recipe.modeling(shot), self.space.take(self.q, [shot]).ravel(), self.wrt, self.storage)
+        return compose(J, self.recipe.restriction(shot))
+
+
+@dataclass(frozen=True)
+class ParametricOf:
+    """The map of a shot, from parameters on the whole grid."""
+
+    recipe: Recipe
+    wrt: tuple[str, ...]
+    storage: object
+
+    def __call__(self, shot: int) -> Map:
+        G, R = Parametric(self.recipe.modeling(shot), self.wrt, self.storage), self.recipe.restriction(shot)
+        n = len(self.wrt)
+        domain = [*[R.domain] * n, G.domain[-1]]
+        windows = [Arranged(LinearMap(R), domain, [(i,)]) for i in range(n)]
+        return Composed(G, *windows, Arranged(LinearMap(Identity(domain[-1])), domain, [(n,)]))
+
+
+class WindowedModeling(Shotwise):
+    """Modeling of a survey, each shot on the part of the model that it needs and on its own time axis.
+
+    Made by :meth:`Survey.modeling`. Maps the signals of all sources to the traces of all receivers.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    """
+
+    symbol = "F"
+    parametric = True
+
+    def __init__(self, recipe: Recipe, numbers: Sequence[int] | None = None):
+        self.recipe = recipe
+        self.numbers = tuple(range(len(recipe.survey)) if numbers is None else numbers)
+        counts = [(len(s.sources), len(s.receivers)) for s in recipe.survey]
+        domain, range_ = (recipe.space(c).select(self.numbers) for c in zip(*counts, strict=True))
+        super().__init__(Parts(recipe.modeling, self.numbers, False), domain, range_)
+
+    def select(self, shots: Sequence[int]) -> WindowedModeling:
+        """Return the operator of some shots."""
+        return WindowedModeling(self.recipe, [self.numbers[i] for i in shots])
+
+    def at(self, **parameters: ArrayLike) -> WindowedModeling:
+        """Return the operator in another medium, discretised as before."""
+        medium = self.recipe.medium.replace(**parameters)
+        for discretisation in self.recipe.discretisations.values():
+            discretisation.check(medium)
+        return WindowedModeling(replace(self.recipe, medium=medium), self.numbers)
+
+    def jacobian(self, q: ArrayLike, wrt: str = "m", storage="auto") -> Shotwise:
+        """Return the Born operator at a source: from one model on the whole grid to the traces of all shots.
+
+        Parameters
+        ----------
+        q : array_like
+            An array of `domain`.
+        wrt : str, optional
+            The parameter.
+        storage : str or Policy, optional
+            How each shot keeps its background; see :mod:`seisops.storage`.
+        """
+        self.recipe.medium.check_names([wrt])
+        build = JacobianOf(self.recipe, self.domain, self.domain.asarray(q), wrt, policy(storage))
+        return Shotwise(Parts(build, self.numbers, True), self._model(), self.range)
+
+    def as_map(self, wrt: str | Sequence[str] = "m", storage="auto") -> ShotwiseMap:
+        """Return the nonlinear map ``(m, q) -> F(m) q``, with models on the whole grid.
+
+        Parameters
+        ----------
+        wrt : str or tuple of str, optional
+            Parameters of the medium that become arguments, before q.
+        storage : str or Policy, optional
+            How each shot keeps its background; see :mod:`seisops.storage`.
+        """
+        wrt = names(wrt)
+        self.recipe.medium.check_names(wrt)
+        build = ParametricOf(self.recipe, wrt, policy(storage))
+        domain = [*[self._model()] * len(wrt), self.domain]
+        return ShotwiseMap(Parts(build, self.numbers, False), domain, self.range)
+
+    def _model(self) -> Space:
+        return Wavefield(self.recipe.medium.grid, Time(2, 1.0), 1, self.recipe.dtype.name).model()
+
+
+def windowed(
+    survey: Survey, medium: WaveEquation, margin: float | None, boundary, free_surface: bool, space_order: int,
+    max_velocity: float | None, dispersion: bool, interpolation: str, dtype: str,
+) -> WindowedModeling:  # fmt: skip
+    """See :meth:`Survey.modeling`."""
+    if not isinstance(medium, WaveEquation):
+        raise ParameterError(f"modeling needs a medium such as Acoustic(grid, vp=...), got {type(medium).__name__}")
+    if margin is not None:
+        margin = real("modeling margin", margin, "metres", positive=True)
+    geometry = Survey([shot.replace(data=None) for shot in survey])
+    for i, shot in enumerate(geometry):
+        for what, points in (("source", shot.sources), ("receiver", shot.receivers)):
+            outside = np.flatnonzero(~medium.grid.contains(points))
+            if outside.size:
+                raise ParameterError(
+                    f"{what} {outside[0]} of shot {i} is at {points[outside[0]].tolist()} m, outside the model: "
+                    f"{medium.grid.describe_extent()}"
+                )
+    discretisations = {
+        time: discretise(
+            Wavefield(medium.grid, time, 1, dtype), medium, boundary, free_surface, space_order, max_velocity, None,
+            dispersion,
+        )
+        for time in dict.fromkeys(shot.time for shot in geometry)
+    }  # fmt: skip
+    return WindowedModeling(Recipe(geometry, medium, discretisations, margin, interpolation))
