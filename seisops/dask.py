@@ -16,7 +16,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +235,13 @@ def _hold(x: Any) -> Any:
     return x
 
 
+@dataclass(frozen=True)
+class InFiles:
+    """The data of a few shots, to be read where they are needed."""
+
+    survey: Survey
+
+
 @dataclass
 class Done:
     """What tasks return: for some shots what is theirs; summed up what all shots contribute to; what failed, and where."""
@@ -256,11 +263,8 @@ def _work(step: Step, whole: LinearOperator | Map, token: str, shots: tuple[int,
             try:
                 if len(shots) == 1:
                     raise error
-                one = [
-                    part[[i]] if isinstance(part, Survey) else space.select(shots).take(part, [i])
-                    for space, part in zip(step.inputs, x, strict=True)
-                ]
-                _merge_into(done, _attempt(step, whole, token, (shot,), one, workshop))
+                single, one = step.select([i]), [_one(space, part, i) for space, part in zip(step.inputs, x, strict=True)]
+                _merge_into(done, _attempt(single, whole, token, (shot,), one, workshop))
             except Exception as cause:  # noqa: BLE001
                 kind = f"{type(cause).__name__}: {cause}"
                 done.failures.append(Failure(shot, workshop.address, kind, traceback.format_exc()))
@@ -270,11 +274,18 @@ def _work(step: Step, whole: LinearOperator | Map, token: str, shots: tuple[int,
 
 def _attempt(step, whole, token, shots, x, workshop) -> Done:
     part = workshop.get((token, "part", shots), lambda: whole.select(shots))
-    x = [given.data if isinstance(given, Survey) else given for given in x]
+    x = [given.survey.data if isinstance(given, InFiles) else given for given in x]
     results = step.run(part, x, lambda key, make: workshop.get((key, shots), make), shots)
     mine = tuple(r if s.shots is not None else None for s, r in zip(step.outputs, results, strict=True))
     shared = tuple(r if s.shots is None else None for s, r in zip(step.outputs, results, strict=True))
     return Done([(shots, mine)], shared, [], {})
+
+
+def _one(space: Space, part: NDArray | Survey | InFiles, i: int) -> NDArray | Survey | InFiles:
+    """What belongs to one of the shots of a task."""
+    if isinstance(part, InFiles):
+        return InFiles(part.survey[[i]])
+    return part[[i]] if isinstance(part, Survey) else space.take(part, [i])
 
 
 def _merge(*parts: Done) -> Done:
@@ -306,12 +317,17 @@ class Step:
     name : str
         In progress bars and on the dashboard.
     inputs, outputs : tuple of Space
-        Of all shots.
+        Of all shots on the head, of its own in a task.
     """
 
     name: str
     inputs: tuple[Space, ...]
     outputs: tuple[Space, ...]
+
+    def select(self, shots: Sequence[int]) -> Step:
+        """The step for some shots."""
+        inputs, outputs = (tuple(s.select(shots) for s in spaces) for spaces in (self.inputs, self.outputs))
+        return replace(self, inputs=inputs, outputs=outputs)
 
     def run(self, part, x: Sequence[NDArray], keep: Callable, shots: tuple[int, ...]) -> tuple[NDArray, ...]:
         """Return the outputs of some shots' part; ``keep(key, make)`` finds what an earlier step left, or makes it."""
@@ -331,9 +347,8 @@ class Apply(Step):
 
 @dataclass(frozen=True)
 class Save(Apply):
-    """Apply an operator, or its adjoint, and write the traces that come out."""
+    """Apply an operator, or its adjoint, and write the traces that come out; inputs are x, and their geometry."""
 
-    survey: Survey
     folder: str
 
     def path(self, shots: tuple[int, ...]) -> str:
@@ -341,8 +356,9 @@ class Save(Apply):
         return str(Path(self.folder) / f"shots-{shots[0]:06d}-{shots[-1]:06d}.zarr")
 
     def run(self, part, x, keep, shots):
-        (traces,) = super().run(part, x, keep, shots)
-        self.survey[list(shots)].with_data(traces).to_zarr(self.path(shots), overwrite=True)
+        x, geometry = x
+        (traces,) = super().run(part, [x], keep, shots)
+        geometry.with_data(traces).to_zarr(self.path(shots), overwrite=True)
         return ()
 
 
@@ -420,7 +436,7 @@ class Cluster:
     def hold(self, space: Space, x: NDArray | Survey) -> list[Any]:
         """What each batch gets of an array: its part (of a survey, where to read it), or a handle of all of it."""
         if isinstance(x, Survey):
-            return [x[list(batch)] for batch in self.batches]
+            return [InFiles(x[list(batch)]) for batch in self.batches]
         if space.shots is None:
             shared = self.client.submit(_hold, x, key=f"model-{uuid.uuid4().hex}", pure=False)
             return [shared] * len(self.batches)
@@ -436,7 +452,7 @@ class Cluster:
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}):
             futures = [
                 client.submit(
-                    _work, step, self._remote, self.token, batch, *(parts[i] for parts in held),
+                    _work, step.select(batch), self._remote, self.token, batch, *(parts[i] for parts in held),
                     key=f"{step.name}-{_label(batch)}-{run}", pure=False, retries=self.options.retries,
                     # where its wavefields are, if that worker still is; anywhere else they are computed again
                     workers=[self._workers[batch]] if self._workers.get(batch) in alive else None,
@@ -597,8 +613,9 @@ class DistributedOperator(LinearOperator):
         _fitting(survey, self.range, self)
         cluster, folder = self._cluster, Path(folder).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        step = Save("save", (self.domain,), (), self._backward, survey, str(folder))
-        cluster.run(step, [cluster.hold(self.domain, x)])
+        step = Save("save", (self.domain, self.range), (), self._backward, str(folder))
+        geometry = [survey[list(batch)] for batch in cluster.batches]
+        cluster.run(step, [cluster.hold(self.domain, x), geometry])
         failed = {failure.shot for failure in self.skipped}
         stores = [Survey.from_zarr(step.path(batch)) for batch in cluster.batches if not failed & set(batch)]
         return Survey([shot for store in stores for shot in store])
