@@ -23,6 +23,7 @@ from seisops.wave.equations.acoustic import Acoustic
 from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian, Parametric
 from seisops.wave.modeling import Modeling
+from seisops.wave.plan import plan
 from seisops.wave.samplers import Projection, Wavelet
 from seisops.wave.space import Wavefield
 from seisops.wave.time import Time
@@ -60,6 +61,7 @@ __all__ = [
     "fuse",
     "gaussian_derivative",
     "ormsby",
+    "plan",
     "ricker",
     "storage",
 ]

@@ -146,3 +146,14 @@ def test_segy_check(line, tmp_path, capsys):
     assert "error" in capsys.readouterr().out
     assert main(["segy", "info", str(tmp_path / "nothing.segy")]) == 1
     assert "nothing.segy" in capsys.readouterr().err
+
+
+def test_plan(capsys):
+    grid = ["plan", "--shape=61,41", "--spacing=10", "--vmax=2000", "--duration=0.2"]
+    assert main([*grid, "--shots=12", "--workers=4", "--density", "--every=2"]) == 0
+    said = capsys.readouterr().out
+    assert "12 shots on 4 workers" in said and "approximate" in said and " s here" in said
+    assert main([*grid, "--no-trial"]) == 0
+    assert "here" not in capsys.readouterr().out
+    assert main([*grid[:1], "--shape=61", *grid[2:], "--no-trial"]) == 1
+    assert "shape" in capsys.readouterr().err
