@@ -2,7 +2,7 @@
 
 from importlib import import_module as _import_module
 
-from seisops import check
+from seisops import check, inversion
 from seisops.errors import (
     DispersionWarning,
     ParameterError,
@@ -59,6 +59,7 @@ __all__ = [
     "Wavelet",
     "check",
     "fuse",
+    "inversion",
     "gaussian_derivative",
     "ormsby",
     "plan",

@@ -31,11 +31,14 @@ def blocks(path: str, pattern: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
-def test_example(path):
+def test_example(path, tmp_path):
     if path.stem == "jobqueue":
         compile(path.read_text(encoding="utf-8"), path.name, "exec")  # needs a batch system to run
         return
-    said = execute(str(path), *(["--small"] if path.stem.startswith("torch_") else []))
+    options = ["--small"] if path.stem.startswith("torch_") else []
+    if path.stem == "fwi":
+        options = ["--small", "--journal", str(tmp_path / "journal")]
+    said = execute(str(path), *options)
     numbers = [float(n) for n in re.findall(r"\d+(?:\.\d+)?(?:e[-+]\d+)?", said)]
     if path.stem == "quickstart":
         *_, above, below, true = numbers
@@ -48,6 +51,9 @@ def test_example(path):
         assert dot_f < 1e-12 and dot_j < 1e-12 and remainder < 1e-2
     elif path.stem == "cluster":
         assert "(8, 91, 251)" in said and numbers[-1] < 1e-5
+    elif path.stem == "fwi":
+        fell = re.search(r"^loss: 1\.00 -> (\S+)", said, re.MULTILINE)
+        assert float(fell[1]) < 0.1, said
     elif path.stem.startswith("torch_"):
         fell = re.search(r"^loss: 1\.00\d* -> (\S+)", said, re.MULTILINE)
         assert float(fell[1]) < FALLS.get(path.stem, 0.7), said

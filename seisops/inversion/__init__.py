@@ -1,0 +1,19 @@
+"""Inversion: misfits for optimisers, a journal that lets them survive being killed, random subsets and encodings."""
+
+from seisops.inversion.batches import Batches
+from seisops.inversion.encoding import Encoding
+from seisops.inversion.fingerprint import fingerprint
+from seisops.inversion.journal import Journal, JournalWarning, Remembered
+from seisops.inversion.least_squares import LeastSquares
+from seisops.inversion.progress import Progress
+
+__all__ = [
+    "Batches",
+    "Encoding",
+    "Journal",
+    "JournalWarning",
+    "LeastSquares",
+    "Progress",
+    "Remembered",
+    "fingerprint",
+]

@@ -1,0 +1,265 @@
+"""Random source encoding: a few weighted sums of shots in place of all of them, as an operator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from seisops.errors import ParameterError, SpaceError
+from seisops.fusion import Fused, take_apart
+from seisops.operators import Identity, LinearOperator, Scaled, scale
+from seisops.spaces import Space, Traces
+from seisops.wave._validate import integer
+from seisops.wave.modeling import Modeling
+from seisops.wave.points import Points
+from seisops.wave.samplers import Projection, Wavelet
+from seisops.wave.space import Wavefield
+
+__all__ = ["Encoding", "Mix", "Spread"]
+
+KINDS = ("rademacher", "gaussian")
+
+
+class Encoding:
+    r"""Weights :math:`w_{ns}` that make n encoded shots of all shots s of a fixed spread.
+
+    Encoded data are :math:`\sum_s w_{ns} d_s`. As all shots share their receivers and the wave equation is linear in its
+    source, they are the data of one shot in which all sources go off, each with its weight: n solves in place of one for
+    each shot (Krebs et al. 2009, doi:10.1190/1.3230502).
+
+    Parameters
+    ----------
+    weights : array_like, shape (n, shots)
+        The weights. Misfit and gradient of encoded data are unbiased estimates of those of all data if the expectation
+        of ``weights.T @ weights`` is the identity, as for those of :meth:`random`.
+
+    Attributes
+    ----------
+    weights : ndarray, shape (n, shots)
+
+    Notes
+    -----
+    With ``Fe = E.encode(F)``, ``Fe @ (E.sources(F) @ q)`` is ``E.data(F.range) @ (F @ q)``, to rounding.
+    """
+
+    def __init__(self, weights: ArrayLike) -> None:
+        weights = np.array(weights)
+        if weights.ndim != 2 or not weights.size or weights.dtype.kind not in "biuf" or not np.isfinite(weights).all():
+            raise ParameterError(
+                f"Encoding needs finite real weights of shape (encoded shots, shots), got {weights.dtype} of shape "
+                f"{weights.shape}"
+            )
+        self.weights = weights.astype(np.float64)
+        self.weights.flags.writeable = False
+
+    @classmethod
+    def random(cls, n: int, shots: int, kind: str = "rademacher", seed: int | Sequence[int] = 0) -> Encoding:
+        """Return random weights of mean 0 and variance 1/n, independent of each other.
+
+        Parameters
+        ----------
+        n : int
+            Number of encoded shots.
+        shots : int
+            Number of shots.
+        kind : {"rademacher", "gaussian"}, optional
+            Signs, whose estimates vary least, or normal weights.
+        seed : int or sequence of int, optional
+            For new weights in every iteration of a run that can be repeated: ``seed=(seed, iteration)``.
+        """
+        n, shots = integer("Encoding n", n, minimum=1), integer("Encoding shots", shots, minimum=1)
+        if kind not in KINDS:
+            raise ParameterError(f"Encoding.random(kind={kind!r}): use {' or '.join(map(repr, KINDS))}")
+        rng = np.random.default_rng(seed)
+        signs = rng.standard_normal((n, shots)) if kind == "gaussian" else 2.0 * rng.integers(0, 2, (n, shots)) - 1.0
+        return cls(signs / np.sqrt(n))
+
+    @property
+    def n(self) -> int:
+        """The number of encoded shots."""
+        return self.weights.shape[0]
+
+    @property
+    def shots(self) -> int:
+        """The number of shots that are encoded."""
+        return self.weights.shape[1]
+
+    def data(self, space: Space) -> LinearOperator:
+        """Return the operator from data of all shots to data of the encoded shots.
+
+        Parameters
+        ----------
+        space : Space
+            The space of the data, such as ``F.range``, or of anything else with an array for each shot.
+        """
+        self._check(space)
+        if space.axes[0].name != "shot":
+            raise SpaceError(f"cannot encode {space}: its shots have different numbers of points, and cannot be summed")
+        return Mix(self.weights, space)
+
+    def sources(self, of: LinearOperator | Space) -> LinearOperator:
+        """Return the operator from the sources of all shots to those of the encoded shots.
+
+        Parameters
+        ----------
+        of : LinearOperator or Space
+            F, or its domain. Point sources of all shots go off together, one after another in the order of the shots;
+            extended sources are summed.
+        """
+        space = of.domain if isinstance(of, LinearOperator) else of
+        self._check(space)
+        return Spread(self.weights, space) if isinstance(space, Traces) else self.data(space)
+
+    def encode(self, F: LinearOperator) -> LinearOperator:
+        """Return the modeling operator of the encoded shots: receivers of F, the same medium, all sources at once.
+
+        Parameters
+        ----------
+        F : LinearOperator
+            ``Pr * Ainv * Ps.H`` or ``Pr * Ainv * Pw.H`` with the same receivers in all shots.
+
+        Raises
+        ------
+        ParameterError
+            If F is something else, or receivers (or signatures) differ from shot to shot.
+        """
+        parts = take_apart(F)
+        reader, writer = _pair(F, parts)
+        self._check(F.range)
+        _same_in_all(reader.points, "receivers", F)
+        modeling = parts.propagator
+        if not isinstance(modeling, Modeling):
+            raise ParameterError(f"cannot encode {F}: {modeling!r} is no Modeling")
+        copies = [0] * self.n
+        if isinstance(writer, Projection):
+            points = np.concatenate([writer.points.shot(s) for s in range(self.shots)])
+            grid = writer.points.grid
+            # where they may lie was checked before
+            together = Points(points, grid, self.n, margin=np.inf)
+            waves = cast(Wavefield, writer.domain.select(copies))
+            writer = Projection(waves, together, writer.interpolation)
+        else:
+            _same_signature(writer, F)
+            writer = writer.select(copies)
+        solved = reader.select(copies) * modeling.select(copies) * writer.H
+        return scale(parts.left.scalar, solved) if isinstance(parts.left, Scaled) else solved
+
+    def _check(self, space: Space) -> None:
+        if space.shots != self.shots:
+            raise SpaceError(f"{self!r} cannot encode {space}, which has {space.shots or 'no'} shots")
+
+    def __repr__(self) -> str:
+        return f"<Encoding of {self.shots} shots into {self.n}>"
+
+
+class Mix(LinearOperator):
+    """Weighted sums of shots.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (n, shots)
+        The weights.
+    space : Space
+        Of arrays whose first axis are the shots.
+    """
+
+    symbol = "E"
+
+    def __init__(self, weights: NDArray, space: Space) -> None:
+        self.weights = weights.astype(space.dtype)
+        super().__init__(space, space.select([0] * len(weights)))
+
+    @property
+    def shots(self) -> None:
+        """None: an encoded shot is made of all shots."""
+        return None
+
+    def select(self, shots: Sequence[int]) -> LinearOperator:
+        """Refuse: an encoded shot is made of all shots."""
+        raise _no_part(self)
+
+    def _apply(self, x: NDArray) -> NDArray:
+        return np.tensordot(self.weights, x, 1)
+
+    def _apply_adjoint(self, y: NDArray) -> NDArray:
+        return np.tensordot(self.weights.T, y, 1)
+
+
+class Spread(LinearOperator):
+    """Weighted sources of all shots, all of them in each encoded shot.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (n, shots)
+        The weights.
+    space : Traces
+        Of the sources; shots may have different numbers of them.
+    """
+
+    symbol = "E"
+
+    def __init__(self, weights: NDArray, space: Traces) -> None:
+        self.weights = np.repeat(weights, space.counts, axis=1).astype(space.dtype)[:, :, None]
+        points = sum(space.counts)
+        super().__init__(space, Traces([points] * len(weights), space.time_axis, space.dtype, space.name))
+
+    @property
+    def shots(self) -> None:
+        """None: an encoded shot is made of all shots."""
+        return None
+
+    def select(self, shots: Sequence[int]) -> LinearOperator:
+        """Refuse: an encoded shot is made of all shots."""
+        raise _no_part(self)
+
+    def _apply(self, x: NDArray) -> NDArray:
+        return self.weights * x.reshape(1, -1, x.shape[-1])
+
+    def _apply_adjoint(self, y: NDArray) -> NDArray:
+        return np.einsum("nj,njt->jt", self.weights[:, :, 0], y).reshape(self.domain.shape)
+
+
+def _no_part(op: LinearOperator) -> SpaceError:
+    return SpaceError(
+        f"{op} cannot be restricted to shots: every encoded shot is made of all of them. Make an Encoding of the shots "
+        "that you want, Encoding(weights[:, shots])"
+    )
+
+
+def _pair(F: LinearOperator, parts: Fused) -> tuple[Projection, Projection | Wavelet]:
+    """The one reader and the one writer of a modeling operator."""
+    left = parts.left.op if isinstance(parts.left, Scaled) else parts.left
+    plain = isinstance(left, Identity) and isinstance(parts.right, Identity) and not parts.adjoint
+    sides: list[Any] = [*parts.readers, *parts.writers]
+    if not plain or len(sides) != 2 or not (isinstance(sides[0], Projection) and isinstance(sides[1], Projection | Wavelet)):
+        raise ParameterError(
+            f"cannot encode {F}: expected receivers, a solve and sources, as Pr * Ainv * Ps.H or Pr * Ainv * Pw.H; put what "
+            "stands beside them around the encoded operator"
+        )
+    return sides[0], sides[1]
+
+
+def _same_in_all(points: Points, what: str, F: LinearOperator) -> None:
+    for s, count in enumerate(points.counts):
+        if count != points.counts[0]:
+            differs = f"shot 0 has {points.counts[0]} and shot {s} has {count}"
+        elif not np.array_equal(points.shot(s), points.shot(0)):
+            differs = f"those of shot {s} are not where those of shot 0 are"
+        else:
+            continue
+        raise ParameterError(
+            f"cannot encode {F}: it needs the same {what} in all shots, but {differs}. Encode groups of shots that share "
+            f"their {what}, F[shots], or use random batches of shots"
+        )
+
+
+def _same_signature(writer: Wavelet, F: LinearOperator) -> None:
+    for s, signature in enumerate(writer.signature):
+        if not np.array_equal(signature, writer.signature[0]):
+            raise ParameterError(
+                f"cannot encode {F}: extended sources need the same signature in all shots, but that of shot {s} is not "
+                "that of shot 0"
+            )

@@ -1,0 +1,348 @@
+"""A journal of evaluations: a deterministic program that was killed repeats itself from disk, then goes on."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from seisops.errors import ParameterError
+from seisops.inversion import entries
+from seisops.inversion.entries import Damaged, Entry, Foreign
+from seisops.inversion.fingerprint import fingerprint
+from seisops.inversion.progress import Bar
+from seisops.operators import LinearOperator, as_operator
+from seisops.wave.modeling import outside
+
+__all__ = ["Journal", "JournalWarning", "Remembered"]
+
+HEADER = "journal.json"
+KIND = "seisops journal"
+ENTRIES, PARTIAL = "[0-9]*.entry", ".*.partial"
+
+
+class JournalWarning(UserWarning):
+    """An entry of a journal cannot be used; it is computed again."""
+
+
+class Journal:
+    """Keeps every evaluation of functions and operators on disk, so that a long computation survives being killed.
+
+    Run the same program again with the same journal: what was evaluated before is read instead of computed, with the
+    same bits, and from there on it is computed.
+
+    Parameters
+    ----------
+    path : path-like
+        A folder, which is made.
+    problem : optional
+        What the journal is for: a text, or numbers, text and arrays as :func:`fingerprint` takes them. A journal of
+        another problem is refused.
+    verify : bool, optional
+        Evaluate the first entry of an old journal again, and refuse it if a single bit differs. It costs one evaluation
+        each time the program starts, and notices what the fingerprint does not know, such as another version of a
+        library or another number of threads.
+
+    Attributes
+    ----------
+    replayed, computed : int
+        How many evaluations were read, and how many were computed, so far.
+
+    Notes
+    -----
+    Evaluations are numbered in the order in which they are asked for. The computation has to be deterministic: the same
+    evaluations give the same next one. Optimisers of SciPy and solvers of PyLops are; random choices are, if they depend
+    on a seed and the iteration alone, as in :class:`Batches`. One program at a time uses a journal.
+    """
+
+    def __init__(self, path: Any, problem: Any = "", verify: bool = False) -> None:
+        self.path = Path(path).absolute()
+        self.problem = problem if isinstance(problem, str) else fingerprint(problem)
+        self.verify = bool(verify)
+        self.replayed = self.computed = 0
+        self._is_open = False
+        self._failed: list[str] = []  # since the last entry
+        self._bar: Bar | None = None
+
+    def __call__(self, function: Callable[..., Any], progress: bool = False, total: int | None = None) -> Remembered:
+        """Return a function that is remembered.
+
+        Parameters
+        ----------
+        function : callable
+            Takes arrays and numbers, and returns an array, a number, or a tuple of those, such as value and gradient. If
+            it has an attribute `fingerprint`, as a :class:`LeastSquares` has, that is kept as well.
+        progress : bool, optional
+            Show a bar; all functions of a journal share it.
+        total : int, optional
+            How many evaluations there will be, for the estimate of time.
+        """
+        if progress and self._bar is None:
+            self._bar = Bar(total)
+        return Remembered(function, self, self._bar if progress else None)
+
+    def operator(self, op: Any) -> LinearOperator:
+        """Return an operator whose products are remembered, for linear solvers such as ``pylops.cgls``.
+
+        Parameters
+        ----------
+        op : operator
+            An operator of ours, of PyLops or of SciPy.
+        """
+        op = as_operator(op)
+        return RememberedOperator(op, self, str(op))
+
+    def clear(self) -> None:
+        """Remove everything that was remembered; only files of a journal are touched."""
+        for pattern in (ENTRIES, PARTIAL, HEADER):
+            for file in self.path.glob(pattern):
+                file.unlink()
+        with suppress(OSError):  # it is not empty
+            self.path.rmdir()
+        self._is_open = False
+        self._failed = []
+        self.replayed = self.computed = 0
+
+    def close(self) -> None:
+        """End the bar, if there is one."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def __len__(self) -> int:
+        """How many entries are on disk."""
+        return sum(1 for _ in self.path.glob(ENTRIES))
+
+    def __repr__(self) -> str:
+        return f"<Journal {str(self.path)!r}: {len(self)} evaluations, {self.replayed} of them replayed>"
+
+    def remember(self, name: str, inputs: tuple, compute: Callable[[], Any]) -> tuple[Any, bool]:
+        """Return the next evaluation, and whether it was read.
+
+        Parameters
+        ----------
+        name : str
+            Of what is evaluated.
+        inputs : tuple
+            Where it is evaluated.
+        compute : callable
+            Does it.
+        """
+        self._open()
+        number = self.replayed + self.computed
+        about = {"number": number, "problem": self.problem, "name": name, "inputs": fingerprint(*inputs)}
+        key = fingerprint(name, about["inputs"])
+        notes = [_note(x) for x in inputs]
+        entry = self._read(number)
+        if entry is None:
+            return self._compute(about, key, notes, compute), False
+        if key in entry.about["failed"]:
+            compute()
+            raise self._another_run(f"before evaluation {number} one failed there that does not fail here")
+        self._compare(entry, about, notes)
+        if self.verify and number == 0 and not _same(_normal(compute())[1], entry.items):
+            raise self._another_run("evaluation 0, computed again at the same place, gives other numbers")
+        self.replayed += 1
+        return _restored(entry), True
+
+    def _compute(self, about: dict, key: str, notes: list, compute: Callable[[], Any]) -> Any:
+        try:
+            kind, items = _normal(compute())
+        except Exception:
+            # whoever asked may catch it and ask elsewhere; if not, it does not matter to the next run
+            self._failed.append(key)
+            raise
+        entry = Entry({**about, "notes": notes, "failed": [f for f in self._failed if f != key], "result": kind}, items)
+        with self._explained(f"evaluation {about['number']}"):
+            entries.write(self._file(about["number"]), entry)
+        self._failed = []
+        self.computed += 1
+        return _restored(entry)
+
+    # ---- what is on disk
+
+    def _file(self, number: int) -> Path:
+        return self.path / f"{number:06d}.entry"
+
+    def _open(self) -> None:
+        if self._is_open:
+            return
+        header = self.path / HEADER
+        if header.is_file():
+            try:
+                found = json.loads(header.read_text(encoding="utf-8"))
+                kind, problem = found["kind"], found["problem"]
+            except (ValueError, KeyError, TypeError):
+                kind = problem = None
+            if kind != KIND:
+                raise ParameterError(f"{header} is not the header of a journal: use another path, or remove it")
+            if problem != self.problem:
+                raise ParameterError(
+                    f"the journal at {self.path} is of the problem {problem!r}, this is {self.problem!r}: use another "
+                    "path, or journal.clear()"
+                )
+            for left in self.path.glob(PARTIAL):  # by a run that was killed while it wrote
+                left.unlink(missing_ok=True)
+        else:
+            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+                raise ParameterError(
+                    f"{self.path} exists and is not a journal: use another path, or remove what is there"
+                )
+            with self._explained("the journal"):
+                self.path.mkdir(parents=True, exist_ok=True)
+                text = json.dumps({"kind": KIND, "format": 1, "problem": self.problem})
+                entries.replace(header, [text.encode()])
+        self._is_open = True
+
+    def _read(self, number: int) -> Entry | None:
+        path = self._file(number)
+        try:
+            return entries.read(path)
+        except FileNotFoundError:
+            return None
+        except Foreign as error:
+            raise ParameterError(f"{path} is no entry of this journal, {error}: remove it, or use another path") from None
+        except Damaged as error:
+            warnings.warn(f"{path} is damaged: {error}; it is computed again", JournalWarning, stacklevel=outside())
+            return None
+
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        """Say what could not be written, and that the rest is safe."""
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise OSError(
+                error.errno or 0,
+                f"{reason}: {what} could not be written to {self.path}; the {len(self)} evaluations there are safe. Make "
+                "room and run the same program again",
+            ) from error
+
+    def _compare(self, entry: Entry, about: dict, notes: list) -> None:
+        for key, value in about.items():
+            if entry.about[key] == value:
+                continue
+            number = about["number"]
+            if key == "inputs":
+                there, here = entry.about["notes"], notes
+                which = f"was at {', '.join(there)} there and is at {', '.join(here)} here"
+                if there == here:
+                    which += ", which differ in some bits"
+            else:
+                which = f"has the {key} {entry.about[key]!r} there and {value!r} here"
+            raise self._another_run(f"evaluation {number} {which}")
+
+    def _another_run(self, what: str) -> ParameterError:
+        return ParameterError(
+            f"the journal at {self.path} belongs to another run: {what}. The program, its settings, its libraries or the "
+            "number of threads have changed: use another path, or journal.clear()"
+        )
+
+
+class Remembered:
+    """A function whose evaluations a journal keeps; see :meth:`Journal.__call__`.
+
+    Parameters
+    ----------
+    function : callable
+        The function.
+    journal : Journal
+        Where they are kept.
+    bar : Bar, optional
+        Shows progress.
+    """
+
+    def __init__(self, function: Callable[..., Any], journal: Journal, bar: Bar | None = None) -> None:
+        self.function, self.journal, self._bar = function, journal, bar
+        own = getattr(function, "fingerprint", "")
+        name = getattr(function, "__qualname__", None) or type(function).__name__
+        self._name = f"{name} {own}".strip() if isinstance(own, str) else name
+
+    def __call__(self, *x: ArrayLike) -> Any:
+        result, was_read = self.journal.remember(self._name, x, lambda: self.function(*x))
+        if self._bar is not None:
+            self._bar.tick(result, was_read)
+        return result
+
+    def gauss_newton(self, x: ArrayLike) -> LinearOperator:
+        """Return the Gauss-Newton Hessian of a remembered misfit; its products are remembered."""
+        return self._operator("gauss_newton", x)
+
+    def hessian(self, x: ArrayLike) -> LinearOperator:
+        """Return the exact Hessian of a remembered misfit; its products are remembered."""
+        return self._operator("hessian", x)
+
+    def _operator(self, kind: str, x: ArrayLike) -> LinearOperator:
+        name = f"{self._name} {kind} at {fingerprint(np.asarray(x, np.float64).ravel())}"
+        return RememberedOperator(getattr(self.function, kind)(x), self.journal, name)
+
+
+class RememberedOperator(LinearOperator):
+    """An operator whose products a journal keeps.
+
+    Parameters
+    ----------
+    op : LinearOperator
+        The operator.
+    journal : Journal
+        Where they are kept.
+    name : str
+        What tells it from other operators.
+    """
+
+    symbol = "remembered"
+
+    def __init__(self, op: LinearOperator, journal: Journal, name: str) -> None:
+        self.op, self.journal, self.name = op, journal, name
+        super().__init__(op.domain, op.range)
+
+    @property
+    def shots(self) -> None:
+        """None: some of its shots would be another operator."""
+        return None
+
+    def _apply(self, x: NDArray) -> NDArray:
+        return self.journal.remember(self.name, (x,), lambda: self.op.matvec(x.ravel()))[0]
+
+    def _apply_adjoint(self, y: NDArray) -> NDArray:
+        return self.journal.remember(f"adjoint of {self.name}", (y,), lambda: self.op.rmatvec(y.ravel()))[0]
+
+
+def _normal(result: Any) -> tuple[str, tuple[NDArray, ...]]:
+    """What a function returned as arrays, and how to get it back."""
+    items = result if isinstance(result, tuple) else (result,)
+    kinds, arrays = [], []
+    for item in items:
+        array = np.asarray(item)
+        if array.dtype.kind not in "biufc":
+            raise TypeError(f"a journal keeps numbers and arrays, got a {type(item).__name__} from the function")
+        kinds.append("array" if isinstance(item, np.ndarray) else "number")
+        arrays.append(array)
+    return ("tuple " if isinstance(result, tuple) else "") + " ".join(kinds), tuple(arrays)
+
+
+def _restored(entry: Entry) -> Any:
+    kinds = entry.about["result"].split()
+    is_tuple = kinds[0] == "tuple"
+    pairs = zip(kinds[is_tuple:], entry.items, strict=True)
+    items = [np.array(array) if kind == "array" else array.item() for kind, array in pairs]
+    return tuple(items) if is_tuple else items[0]
+
+
+def _same(a: tuple[NDArray, ...], b: tuple[NDArray, ...]) -> bool:
+    return fingerprint(*a) == fingerprint(*b)
+
+
+def _note(x: Any) -> str:
+    """A few words about an argument, for whoever wonders what differs."""
+    x = np.asarray(x)
+    if x.dtype.kind not in "biufc":
+        return f"{x.ravel().tolist()!r:.60}"
+    return f"{x.item():.17g}" if x.size == 1 else f"{x.size} numbers of norm {np.linalg.norm(x.ravel()):.17g}"

@@ -1,0 +1,381 @@
+"""Journals: the same bits after being killed anywhere, nothing computed twice, and nothing of another run believed."""
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pylops
+import pytest
+from inversion_worlds import SHOTS, Rosenbrock, world
+from scipy.optimize import minimize
+
+import seisops as so
+from seisops.engine.kernel import Kernel
+from seisops.inversion import Journal, JournalWarning, LeastSquares, Progress, fingerprint
+from seisops.inversion.entries import Damaged, Entry, Foreign, read, write
+
+HERE = Path(__file__).parent
+
+
+class Counting:
+    """A misfit that counts its evaluations, and stops the program at one of them."""
+
+    def __init__(self, pairs=3, stop=None):
+        self.misfit, self.count, self.stop = LeastSquares(Rosenbrock(pairs), np.zeros(2 * pairs)), 0, stop
+
+    def __call__(self, x):
+        if self.count == self.stop:
+            raise KeyboardInterrupt
+        self.count += 1
+        return self.misfit(x)
+
+
+def optimise(path, counting, method="L-BFGS-B", **options):
+    journal = Journal(path, **options)
+    remembered = journal(counting)
+
+    def hessp(x, p):
+        return journal(counting.misfit).gauss_newton(x) @ p
+
+    found = minimize(
+        remembered, np.full(6, -0.5), jac=True, method=method, hessp=hessp if method != "L-BFGS-B" else None
+    )
+    return found, journal
+
+
+@pytest.mark.parametrize("method", ["L-BFGS-B", "Newton-CG", "trust-krylov"])
+def test_an_optimiser_is_replayed_and_goes_on(tmp_path, method):
+    plain, first = optimise(tmp_path / "a", Counting(), method)
+    assert first.replayed == 0 and first.computed == len(first) > 10
+    with pytest.raises(KeyboardInterrupt):
+        optimise(tmp_path / "b", Counting(stop=4), method)
+    rest = Counting()
+    again, second = optimise(tmp_path / "b", rest, method)
+    assert np.array_equal(again.x, plain.x) and again.fun == plain.fun and np.array_equal(again.jac, plain.jac)
+    assert again.nfev == plain.nfev == rest.count + 4 and second.replayed >= 4
+    none = Counting(stop=0)
+    last, third = optimise(tmp_path / "b", none, method)
+    assert none.count == 0 == none.misfit.G.linearized and third.computed == 0 and third.replayed == len(first)
+    assert np.array_equal(last.x, plain.x)
+
+
+def test_waves_are_not_solved_again(tmp_path, monkeypatch):
+    w = world(dtype="float32")
+    misfit = LeastSquares(w.G, w.d, w.q, P=1e-8 * np.ones((1, 21)), start=w.medium.m, weights=1 / np.linalg.norm(w.d))
+    x0 = np.zeros(misfit.domain.size)
+
+    def run(path, maxiter):
+        return minimize(Journal(path)(misfit), x0, jac=True, method="L-BFGS-B", options={"maxiter": maxiter})
+
+    plain = run(tmp_path / "a", 4)
+    run(tmp_path / "b", 2)
+    runs, kernel = [], Kernel.run
+    monkeypatch.setattr(Kernel, "run", lambda self, *a, **k: (runs.append(1), kernel(self, *a, **k))[1])
+    again = run(tmp_path / "b", 2)
+    assert not runs
+    again = run(tmp_path / "b", 4)
+    assert 0 < len(runs) <= 2 * SHOTS * (plain.nfev - 2)
+    assert np.array_equal(again.x, plain.x) and again.fun == plain.fun
+
+
+def test_killed_anywhere(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(HERE / "killed.py"), str(tmp_path)], capture_output=True, text=True, timeout=300,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[1])])},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    *_, left, last = done.stdout.splitlines()
+    kills = int(left.split()[1])
+    assert kills > 12 and left.endswith("left ['journal.json']"), done.stdout
+    assert last.startswith("same"), done.stdout
+
+
+def test_a_linear_solver_is_replayed(tmp_path):
+    w = world()
+    J = so.Jacobian(w.F, w.q)
+    b = J.range.random(0).ravel()
+    plain = pylops.cgls(J, b, niter=4, tol=0)[0]
+    journal = Journal(tmp_path)
+    np.testing.assert_array_equal(pylops.cgls(journal.operator(J), b, niter=2, tol=0)[0], pylops.cgls(J, b, niter=2)[0])
+    again = Journal(tmp_path)
+    A = again.operator(J)
+    np.testing.assert_array_equal(pylops.cgls(A, b, niter=4, tol=0)[0], plain)
+    assert again.replayed == len(journal) - again.computed and A.shots is None
+    # a plain operator too
+    M = pylops.MatrixMult(np.arange(6.0).reshape(2, 3))
+    a = Journal(tmp_path / "matrix").operator(M)
+    np.testing.assert_array_equal(a @ np.ones(3), M @ np.ones(3))
+    np.testing.assert_array_equal(a.H @ np.ones(2), M.H @ np.ones(2))
+
+
+def steps(journal, function, start=0.5, n=5):
+    f, x = journal(function), start * np.ones(6)
+    for _ in range(n):
+        x = x - 1e-4 * f(x)[1]
+    return x
+
+
+@pytest.mark.parametrize(("entry", "keep"), [(4, 0), (4, 10), (4, 60), (4, -1), (2, 300), (0, -8)])
+def test_a_truncated_entry_is_computed_again(tmp_path, entry, keep):
+    plain = steps(Journal(tmp_path), Counting())
+    path = tmp_path / f"{entry:06d}.entry"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:keep])
+    rest = Counting()
+    with pytest.warns(JournalWarning, match=f"{entry:06d}.entry is damaged: .*; it is computed again") as caught:
+        again = steps(Journal(tmp_path), rest)
+    assert caught[0].filename == __file__
+    assert np.array_equal(again, plain) and rest.count == 1 and path.read_bytes() == whole
+
+
+def test_a_flipped_bit_and_a_lost_entry_are_computed_again(tmp_path):
+    plain = steps(Journal(tmp_path), Counting())
+    for n, position in ((1, -3), (3, 40)):
+        path = tmp_path / f"{n:06d}.entry"
+        content = bytearray(path.read_bytes())
+        content[position] ^= 4
+        path.write_bytes(content)
+    (tmp_path / "000002.entry").unlink()
+    rest = Counting()
+    with pytest.warns(JournalWarning):
+        assert np.array_equal(steps(Journal(tmp_path), rest), plain) and rest.count == 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.array_equal(steps(Journal(tmp_path), Counting(stop=0)), plain)
+
+
+def test_foreign_files_are_refused(tmp_path):
+    steps(Journal(tmp_path / "a"), Counting())
+    steps(Journal(tmp_path / "b", problem="another"), Counting())
+    ours, theirs = tmp_path / "a" / "000003.entry", tmp_path / "b" / "000003.entry"
+    whole = ours.read_bytes()
+    ours.write_bytes(theirs.read_bytes())
+    with pytest.raises(so.ParameterError, match=r"another run: evaluation 3 has the problem 'another' there and '' here"):
+        steps(Journal(tmp_path / "a"), Counting())
+    ours.write_bytes((tmp_path / "a" / "000002.entry").read_bytes())
+    with pytest.raises(so.ParameterError, match="has the number 2 there and 3 here"):
+        steps(Journal(tmp_path / "a"), Counting())
+    ours.write_bytes(b"not at all what was expected to be here")
+    with pytest.raises(so.ParameterError, match="no entry of this journal"):
+        steps(Journal(tmp_path / "a"), Counting())
+    ours.write_bytes(whole)
+    steps(Journal(tmp_path / "a"), Counting(stop=0))
+
+    other = tmp_path / "photographs"
+    other.mkdir()
+    (other / "holiday.jpg").write_bytes(b"x")
+    with pytest.raises(so.ParameterError, match="exists and is not a journal"):
+        steps(Journal(other), Counting())
+    with pytest.raises(so.ParameterError, match="exists and is not a journal"):
+        steps(Journal(other / "holiday.jpg"), Counting())
+    (other / "journal.json").write_text('{"dear": "diary"}')
+    with pytest.raises(so.ParameterError, match="not the header of a journal"):
+        steps(Journal(other), Counting())
+
+
+def test_another_run_is_refused(tmp_path):
+    steps(Journal(tmp_path, problem="8 Hz"), Counting())
+    with pytest.raises(so.ParameterError, match=r"problem '8 Hz', this is '10 Hz': use another path, or journal.clear"):
+        steps(Journal(tmp_path, problem="10 Hz"), Counting())
+    with pytest.raises(so.ParameterError, match=r"evaluation 0 was at 6 numbers of norm 1.2\d* there .*journal.clear"):
+        steps(Journal(tmp_path, problem="8 Hz"), Counting(), start=2.0)
+    with pytest.raises(so.ParameterError, match="differ in some bits"):
+        steps(Journal(tmp_path, problem="8 Hz"), Counting(), start=-0.5)
+    with pytest.raises(so.ParameterError, match="evaluation 0 has the name 'Counting' there and 'LeastSquares "):
+        steps(Journal(tmp_path, problem="8 Hz"), Counting().misfit)
+    # data that differ are noticed by the misfit's own fingerprint
+    steps(Journal(tmp_path / "b"), LeastSquares(Rosenbrock(), np.zeros(6)))
+    with pytest.raises(so.ParameterError, match="has the name"):
+        steps(Journal(tmp_path / "b"), LeastSquares(Rosenbrock(), np.full(6, 1e-9)))
+
+
+def test_verification_notices_what_no_fingerprint_can(tmp_path):
+    steps(Journal(tmp_path), Counting())
+    same = Counting()
+    steps(Journal(tmp_path, verify=True), same)
+    assert same.count == 1
+    changed = Counting()
+    changed.misfit = LeastSquares(Rosenbrock(), np.full(6, 1e-15))
+    steps(Journal(tmp_path), changed)
+    assert changed.count == 0  # that is what it is for
+    with pytest.raises(so.ParameterError, match="gives other numbers"):
+        steps(Journal(tmp_path, verify=True), changed)
+
+
+def test_clearing_removes_journals_only(tmp_path):
+    journal = Journal(tmp_path / "j")
+    steps(journal, Counting())
+    (tmp_path / "j" / ".000005.entry.1.partial").write_bytes(b"x")
+    (tmp_path / "j" / "notes.txt").write_text("mine")
+    Journal(tmp_path / "j", problem="of another problem").clear()
+    assert [p.name for p in (tmp_path / "j").iterdir()] == ["notes.txt"]
+    (tmp_path / "j" / "notes.txt").unlink()
+    journal.clear()
+    assert not (tmp_path / "j").exists() and len(journal) == 0
+    journal.clear()
+    counting = Counting()
+    steps(journal, counting)
+    assert counting.count == len(journal) == 5
+
+
+def test_a_full_disk(tmp_path, monkeypatch):
+    plain = steps(Journal(tmp_path / "plain"), Counting())
+    full = tmp_path / "full"
+    fsync, room = os.fsync, [6]
+
+    def limited(descriptor):
+        room[0] -= 1
+        if room[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", limited)
+    with pytest.raises(OSError, match="No space left on device: evaluation 2 could not be written to .* the 2 eval") as e:
+        steps(Journal(full), Counting())
+    assert e.value.errno == errno.ENOSPC
+    assert sorted(p.name for p in full.iterdir()) == ["000000.entry", "000001.entry", "journal.json"]
+    with pytest.raises(OSError, match="the journal could not be written"):
+        steps(Journal(tmp_path / "other"), Counting())
+    monkeypatch.undo()
+    rest = Counting()
+    assert np.array_equal(steps(Journal(full), rest), plain) and rest.count == 3
+
+
+def test_a_disk_that_is_really_full(tmp_path):
+    """The system refuses to write past a limit, in a child of its own."""
+    journal = Journal(tmp_path)
+    journal(np.negative)(np.ones(10))
+    child = os.fork()
+    if not child:
+        code = 1
+        import signal
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        try:
+            journal(np.negative)(np.random.default_rng(0).standard_normal(10_000))
+        except OSError as error:
+            code = 0 if "evaluation 1 could not be written" in str(error) else 2
+        os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["000000.entry", "journal.json"]
+    again = Journal(tmp_path)
+    assert np.array_equal(again(np.negative)(np.ones(10)), -np.ones(10)) and again.replayed == 1
+
+
+def test_failures_that_the_optimiser_catches(tmp_path):
+    """A step that is too long raises, and is halved; a failure that ends the program leaves no trace."""
+    tried = []
+
+    def search(path, limit=1.0):
+        def fragile(x):
+            tried.append(float(x[0]))
+            if abs(x[0]) > limit:
+                raise so.UnstableError("too fast")
+            return float(x[0] ** 2), 2 * x
+
+        f, x, out = Journal(path)(fragile), np.array([0.9]), []
+        for _ in range(3):
+            step, gradient = 4.0, f(x)[1]
+            while True:
+                try:
+                    out.append(f(x - step * gradient)[0])
+                    break
+                except so.UnstableError:
+                    step /= 2
+            x = x - step * gradient
+        return out
+
+    plain = search(tmp_path / "a")
+    tried.clear()
+    assert search(tmp_path / "a") == plain and all(abs(x) > 1 for x in tried) and tried
+    with pytest.raises(so.ParameterError, match="failed there that does not fail here"):
+        search(tmp_path / "a", limit=100.0)
+    with pytest.raises(so.UnstableError):
+        search(tmp_path / "b", limit=0.5)
+    assert search(tmp_path / "b") == plain
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        1.5, np.float32(0.1), True, 3, 1 + 2j, np.arange(4), np.ones((2, 3), np.float32), np.zeros((0, 2)),
+        (0.1, np.array([0.1, -0.0, np.nan, np.inf, 1e300])), (np.array(1.0), 2), np.asfortranarray(np.ones((2, 3))),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_results_come_back_as_they_were(tmp_path, result):
+    first = Journal(tmp_path)(lambda: result)()
+    again = Journal(tmp_path)(lambda: 1 / 0)()
+    assert type(first) is type(again)
+    pairs = [(first, again, result)] if not isinstance(result, tuple) else list(zip(first, again, result, strict=True))
+    for a, b, r in pairs:
+        assert type(a) is type(b) and np.asarray(a).dtype == np.asarray(b).dtype
+        assert np.array_equal(a, r, equal_nan=True) and np.asarray(a).tobytes() == np.asarray(b).tobytes()
+        if isinstance(r, np.ndarray):
+            assert a.dtype == r.dtype and a.shape == r.shape
+            a.flat = 0  # it is the caller's own
+
+
+def test_what_cannot_be_kept_is_refused(tmp_path):
+    with pytest.raises(TypeError, match="got a dict"):
+        Journal(tmp_path)(lambda x: {"value": x})(1.0)
+    with pytest.raises(so.ParameterError, match="fingerprint of a set"):
+        fingerprint({1, 2})
+
+
+def test_fingerprints():
+    things = [
+        0, 0.0, -0.0, "0", b"0", None, False, [], {}, [0], [[0]], [0, 0], ["a", "bc"], ["ab", "c"], {"a": 1}, {"a": 2},
+        np.zeros(2), np.zeros((2, 1)), np.zeros(2, np.float32), np.float64(0), np.array(["x"]), np.arange(4)[::2],
+    ]  # fmt: skip
+    assert len({fingerprint(x) for x in things}) == len(things)
+    assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+    assert fingerprint(np.arange(4)[::2]) == fingerprint(np.array([0, 2]))
+    # what a journal of today says is understood tomorrow
+    assert fingerprint(1, "x", np.arange(3.0)) == "ba39e063b264bbea1cd7df9d7419d20f076127fa8dd6a0b5b3e2870b24a85ac9"
+
+
+def test_gradients_in_single_precision_take_half_the_room(tmp_path):
+    rng = np.random.default_rng(0)
+    double = rng.standard_normal(1000)
+    single = double.astype(np.float32).astype(np.float64)
+    sizes = []
+    for item in (double, single):
+        write(tmp_path / "x", Entry({}, (item,)))
+        (back,) = read(tmp_path / "x").items
+        assert back.dtype == np.float64 and back.tobytes() == item.tobytes()
+        sizes.append((tmp_path / "x").stat().st_size)
+    assert sizes[0] > 8000 and sizes[1] < 4300
+    with pytest.raises(FileNotFoundError):
+        read(tmp_path / "y")
+    (tmp_path / "y").write_bytes(b"seisops journal entry 2\n")
+    with pytest.raises(Foreign):
+        read(tmp_path / "y")
+    (tmp_path / "y").write_bytes((tmp_path / "x").read_bytes() + b"x")
+    with pytest.raises(Damaged, match="1 bytes too long"):
+        read(tmp_path / "y")
+
+
+def test_progress(tmp_path, capsys):
+    steps(Journal(tmp_path), Counting(), n=3)
+    assert capsys.readouterr() == ("", "")  # silent unless asked
+    journal = Journal(tmp_path)
+    f = journal(Counting(), progress=True, total=5)
+    x = np.full(6, 0.5)
+    for _ in range(5):
+        x = x - 1e-4 * f(x)[1]
+    bar = f._bar._bar
+    assert bar.n == 5 and bar.initial == 3 and bar.total == 5
+    journal.close()
+    said = capsys.readouterr().err
+    assert "5/5" in said and "misfit" in said and "of the first" in said
+    shown = Progress(lambda x: x**2, total=2)
+    assert shown(3.0) == 9.0 and shown(1.0) == 1.0
+    shown.close()
+    assert "0.111 of the first" in capsys.readouterr().err
