@@ -28,7 +28,7 @@ def survey(shots, shape, samples):
     Pr = so.Projection(waves, [(x, 20.0) for x in np.linspace(10.0, width - 10.0, 100)])
     Ps = so.Projection(waves, [[(x, 20.0)] for x in np.linspace(10.0, width - 10.0, shots)])
     F = Pr * so.Modeling(waves, so.Acoustic(grid, vp=2000.0)) * Ps.H
-    return F, np.tile(so.ricker(axis, f0=10.0).astype("float32"), (shots, 1, 1))
+    return F, np.tile(so.ricker(axis, f0=10.0, delay=0.1).astype("float32"), (shots, 1, 1))
 
 
 def main():
