@@ -546,14 +546,14 @@ class DistributedOperator(LinearOperator):
 
     def __init__(self, op: LinearOperator, options: Options, client: Client | None) -> None:
         self.op, self.options, self._cluster = op, options, Cluster(op, options, client)
-        self._backward = False
+        self._reversed = False
         super().__init__(op.domain, op.range)
 
     def _make_adjoint(self) -> DistributedOperator:
         adjoint = object.__new__(DistributedOperator)
         # the same cluster: workers keep one operator for both directions
         adjoint.op, adjoint.options, adjoint._cluster = self.op, self.options, self._cluster
-        adjoint._backward = not self._backward
+        adjoint._reversed = not self._reversed
         LinearOperator.__init__(adjoint, self.range, self.domain)
         return adjoint
 
@@ -570,19 +570,19 @@ class DistributedOperator(LinearOperator):
     def select(self, shots: Sequence[int]) -> DistributedOperator:
         """Return some of the shots, distributed too."""
         part = DistributedOperator(self.op.select(shots), self.options, self._cluster._client)
-        return part.H if self._backward else part
+        return part.H if self._reversed else part
 
     def at(self, **parameters: ArrayLike) -> DistributedOperator:
         """Return the operator with other parameters of the medium, distributed too."""
         moved = DistributedOperator(self.op.at(**parameters), self.options, self._cluster._client)
-        return moved.H if self._backward else moved
+        return moved.H if self._reversed else moved
 
     def forget(self) -> None:
         """Release what the workers hold."""
         self._cluster.drop(self._cluster.token)
 
     def _apply(self, x: NDArray | Survey) -> NDArray:
-        step = Apply("adjoint" if self._backward else "apply", (self.domain,), (self.range,), self._backward)
+        step = Apply("adjoint" if self._reversed else "apply", (self.domain,), (self.range,), self._reversed)
         return self._cluster.run(step, [self._cluster.hold(self.domain, x)])[0]
 
     def _apply_adjoint(self, y: NDArray) -> NDArray:
@@ -613,7 +613,7 @@ class DistributedOperator(LinearOperator):
         _fitting(survey, self.range, self)
         cluster, folder = self._cluster, Path(folder).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        step = Save("save", (self.domain, self.range), (), self._backward, str(folder))
+        step = Save("save", (self.domain, self.range), (), self._reversed, str(folder))
         geometry = [survey[list(batch)] for batch in cluster.batches]
         cluster.run(step, [cluster.hold(self.domain, x), geometry])
         failed = {failure.shot for failure in self.skipped}
