@@ -17,7 +17,7 @@ from distributed import Client, LocalCluster
 
 import seisops as so
 
-RECEIVERS, SAMPLES = 200, 1001
+RECEIVERS, SAMPLES = 400, 1001
 
 
 class Peak:
@@ -41,7 +41,7 @@ class Peak:
         self.seconds = time.perf_counter() - self.start
 
 
-def main(shots, folder):
+def main(shots, folder, parts=(4, 2, 1)):
     grid = so.Grid((1001, 61), 10.0)
     axis = so.Time(SAMPLES, 0.002)
     x, z = np.meshgrid(*(grid.coordinates(a) for a in "xz"), indexing="ij")
@@ -63,7 +63,7 @@ def main(shots, folder):
         size = sum(f.stat().st_size for f in Path(folder).rglob("*") if f.is_file()) / 2**30
         print(f"modeled into files of {size:.2f} GiB: peak {peak.value:.0f} MiB, {peak.seconds:.0f} s", flush=True)
         J = survey.modeling(so.Acoustic(grid, vp=smooth), **layer).jacobian(q)
-        for n in sorted({shots // 4, shots // 2, shots}):
+        for n in (shots // part for part in parts):
             D = so.dask.distribute(J.select(range(n)), client, **options)
             with Peak() as peak:
                 image = D.H @ data[:n]
