@@ -318,3 +318,12 @@ def test_traces_stay_in_files(client, tmp_path, counts):
     with pytest.raises(sodask.ShotError, match="cannot be read|damaged") as caught:
         so.dask.distribute(J, client).H @ modeled
     assert {f.shot for f in caught.value.failures} <= {2, 3}
+
+
+@pytest.mark.parametrize("error", [so.SpaceError, so.ParameterError, so.UnfusedError, so.UnstableError])
+def test_errors_travel(client, error):
+    def fail(kind):
+        raise kind("what happened")
+
+    with pytest.raises(error, match="what happened"):
+        client.submit(fail, error).result()
