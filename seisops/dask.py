@@ -199,8 +199,7 @@ class Workshop(WorkerPlugin):
     def tidy(self) -> None:
         """Release what was used longest ago, as far as the budget is exceeded."""
         with self.lock:
-            # the parts of maps hold nothing themselves: their linearisations do
-            held = {key: made.held_bytes for key, made in self.left.items() if not isinstance(made, Map)}
+            held = {key: made.held_bytes for key, made in self.left.items()}
             excess = sum(held.values()) - self.keep_bytes
             oldest = []
             for key, size in held.items():
@@ -215,8 +214,7 @@ class Workshop(WorkerPlugin):
         with self.lock:
             dropped = [self.left.pop(key) for key in list(self.left) if key[0] == token]
         for made in dropped:
-            if not isinstance(made, Map):
-                made.forget()
+            made.forget()
 
 
 def _workshop() -> Workshop:

@@ -43,7 +43,7 @@ from seisops.operators import (
     require_affordable,
     scale,
 )
-from seisops.spaces import DirectSum, Space, compatible
+from seisops.spaces import DirectSum, Space, compatible, joint
 
 Stack: TypeAlias = "type[VStack] | type[HStack] | type[BlockDiag]"
 
@@ -85,7 +85,7 @@ class FusedSolve(Expression):
         self.writers = tuple(writers)
         self.is_adjoint = adjoint
         self.children = (propagator, *self.readers, *self.writers)
-        super().__init__(_joint([w.range for w in self.writers]), _joint([r.range for r in self.readers]))
+        super().__init__(joint([w.range for w in self.writers]), joint([r.range for r in self.readers]))
 
     def _rebuild(self, children: tuple[LinearOperator, ...]) -> FusedSolve:
         propagator, *samplers = children
@@ -396,10 +396,6 @@ def _stacked(stack: Stack, ops: Sequence[LinearOperator]) -> LinearOperator:
     return stack(ops)
 
 
-def _joint(spaces: Sequence[Space]) -> Space:
-    return spaces[0] if len(spaces) == 1 else DirectSum(spaces)
-
-
 class Gather(LinearOperator):
     """Adds the parts of a direct sum that belong together: part i to part ``targets[i]`` of the result."""
 
@@ -409,7 +405,7 @@ class Gather(LinearOperator):
         self.spaces = tuple(spaces)
         self.targets = tuple(targets)
         self.firsts = [self.targets.index(target) for target in range(max(targets) + 1)]
-        super().__init__(DirectSum(spaces), _joint([self.spaces[first] for first in self.firsts]))
+        super().__init__(DirectSum(spaces), joint([self.spaces[first] for first in self.firsts]))
         self._starts = np.cumsum([0, *(space.size for space in self.spaces)])
         self._ends = np.cumsum([self.spaces[first].size for first in self.firsts])
 
@@ -432,7 +428,7 @@ class Gather(LinearOperator):
 
     @property
     def shots(self) -> int | None:
-        return _joint(self.spaces).shots
+        return joint(self.spaces).shots
 
     def select(self, shots: Sequence[int]) -> Gather:
         return Gather([space.select(shots) for space in self.spaces], self.targets)
@@ -443,7 +439,7 @@ def _distinct(samplers: tuple[Sampler, ...]) -> tuple[tuple[Sampler, ...], Linea
     keys = [_fingerprint(sampler) for sampler in samplers]
     unique = list(dict.fromkeys(keys))
     if len(unique) == len(samplers):
-        return samplers, Identity(_joint([sampler.range for sampler in samplers]))
+        return samplers, Identity(joint([sampler.range for sampler in samplers]))
     chosen = tuple(samplers[keys.index(key)] for key in unique)
     return chosen, Gather([sampler.range for sampler in samplers], [unique.index(key) for key in keys])
 

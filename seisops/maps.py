@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from seisops.errors import ParameterError, SpaceError
 from seisops.operators import HStack, Identity, LinearOperator, Sum, VStack, Zero, as_operator, compose, scale
-from seisops.spaces import DirectSum, Space, compatible
+from seisops.spaces import DirectSum, Space, compatible, joint
 
 __all__ = ["Arranged", "Composed", "LinearMap", "Linearization", "Map", "Part", "Stacked"]
 
@@ -171,6 +171,15 @@ class Map(ABC):
             Indices in ``range(self.shots)``.
         """
         raise SpaceError(f"{self!r} cannot be restricted to shots: {type(self).__name__} does not define `select`")
+
+    @property
+    def held_bytes(self) -> int:
+        """How much memory it holds that it could compute again: none, as linearisations hold what is needed."""
+        return 0
+
+    def forget(self) -> None:
+        """Release what it could compute again."""
+        self._tangent = None
 
     @abstractmethod
     def _linearize(self, *x: NDArray) -> Linearization:
@@ -432,7 +441,7 @@ class Arranged(Map):
         self.inner = inner
         self.groups = tuple(tuple(group) for group in groups)
         for space, group in zip(inner.domain, self.groups, strict=True):
-            given = _whole([domain[i] for i in group])
+            given = joint([domain[i] for i in group])
             if not compatible(space, given):
                 raise SpaceError(f"{inner!r} takes {space!r}, not {given!r}")
         super().__init__(domain, inner.range)
@@ -483,7 +492,7 @@ class Part(LinearOperator):
         self.index = index
         start = sum(part.size for part in self.parts[:index])
         self._slice = slice(start, start + self.parts[index].size)
-        super().__init__(self.parts[index], _whole(self.parts))
+        super().__init__(self.parts[index], joint(self.parts))
 
     symbol = "E"
 
@@ -503,10 +512,6 @@ class Part(LinearOperator):
 
     def _apply_adjoint(self, y: NDArray) -> NDArray:
         return y.ravel()[self._slice].reshape(self.domain.shape)
-
-
-def _whole(spaces: Sequence[Space]) -> Space:
-    return spaces[0] if len(spaces) == 1 else DirectSum(spaces)
 
 
 def _sum(terms: Sequence[LinearOperator]) -> LinearOperator:

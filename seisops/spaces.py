@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from seisops.errors import ParameterError, SpaceError
 
-__all__ = ["Anonymous", "Axis", "DirectSum", "PerShot", "Space", "Traces", "compatible"]
+__all__ = ["Anonymous", "Axis", "DirectSum", "PerShot", "Space", "Traces", "compatible", "joint"]
 
 
 @dataclass(frozen=True)
@@ -420,6 +420,11 @@ class DirectSum(Space):
 
     def __repr__(self) -> str:
         return f"<{' (+) '.join(map(repr, self._parts))}>"
+
+
+def joint(spaces: Sequence[Space]) -> Space:
+    """Return the direct sum of several spaces; one stands for itself."""
+    return spaces[0] if len(spaces) == 1 else DirectSum(spaces)
 
 
 class PerShot(DirectSum):

@@ -155,7 +155,25 @@ class Encoding:
         return f"<Encoding of {self.shots} shots into {self.n}>"
 
 
-class Mix(LinearOperator):
+class AllShots(LinearOperator):
+    """What encodings have in common: an encoded shot is made of all shots."""
+
+    symbol = "E"
+
+    @property
+    def shots(self) -> None:
+        """None: an encoded shot is made of all shots."""
+        return None
+
+    def select(self, shots: Sequence[int]) -> LinearOperator:
+        """Refuse: an encoded shot is made of all shots."""
+        raise SpaceError(
+            f"{self} cannot be restricted to shots: every encoded shot is made of all of them. Make an Encoding of the "
+            "shots that you want, Encoding(weights[:, shots])"
+        )
+
+
+class Mix(AllShots):
     """Weighted sums of shots.
 
     Parameters
@@ -166,20 +184,9 @@ class Mix(LinearOperator):
         Of arrays whose first axis are the shots.
     """
 
-    symbol = "E"
-
     def __init__(self, weights: NDArray, space: Space) -> None:
         self.weights = weights.astype(space.dtype)
         super().__init__(space, space.select([0] * len(weights)))
-
-    @property
-    def shots(self) -> None:
-        """None: an encoded shot is made of all shots."""
-        return None
-
-    def select(self, shots: Sequence[int]) -> LinearOperator:
-        """Refuse: an encoded shot is made of all shots."""
-        raise _no_part(self)
 
     def _apply(self, x: NDArray) -> NDArray:
         return np.tensordot(self.weights, x, 1)
@@ -188,7 +195,7 @@ class Mix(LinearOperator):
         return np.tensordot(self.weights.T, y, 1)
 
 
-class Spread(LinearOperator):
+class Spread(AllShots):
     """Weighted sources of all shots, all of them in each encoded shot.
 
     Parameters
@@ -199,34 +206,16 @@ class Spread(LinearOperator):
         Of the sources; shots may have different numbers of them.
     """
 
-    symbol = "E"
-
     def __init__(self, weights: NDArray, space: Traces) -> None:
         self.weights = np.repeat(weights, space.counts, axis=1).astype(space.dtype)[:, :, None]
         points = sum(space.counts)
         super().__init__(space, Traces([points] * len(weights), space.time_axis, space.dtype, space.name))
-
-    @property
-    def shots(self) -> None:
-        """None: an encoded shot is made of all shots."""
-        return None
-
-    def select(self, shots: Sequence[int]) -> LinearOperator:
-        """Refuse: an encoded shot is made of all shots."""
-        raise _no_part(self)
 
     def _apply(self, x: NDArray) -> NDArray:
         return self.weights * x.reshape(1, -1, x.shape[-1])
 
     def _apply_adjoint(self, y: NDArray) -> NDArray:
         return np.einsum("nj,njt->jt", self.weights[:, :, 0], y).reshape(self.domain.shape)
-
-
-def _no_part(op: LinearOperator) -> SpaceError:
-    return SpaceError(
-        f"{op} cannot be restricted to shots: every encoded shot is made of all of them. Make an Encoding of the shots "
-        "that you want, Encoding(weights[:, shots])"
-    )
 
 
 def _pair(F: LinearOperator, parts: Fused) -> tuple[Projection, Projection | Wavelet]:

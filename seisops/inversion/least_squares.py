@@ -15,7 +15,7 @@ from seisops.inversion.identity import described
 from seisops.inversion.pointwise import Pointwise
 from seisops.maps import Linearization, Map
 from seisops.operators import LinearOperator, as_operator
-from seisops.spaces import DirectSum, Space, compatible
+from seisops.spaces import DirectSum, Space, compatible, joint
 
 __all__ = ["LeastSquares"]
 
@@ -79,7 +79,7 @@ class LeastSquares:
             raise SpaceError(f"LeastSquares needs a map to real data, the range is {G.range!r}")
         self.data = G.range.asarray(data)
         self.fixed = tuple(s.asarray(x) for s, x in zip(G.domain[self.free :], fixed, strict=True))
-        self._whole = _joint(G.domain[: self.free])
+        self._whole = joint(G.domain[: self.free])
         self.weights = _operator(weights, G.range)
         self.P = _operator(P, self._whole)
         self.start = None if start is None else self._joined(start)
@@ -181,7 +181,7 @@ class LeastSquares:
             at.linearization.close()
 
     def _evaluated(self, at: _Point) -> tuple[float, NDArray]:
-        weighted = at.residual if self.weights is None else self.weights.matvec(at.residual.ravel())
+        weighted = self._weighted(at.residual)
         # not a BLAS product: its last bits depend on the number of threads, and optimisers branch on them
         value = 0.5 * float(np.sum(np.square(weighted, dtype=np.float64)))
         return value, self._pulled(at, self._back(weighted))
@@ -192,6 +192,10 @@ class LeastSquares:
     def _linearize(self, x: NDArray) -> _Point:
         linearization = self.G.linearize(*self._model(x), *self.fixed)
         return _Point(x, linearization, self.G.range.asarray(linearization.value) - self.data)
+
+    def _weighted(self, y: NDArray) -> NDArray:
+        """W of an array."""
+        return y if self.weights is None else self.weights.matvec(y.ravel())
 
     def _back(self, weighted: NDArray) -> NDArray:
         """W.H of an array."""
@@ -296,8 +300,7 @@ class GaussNewton(LinearOperator):
     def _products(self, at: _Point, dm: tuple[NDArray, ...]) -> NDArray:
         misfit = self.misfit
         pushed = at.linearization.pushforward(*dm, *(None for _ in misfit.fixed))
-        weighted = pushed if misfit.weights is None else misfit.weights.matvec(pushed.ravel())
-        return misfit._pulled(at, misfit._back(weighted))
+        return misfit._pulled(at, misfit._back(misfit._weighted(pushed)))
 
     def _apply(self, x: NDArray) -> NDArray:
         return self._products(self.misfit.held(self.x), self._direction(x)).reshape(self.domain.shape)
@@ -322,10 +325,9 @@ class Hessian(GaussNewton):
     def _apply(self, x: NDArray) -> NDArray:
         misfit, at, dm = self.misfit, self.misfit.held(self.x), self._direction(x)
         first = self._products(at, dm)
-        weighted = at.residual if misfit.weights is None else misfit.weights.matvec(at.residual.ravel())
         point = (*misfit._model(self.x), *misfit.fixed)
         directions = (*dm, *(np.zeros_like(array) for array in misfit.fixed))
-        second = misfit.G.second(point, directions, misfit._back(weighted))[: misfit.free]
+        second = misfit.G.second(point, directions, misfit._back(misfit._weighted(at.residual)))[: misfit.free]
         return (first + misfit._pulled_model(second)).reshape(self.domain.shape)
 
 
@@ -341,10 +343,6 @@ def _operator(op: Any, space: Space) -> LinearOperator | None:
 def _check(name: str, side: str, space: Space, what: str, expected: Space) -> None:
     if not compatible(space, expected):
         raise SpaceError(f"LeastSquares: {side} of {name} is {space!r}, {what} is {expected!r}. Did you mean {name}.H?")
-
-
-def _joint(spaces: Sequence[Space]) -> Space:
-    return spaces[0] if len(spaces) == 1 else DirectSum(spaces)
 
 
 def _double(space: Space) -> Space:

@@ -100,9 +100,7 @@ class Jacobian(LinearOperator):
 
     def _hand_in(self) -> None:
         """Leave the memory of the backgrounds to whoever shares the pool."""
-        for leaf in self._operator.leaves():
-            if isinstance(leaf, Imaging):
-                leaf.forget()
+        self._operator.forget()
 
     def _apply(self, x: NDArray) -> NDArray:
         return self._operator @ x

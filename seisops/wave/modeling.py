@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from seisops.errors import DispersionWarning, ParameterError, SpaceError
 from seisops.operators import Everything, LinearOperator, Propagator, Sampler, require_affordable
-from seisops.spaces import DirectSum, Space
+from seisops.spaces import Space, joint
 from seisops.wave.boundaries import PML
 from seisops.wave.discretisation import Discretisation, discretise
 from seisops.wave.equation import WaveEquation
@@ -304,8 +304,7 @@ def outside() -> int:
 
 
 def _total(samplers: Sequence[Sampler]) -> Space:
-    ranges = [s.range for s in samplers]
-    return ranges[0] if len(ranges) == 1 else DirectSum(ranges)
+    return joint([s.range for s in samplers])
 
 
 def _embed_each(field, padding):
