@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pylops
 from numpy.typing import ArrayLike, NDArray
 
+from seisops._pylops import pylops
 from seisops.maps import LinearMap, Map
 from seisops.operators import as_operator
 

@@ -18,10 +18,10 @@ from itertools import groupby
 from typing import TypeAlias
 
 import numpy as np
-import pylops
 from numpy.typing import DTypeLike, NDArray
-from pylops import linearoperator as stock
 
+from seisops._pylops import linearoperator as stock
+from seisops._pylops import pylops
 from seisops.errors import ParameterError
 from seisops.operators import (
     Adjoint,
@@ -515,7 +515,13 @@ def _merged_terms(terms: list[LinearOperator]) -> list[LinearOperator]:
 
 # ---- opening what PyLops built
 
-_STACKS = {pylops.VStack: VStack, pylops.HStack: HStack, pylops.BlockDiag: BlockDiag}
+# by name: naming the classes themselves would import all of PyLops
+_STACKS = {"VStack": VStack, "HStack": HStack, "BlockDiag": BlockDiag}
+
+
+def _kind(op: pylops.LinearOperator) -> str:
+    """The name of the operator's class among those that PyLops offers; empty for any other class."""
+    return type(op).__name__ if type(op).__module__.startswith("pylops.") else ""
 
 
 def _operands(op: pylops.LinearOperator) -> tuple[pylops.LinearOperator, ...]:
@@ -531,13 +537,13 @@ def _operands(op: pylops.LinearOperator) -> tuple[pylops.LinearOperator, ...]:
             return (op.A,)
         case stock._ConjLinearOperator():
             return (op.Op,)
-    if type(op) in _STACKS:
+    if _kind(op) in _STACKS:
         return tuple(op.ops)
     return (op.Op,) if _is_wrapper(op) else ()
 
 
 def _is_wrapper(op: pylops.LinearOperator) -> bool:
-    return type(op) in (pylops.LinearOperator, pylops.Block) and isinstance(op.Op, pylops.LinearOperator)
+    return _kind(op) in ("LinearOperator", "Block") and isinstance(op.Op, pylops.LinearOperator)
 
 
 def _is_closed(leaf: LinearOperator) -> bool:
@@ -578,7 +584,7 @@ def _adopt(op: pylops.LinearOperator, dtype: DTypeLike | None) -> LinearOperator
     adopted = [_adopt(operand, dtype) for operand in operands]
     if isinstance(op, stock._SumLinearOperator):
         return Sum(adopted)
-    return _STACKS[type(op)](adopted) if type(op) in _STACKS else adopted[0]
+    return _STACKS[_kind(op)](adopted) if _kind(op) in _STACKS else adopted[0]
 
 
 def _joined_factors(op: pylops.LinearOperator) -> list[pylops.LinearOperator]:

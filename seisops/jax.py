@@ -13,9 +13,9 @@ from functools import cached_property, partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pylops
 from numpy.typing import NDArray
 
+from seisops._pylops import pylops
 from seisops.errors import ParameterError, SpaceError
 from seisops.maps import Linearization, LinearMap, Map
 from seisops.operators import as_operator

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-import pylops
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator as ScipyOperator
 
+from seisops._pylops import pylops
 from seisops.errors import ParameterError, SpaceError, UnfusedError
 from seisops.spaces import Anonymous, DirectSum, Space, compatible
 

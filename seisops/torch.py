@@ -18,12 +18,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pylops
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from seisops._pylops import pylops
 from seisops.errors import ParameterError, SpaceError
 from seisops.maps import Linearization, Map
 from seisops.operators import LinearOperator

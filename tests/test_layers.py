@@ -17,7 +17,7 @@ PACKAGE = "seisops"
 
 #: From the top down; a layer imports from the lines above its own, never from its own line's other members.
 LAYERS = (
-    ("errors",),
+    ("errors", "_pylops"),
     ("spaces",),
     ("operators",),
     ("fusion",),

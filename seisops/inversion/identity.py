@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pylops
 
+from seisops._pylops import pylops
 from seisops.inversion.pointwise import Pointwise
 from seisops.maps import Composed, LinearMap, Map, Stacked
 from seisops.operators import External, LinearOperator

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 __all__ = ["Progress"]
 
@@ -46,6 +45,8 @@ class Bar:
     """
 
     def __init__(self, total: int | None = None) -> None:
+        from tqdm.auto import tqdm  # imports asyncio, or what notebooks need
+
         self._bar = tqdm(total=total, desc="evaluations", unit="eval", dynamic_ncols=True)
         self._first: float | None = None
 
