@@ -27,11 +27,15 @@ The result is :math:`H^2 G S`: within the flat part of the band the exact data, 
 stepping. That the Jacobian :math:`W'` is split into two square roots makes the two maps transposes of each
 other.
 
-**Evaluation.** The integral is the trapezoidal rule on the frequencies of a zero-padded FFT of the user's
-axis, spectrally accurate as the integrand vanishes smoothly at :math:`\pm B`. The sum over the irregular
-frequencies :math:`W(\omega_k)` is a non-uniform FFT: a sparse matrix spreads each coefficient over `_SPREAD`
-bins of a twice oversampled FFT of the solver's axis, whose rolloff in time is divided out. Nothing of size N
-x n is ever formed, and the transpose is the same factors in reverse.
+**Evaluation.** In the variable :math:`\Omega = W(\omega)`, where :math:`d\omega = \theta'(\Omega)\,d\Omega`, the
+integral is the trapezoidal rule on the frequencies of a zero-padded FFT of the solver's axis, spectrally
+accurate as the integrand vanishes smoothly at the band edge. (Over :math:`\omega`, on an FFT of the user's axis,
+it would need up to three times the frequencies: a chirp :math:`W(\omega)\,t` is that much longer than
+:math:`t`.) The spectrum of the user's samples at the irregular frequencies :math:`\theta(\Omega_k)` is a
+non-uniform FFT: the samples are divided by the rolloff of a spreading function, and a sparse matrix combines
+several bins of their twice oversampled FFT to each coefficient. The FFTs are real, the work is in the precision of
+the data, and `_PRECISION` has the numbers of bins that suffice for it. Nothing of size N x n is ever formed,
+and the transpose is the same factors in reverse.
 
 Koene, E. F. M., Robertsson, J. O. A., Broggini, F., Andersson, F. (2018), Eliminating time dispersion from
 seismic wave modeling, Geophysical Journal International 213(1), 169-180, doi:10.1093/gji/ggx563.
@@ -48,7 +52,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import fft, sparse
-from scipy.integrate import cumulative_trapezoid
 
 from seisops.errors import SpaceError
 from seisops.wave._validate import integer
@@ -57,8 +60,13 @@ from seisops.wave.time import Time
 _PASS = 0.8  # end of the flat part of the taper, as a fraction of the band edge
 _STABLE = 0.95  # largest band edge as a fraction of 2 / dt, where W ends (matters at ratio 1 only)
 _TAPER = 14.0  # Kaiser parameter of the taper: side lobes of its kernel are exp(-14) = 8e-7 of the main one
-_SPREAD = 14  # bins per coefficient of the non-uniform FFT: accurate to about 1e-13
-_BLOCK = 2**20  # complex numbers in the work array of one block of traces
+_BLOCK = 2**17  # numbers in the work array of one block of traces, small enough for the cache of a core
+_LANES = 4  # traces that an FFT works on at once
+
+# By the precision of the data: the bins per coefficient of the non-uniform FFT, accurate to about 1e-13 and 1e-8, and
+# the half-widths of the main lobe of the taper's kernel after which it is neglected, 1e-9 and 1e-8. Less oversampling
+# than 2 would do with more bins, but spends digits of float32 on the range of the rolloff.
+_PRECISION = {"float64": (14, 4.0), "float32": (8, 1.5)}
 
 
 @dataclass(frozen=True)
@@ -134,8 +142,8 @@ class Resampling:
         Returns
         -------
         ndarray
-            The same dtype, with `n` samples along `axis`. The work is in float64. The identity returns `data`
-            itself.
+            The same dtype, with `n` samples along `axis`, accurate to its rounding errors. The identity returns
+            `data` itself.
         """
         return self._apply("up", data, axis, 1.0)
 
@@ -166,100 +174,113 @@ class Resampling:
         axis %= data.ndim
         shape = data.shape[:axis], data.shape[axis + 1 :]
         lead, trail = map(math.prod, shape)
-        kernel = _kernel(self.time.n, self.n, self.ratio, self.dispersion)
+        kernel = _kernel(self.time.n, self.n, self.ratio, self.dispersion, data.dtype.name)
         source = data.reshape(lead, sizes[0], trail)
         result = np.empty((lead, sizes[1], trail), data.dtype)
-        columns = max(1, _BLOCK // kernel.bins)
+        columns = max(_LANES, _BLOCK // max(kernel.bins, kernel.period) // _LANES * _LANES)
         width = max(1, min(columns, trail))
         height = max(1, columns // width)
         for i in range(0, lead, height):
             for k in range(0, trail, width):
-                block = source[i : i + height, :, k : k + width].astype(float).swapaxes(0, 1)
-                resampled = getattr(kernel, direction)(block.reshape(sizes[0], -1), scale)
-                resampled = resampled.reshape(sizes[1], *block.shape[1:])
-                result[i : i + height, :, k : k + width] = resampled.swapaxes(0, 1)
+                block = np.s_[i : i + height, :, k : k + width]
+                traces = source[block].swapaxes(1, 2)
+                resampled = getattr(kernel, direction)(traces.reshape(-1, sizes[0]), scale)
+                result[block] = resampled.reshape(*traces.shape[:2], -1).swapaxes(1, 2)
         return result.reshape(*shape[0], sizes[1], *shape[1])
 
 
 class _Kernel(NamedTuple):
-    """The factors of K: FFT of the user's axis, coefficients, spreading, FFT of the solver's axis."""
+    """The factors of K: FFT of the user's axis, rows of the non-uniform FFT, FFT of the solver's axis."""
 
-    n: int  # samples of the user's axis
+    places: slice  # of the user's samples in their FFT
+    bins: int  # its length
+    rolloff: np.ndarray  # 1 / Fourier transform of the spreading function at the user's samples
+    gather: sparse.csr_array  # from bins to frequencies below the band edge, real and imaginary parts in turn
+    spread: sparse.csr_array  # its transpose, for the half spectra of real FFTs
+    coefficients: np.ndarray  # of the frequencies
+    solver_n: int  # samples of the solver's axis
     period: int  # length of its FFT
-    bins: int  # length of the FFT of the solver's axis
-    coefficients: np.ndarray  # of the frequencies below the band edge, zero first, shape (frequencies, 1)
-    spread: sparse.csr_array  # shape (bins, frequencies)
-    gather: sparse.csr_array  # its transpose
-    order: np.ndarray  # places of the solver's samples in its FFT
-    rolloff: np.ndarray  # 1 / Fourier transform of the spreading function there, shape (N, 1)
 
     def up(self, traces, scale):
-        """K times columns of samples of the user's axis."""
-        spectrum = fft.rfft(traces, self.period, axis=0)[: len(self.coefficients)]
-        spectrum *= (2 * scale) * self.coefficients  # twice: the negative frequencies add the conjugate
-        spectrum[0] /= 2
-        oversampled = fft.ifft(_product(self.spread, spectrum), axis=0, norm="forward", overwrite_x=True)
-        return oversampled.real[self.order] * self.rolloff
+        """Apply K to each row of samples of the user's axis."""
+        padded = np.zeros((len(traces), self.bins), traces.dtype)
+        np.multiply(traces, self.rolloff, out=padded[:, self.places])
+        spectrum = _product(self.gather, fft.rfft(padded))
+        spectrum *= scale * self.coefficients
+        return fft.irfft(spectrum, self.period, norm="forward")[:, : self.solver_n]
 
     def down(self, traces, scale):
-        """The transpose of K times columns of samples of the solver's axis."""
-        oversampled = np.zeros((self.bins, traces.shape[1]), dtype=complex)
-        oversampled[self.order] = traces * self.rolloff
-        spectrum = _product(self.gather, fft.fft(oversampled, axis=0, overwrite_x=True))
+        """Apply the transpose of K to each row of samples of the solver's axis."""
+        spectrum = fft.rfft(traces, self.period)[:, : self.coefficients.size]
         spectrum *= scale * self.coefficients.conj()
-        return fft.irfft(spectrum, self.period, axis=0, norm="forward")[: self.n]
+        padded = fft.irfft(_product(self.spread, spectrum), self.bins, norm="forward")
+        return padded[:, self.places] * self.rolloff
 
 
-def _product(matrix, columns):
-    """A real sparse matrix times complex columns."""
-    return (matrix @ columns.view(float)).view(complex)
+def _product(matrix, spectra):
+    """A matrix times the real and imaginary parts of each row of `spectra`, as far as it has columns."""
+    parts = spectra.view(matrix.dtype)[:, : matrix.shape[1]]
+    return np.ascontiguousarray((matrix @ parts.T).T).view(spectra.dtype)
 
 
-@lru_cache(maxsize=8)
-def _kernel(n, solver_n, ratio, dispersion):
-    """Factors of K in units of the user's step (D = 1): a function of pure numbers."""
+@lru_cache(maxsize=16)
+def _kernel(n, solver_n, ratio, dispersion, dtype):
+    """Factors of K in units of the user's step (D = 1): a function of pure numbers and the name of a dtype."""
+    width, lobes = _PRECISION[dtype]
     half = 0.5 / ratio  # dt / 2
     edge = min(np.pi, _STABLE / half) if dispersion else np.pi
-    # row j of K reaches from m = t_j to t_j times the largest W', and beyond on both sides by the kernel of H
-    stretch = 1 / np.sqrt(1 - (half * edge) ** 2) if dispersion else 1.0
-    reach = 5 * _TAPER / ((1 - _PASS) * edge)  # 2.5 times the half-width of its main lobe
-    period = fft.next_fast_len(math.ceil(stretch * (solver_n - 1) / ratio + 2 * reach), real=True)
-
-    omega = 2 * np.pi / period * np.arange(math.ceil(edge * period / (2 * np.pi)))
-    warped, jacobian = omega, np.ones_like(omega)
+    # Column m of K ends at t_j = m, apart from the kernel of H and, as dispersion is cubic at low frequencies, the
+    # tail of an Airy function, 1e-4 of it at five times its scale.
+    reach = 2 * lobes * _TAPER / ((1 - _PASS) * edge)
     if dispersion:
-        warped = np.arcsin(half * omega) / half
-        jacobian = 1 / np.sqrt(1 - (half * omega) ** 2)
-    amplitude = _taper(omega / edge) * np.sqrt(jacobian) / period
+        reach += 5 * np.cbrt(n * half**2 / 2)
+    period = fft.next_fast_len(math.ceil(solver_n + reach * ratio), real=True)
 
-    # the solver's samples are counted from the middle one, where the spreading is most accurate
-    bins = fft.next_fast_len(2 * solver_n + _SPREAD)
-    middle = solver_n // 2
-    samples = np.arange(solver_n) - middle
-    phase = 2 * half * warped  # W dt
-    coefficients = amplitude * np.exp(1j * phase * middle)
-    position = phase * bins / (2 * np.pi)
-    nodes = np.floor(position).astype(int)[:, None] + np.arange(1 - _SPREAD // 2, _SPREAD // 2 + 1)
-    shape = 0.75 * np.pi * _SPREAD
-    argument = np.clip(1 - (2 * (nodes - position[:, None]) / _SPREAD) ** 2, 0, None)
-    values = np.i0(shape * np.sqrt(argument))
-    rows = np.arange(0, nodes.size + 1, _SPREAD)
-    gather = sparse.csr_array((values.ravel(), (nodes % bins).ravel(), rows), shape=(omega.size, bins))
-    root = np.sqrt(shape**2 - (np.pi * _SPREAD * samples / bins) ** 2)
+    phase_edge = 2 * np.arcsin(half * edge) if dispersion else 2 * half * edge
+    phase = 2 * np.pi / period * np.arange(math.ceil(phase_edge * period / (2 * np.pi)))  # Omega dt
+    omega, slope = (np.sin(phase / 2) / half, np.cos(phase / 2)) if dispersion else (phase / (2 * half), 1.0)
+    amplitude = _taper(omega / edge) * np.sqrt(slope) * ratio / period
+
+    # The user's samples are counted from the middle one, where the non-uniform FFT is most accurate. It is at the
+    # middle of the bins, not at zero, which alternates the signs of their transform.
+    bins = 2 * fft.next_fast_len(n + width // 2, real=True)
+    middle = n // 2
+    start = bins // 2 - middle
+    shape = 0.75 * np.pi * width
+    position = (omega * bins / (2 * np.pi))[:, None]
+    nodes = np.ceil(position - 0.5 * width).astype(int) + np.arange(width)
+    argument = np.clip(1 - (2 * (nodes - position) / width) ** 2, 0, None)
+    peak = np.i0(shape)  # divided out, lest small numbers in float32 vanish on the way
+    values = np.i0(shape * np.sqrt(argument)) / peak * (1 - 2 * (nodes % 2))
+    root = np.sqrt(shape**2 - (np.pi * width * (np.arange(n) - middle) / bins) ** 2)
+
+    # Bins below zero and above the middle are conjugates of others, which is linear in real and imaginary parts.
+    folded = np.abs((nodes + bins // 2) % bins - bins // 2)
+    signs = np.where((nodes < 0) | (nodes > bins // 2), -1, 1)
+    columns = np.stack([2 * folded, 2 * folded + 1], axis=1)
+    values = np.stack([values, signs * values], axis=1)
+    # In half spectra, an entry counts for itself and its conjugate, but those of zero and the middle only once.
+    weights = np.where(np.arange(omega.size) == 0, 1, 2)[:, None, None] / np.where(columns // 2 % (bins // 2), 2, 1)
+    rows = np.arange(0, values.size + 1, width)
+    gather, spread = (
+        sparse.csr_array((v.ravel().astype(dtype), columns.ravel(), rows), shape=(rows.size - 1, columns.max() + 1))
+        for v in (values, values * weights)
+    )
     return _Kernel(
-        n=n,
-        period=period,
+        places=slice(start, start + n),
         bins=bins,
-        coefficients=coefficients[:, None],
-        spread=gather.T.tocsr(),
+        rolloff=(peak * root / (width * np.sinh(root))).astype(dtype),
         gather=gather,
-        order=samples % bins,
-        rolloff=(root / (_SPREAD * np.sinh(root)))[:, None],
+        spread=spread.T.tocsr(),
+        coefficients=(amplitude * np.exp(-1j * omega * middle)).astype(np.result_type(dtype, np.complex64)),
+        solver_n=solver_n,
+        period=period,
     )
 
 
 def _taper(x):
     """One up to `_PASS`, zero from 1 on, and the integral of a Kaiser window in between."""
     z = np.linspace(0, 1, 2**15 + 1)
-    integral = cumulative_trapezoid(np.kaiser(z.size, _TAPER), z, initial=0)
+    window = np.kaiser(z.size, _TAPER)
+    integral = np.append(0.0, np.cumsum(np.diff(z) * (window[1:] + window[:-1]) / 2))
     return 1 - np.interp((x - _PASS) / (1 - _PASS), z, integral / integral[-1])

@@ -1,13 +1,14 @@
 """The maps between time axes, against a dense quadrature, an exact oscillator and their transposes."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from scipy.integrate import cumulative_simpson
 
 from seisops.errors import ParameterError, SpaceError
-from seisops.wave.resampling import Resampling, _taper
+from seisops.wave.resampling import Resampling, _kernel, _taper
 from seisops.wave.time import Time
 from seisops.wave.wavelets import ricker
 
@@ -70,6 +71,52 @@ def test_transposes_are_exact(ratio, dispersion, tail):
     np.testing.assert_allclose(maps.up_adjoint(y), ratio * maps.down(y), atol=1e-13)
     x, y = x.astype(np.float32), y.astype(np.float32)
     assert abs(np.float64(maps.up(x) @ y) - x @ maps.up_adjoint(y)) < 1e-6 * scale
+
+
+@pytest.mark.parametrize("ratio, dispersion", CASES)
+@pytest.mark.parametrize("n", [2, 40, 1001])
+def test_single_precision(n, ratio, dispersion):
+    # the work is in float32: its rounding errors, and transposes as exact as these
+    rng = np.random.default_rng(3)
+    maps = Resampling(Time(n, 0.004), ratio, dispersion, tail=16)
+    x = rng.standard_normal((6, n), dtype=np.float32)
+    y = rng.standard_normal((6, maps.n), dtype=np.float32)
+    up, down = maps.up(x), maps.down(y)
+    assert up.dtype == down.dtype == np.float32
+    assert relative_error(up, maps.up(x.astype(float))) < 1e-6
+    assert relative_error(down, maps.down(y.astype(float))) < 1e-6
+    assert relative_error(maps.up(x * np.float32(1e-30)) / 1e-30, up) < 1e-6
+    up, adjoint = up.astype(float), maps.up_adjoint(y).astype(float)
+    assert abs(np.vdot(up, y) - np.vdot(x, adjoint)) < 2e-7 * np.linalg.norm(up) * np.linalg.norm(y)
+
+
+@pytest.mark.parametrize("n, ratio", [(20_001, 1), (20_001, 3), (202_388, 1)])  # the last just below a length of FFTs
+def test_long_axes(n, ratio):
+    # entries of K at both ends and on the diagonal, where rounded phases and wrap-around would show
+    maps = Resampling(Time(n, 0.004), ratio)
+    half = 0.5 / ratio
+    edge = min(np.pi, 0.95 / half)
+    omega, d_omega = np.linspace(-edge, edge, 8 * n + 1, retstep=True)
+    warped, jacobian = np.arcsin(half * omega) / half, 1 / np.sqrt(1 - (half * omega) ** 2)
+    integrand = _taper(np.abs(omega) / edge) * np.sqrt(jacobian) * d_omega / (2 * np.pi)
+    for m in (0, n // 2, n - 1):
+        impulse = np.zeros(n)
+        impulse[m] = 1.0
+        column, single = maps.up(impulse), maps.up(impulse.astype(np.float32))
+        for j in {0, 1, max(m * ratio - 1, 0), m * ratio, (n - 1) * ratio}:
+            entry = np.sum(integrand * np.cos(warped * j / ratio - omega * m))
+            assert column[j] == pytest.approx(entry, abs=1e-9)
+            assert single[j] == pytest.approx(entry, abs=1e-6)
+
+
+def test_threads_share_the_factors():
+    maps = Resampling(Time(300, 0.004), 2, tail=16)
+    data = np.random.default_rng(4).standard_normal((50, 300), dtype=np.float32)
+    expected = maps.up(data)
+    _kernel.cache_clear()  # the first calls meet in its construction
+    with ThreadPoolExecutor(4) as pool:
+        for result in pool.map(maps.up, [data] * 20):
+            np.testing.assert_array_equal(result, expected)
 
 
 @pytest.mark.parametrize(
