@@ -23,7 +23,7 @@ from seisops.wave.modeling import Modeling
 from seisops.wave.plan import plan
 from seisops.wave.samplers import Projection
 from seisops.wave.space import Wavefield
-from seisops.wave.storage import Full, Subsampled
+from seisops.wave.storage import Auto, Subsampled
 from seisops.wave.time import Time
 
 __all__ = ["main"]
@@ -138,6 +138,8 @@ def _add_plan(commands) -> None:
     plan_.add_argument("--density", action="store_true", help="with variable density")
     plan_.add_argument("--every", type=int, default=1, metavar="N",
                        help="keep the background at every N-th step only (default: all)")
+    plan_.add_argument("--memory", type=float, metavar="GIB",
+                       help="backgrounds to keep in each process; the others are computed again (default: 2)")
     plan_.add_argument("--no-trial", action="store_true", help="compile and time nothing")
 
 
@@ -149,7 +151,8 @@ def _plan(options: argparse.Namespace) -> int:
     medium = Acoustic(grid, vp=options.vmax, rho=1000.0 if options.density else None)
     middle = Projection(waves, [[(lo + hi) / 2 for lo, hi in grid.extent]])
     F = middle * Modeling(waves, medium, space_order=options.space_order) * middle.H
-    storage = Full() if options.every == 1 else Subsampled(options.every)
+    budget = {} if options.memory is None else {"keep_bytes": int(options.memory * 2**30)}
+    storage = Auto(**budget) if options.every == 1 else Subsampled(options.every, **budget)
     print(plan(F, storage, options.workers, trial=not options.no_trial))
     return 0
 

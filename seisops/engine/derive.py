@@ -63,6 +63,8 @@ class System:
         Offset of each field within its cell, by the name of its symbol.
     parity : mapping or None
         Sign of each field's extension above a free surface, likewise; None without one.
+    compact : mapping
+        Axis of the layer outside of which a field (or a profile) vanishes, by the name of its symbol.
     """
 
     template: Template
@@ -73,6 +75,7 @@ class System:
     direction: int = 1
     positions: Mapping[str, tuple] = field(default_factory=dict)
     parity: Mapping[str, int] | None = None
+    compact: Mapping[str, devito.Dimension] = field(default_factory=dict)
 
     @cached_property
     def leads(self) -> tuple[int, ...]:
@@ -196,6 +199,7 @@ def adjoint(system: System) -> System:
         direction=-system.direction,
         positions={w: system.positions[u] for u, w in pairs if u in system.positions},
         parity={w: system.parity[u] for u, w in pairs} if system.parity else None,
+        compact={**system.compact, **{w: system.compact[u] for u, w in pairs if u in system.compact}},
     )
 
 

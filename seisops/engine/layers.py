@@ -30,6 +30,7 @@ class Stretch:
         self.parity = dict(parity)
         self.rows: list = []
         self.auxiliary: list = []
+        self.compact: dict = {}
 
     def profile(self, kind: str, dimension, where: Fraction):
         """The profile `kind` along `dimension`, at nodes or at half cells before or after them."""
@@ -99,7 +100,10 @@ class PMLStretch(Stretch):
         now = psi.forward if ahead == 1 else psi
         before = psi if ahead == 1 else psi.backward
         a, b = self.profile("a", dimension, where), self.profile("b", dimension, where)
-        self.rows.append(now - b * before - a * slope)
+        self.compact[psi.name] = self.compact[a.name] = self.compact[b.name] = dimension
+        # divided by a, the multiplier of this row carries the factor a: in the transposed equation, too, it is zero
+        # outside the layer; march cancels the division
+        self.rows.append(now / a - b / a * before - slope)
         return now
 
 

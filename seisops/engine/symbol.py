@@ -16,10 +16,12 @@ from seisops.engine.template import PREFIX
 from seisops.engine.terms import depends, time_offset
 from seisops.errors import ParameterError, UnstableError
 
-__all__ = ["stable_step"]
+__all__ = ["lossless", "stable_step"]
 
 # double roots, such as z = 1 of a wave at rest, are computed to the square root of rounding, and weights are rounded at 1e-9
 TOLERANCE = 1e-4
+# how much of their amplitude waves may lose in a step and still count as lossless
+DECAY = 1e-7
 
 
 def stable_step(system: System, values: Mapping[str, float], spacing: tuple[float, ...], guess: float) -> float:
@@ -46,13 +48,10 @@ def stable_step(system: System, values: Mapping[str, float], spacing: tuple[floa
         If the scheme grows at every step.
     """
     template = system.template
-    samples = 9 if template.ndim == 2 else 5
-    waves = np.array(list(product(np.linspace(0, np.pi, samples), repeat=template.ndim)))
-    cells = dict(zip(template.dimensions, spacing, strict=True))
-    rows = [_symbol(r, system, values, waves, cells) for r in system.residuals]
+    rows = _symbols(system, values, spacing, _waves(template.ndim))
 
     def growth(dt: float) -> float:
-        return _growth(rows, system, template.step.spacing, dt) - 1
+        return float(_roots(rows, system, template.step.spacing, dt).max()) - 1
 
     low = guess
     while growth(low) > TOLERANCE:
@@ -75,6 +74,30 @@ def stable_step(system: System, values: Mapping[str, float], spacing: tuple[floa
         middle = (low + high) / 2
         low, high = (middle, high) if growth(middle) <= TOLERANCE else (low, middle)
     return low
+
+
+def lossless(system: System, values: Mapping[str, float], spacing: tuple[float, ...], dt: float) -> bool:
+    """Whether plane waves neither grow nor decay, so that the scheme can be run backward in time.
+
+    All roots z of the matrix polynomial of :func:`stable_step` then lie on the unit circle, but for those at zero that
+    are no waves. Arguments as there; `dt` is the time step in s.
+    """
+    waves = _waves(system.template.ndim)
+    # at rest, wavenumber 0, roots are double, and computed to the square root of rounding only
+    rows = _symbols(system, values, spacing, waves[waves.any(axis=1)])
+    roots = _roots(rows, system, system.template.step.spacing, dt)
+    return bool(np.all((np.abs(roots - 1) < DECAY) | (roots < DECAY)))
+
+
+def _waves(ndim: int) -> np.ndarray:
+    """Wavenumbers in radians for each cell: a dense set including the highest."""
+    samples = 9 if ndim == 2 else 5
+    return np.array(list(product(np.linspace(0, np.pi, samples), repeat=ndim)))
+
+
+def _symbols(system: System, values, spacing, waves) -> list[dict]:
+    cells = dict(zip(system.template.dimensions, spacing, strict=True))
+    return [_symbol(r, system, values, waves, cells) for r in system.residuals]
 
 
 def _symbol(expr, system, values, waves, cells) -> dict:
@@ -124,8 +147,8 @@ def _number(expr, values, cells):
     return expr.subs({d.spacing: h for d, h in cells.items()})
 
 
-def _growth(rows, system, dt_symbol, dt: float) -> float:
-    """Largest modulus of the roots z over all waves."""
+def _roots(rows, system, dt_symbol, dt: float) -> np.ndarray:
+    """Moduli of the roots z of all waves."""
     n = len(rows)
     # counted from where each field leads: a shift of an unknown in time changes no root but 0
     rows = [{(j, k - system.leads[j]): terms for (j, k), terms in row.items()} for row in rows]
@@ -143,4 +166,4 @@ def _growth(rows, system, dt_symbol, dt: float) -> float:
     for k in range(degree):
         companion[:, :n, k * n : (k + 1) * n] = -np.linalg.solve(top, polynomial[degree - 1 - k])
     companion[:, n:, :-n] = np.eye(prod((degree - 1, n)))
-    return float(np.abs(np.linalg.eigvals(companion)).max())
+    return np.abs(np.linalg.eigvals(companion))

@@ -51,4 +51,5 @@ def tangent(system: System, wrt: Sequence[str], prefix: str) -> System:
         observe=(*system.observe, *later(system.observe)),
         positions=both(system.positions),
         parity=both(system.parity) if system.parity else None,
+        compact=both(system.compact),
     )

@@ -7,7 +7,17 @@ from collections.abc import Mapping
 import sympy
 from devito import Derivative
 
-__all__ = ["depends", "leaves", "move", "names", "occurrences", "shifts", "time_offset"]
+__all__ = [
+    "depends",
+    "differentiated",
+    "leaves",
+    "looked_around",
+    "move",
+    "names",
+    "occurrences",
+    "shifts",
+    "time_offset",
+]
 
 
 def occurrences(expr, function) -> set:
@@ -26,6 +36,20 @@ def leaves(expr) -> set:
 
 def depends(expr, functions) -> bool:
     return any(f.function in functions for f in leaves(expr))
+
+
+def differentiated(expr, function) -> bool:
+    """Whether `function` stands under a derivative anywhere in `expr`."""
+    return any(depends(d.expr, [function]) for d in sympy.sympify(expr).atoms(Derivative))
+
+
+def looked_around(expr, function, offset: int) -> bool:
+    """Whether `function` at a time offset is wanted anywhere but at the point itself."""
+    expr = sympy.sympify(expr)
+    here = (f for f in occurrences(expr, function) if time_offset(f) == offset)
+    if any(i != d for f in here for i, d in zip(f.indices[1:], function.dimensions[1:], strict=True)):
+        return True
+    return any(time_offset(f) == offset for d in expr.atoms(Derivative) for f in occurrences(d.expr, function))
 
 
 def time_offset(f) -> int:

@@ -59,6 +59,8 @@ class PML:
             raise ParameterError(f"{self!r}: order must be at least 1 and wavelength positive")
 
     stretch = PMLStretch
+    #: Whether the interior knows nothing of it.
+    compact = True
     damp = staticmethod(undamped)
 
     def profiles(self, depth, spacing: float, velocity: float, step: float) -> dict[str, np.ndarray]:
@@ -103,7 +105,7 @@ class Sponge:
             raise ParameterError(f"Sponge(reflection={self.reflection!r}): must lie between 0 and 1, for example 1e-3")
 
     stretch = Stretch
-
+    compact = False
     damp = staticmethod(damped)
 
     def profiles(self, depth, spacing: float, velocity: float, step: float) -> dict[str, np.ndarray]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property, lru_cache
 from math import ceil
 
@@ -18,10 +17,13 @@ from seisops.engine.arrays import aligned
 from seisops.engine.born import Born, born
 from seisops.engine.derive import System, adjoint
 from seisops.engine.kernel import Kernel, Ports
+from seisops.engine.reverse import edges, reverse
+from seisops.engine.state import States
+from seisops.engine.strips import Strips, reach
 from seisops.engine.template import PREFIX, Template
 from seisops.errors import ParameterError, UnstableError
 from seisops.wave._validate import integer
-from seisops.wave.equation import WaveEquation, stable
+from seisops.wave.equation import WaveEquation, lossless, stable
 from seisops.wave.grid import Grid
 from seisops.wave.padding import Padding
 from seisops.wave.resampling import Resampling
@@ -37,6 +39,9 @@ LIMIT = 0.98
 # samples that the solver runs on beyond the last, so that filters between the two time axes do not meet its end
 TAIL = 16
 
+# cells beyond the layer that a strip may have
+WIDEST = 32
+
 _lock = threading.Lock()
 _plans: dict = {}
 
@@ -44,33 +49,89 @@ _plans: dict = {}
 class Plan:
     """The symbols and kernels of one kind of wave equation, shared by all media, surveys and sizes."""
 
-    def __init__(self, equation: WaveEquation, template: Template, boundary, free_surface: bool):
+    def __init__(self, equation: WaveEquation, template: Template, boundary, free_surface: bool, shape):
         self.system: System = equation.system(template, boundary, free_surface)
         self.transposed: System = adjoint(self.system)
+        self.strips = self._strips(template, boundary, free_surface, shape)
+        self._states: dict = {}
         self._kernels: dict = {}
         self._borns: dict = {}
+
+    def edges(self, wrt: tuple[str, ...], shape: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
+        """Names of the arrays that keep what lies along the edges, and their shapes for one time step."""
+        kept = [(u, True) for u in self.reversed.fields]
+        kept += [(h.function, False) for h in self.born(wrt, 1).histories]
+        dimensions = self.system.template.dimensions
+        return [
+            (
+                PREFIX + edge.name(function),
+                tuple(edge.cells if d is edge.axis else n for d, n in zip(dimensions, shape, strict=True)),
+            )
+            for function, ring in kept
+            for edge in edges(self.strips, ring)
+        ]
+
+    def states(self, transposed: bool = False, kernel: Kernel | None = None) -> States:
+        """The time levels for marches with a kernel; without one, those of a march that is to be followed."""
+        in_place = tuple(kernel.in_place) if kernel else ()
+        with _lock:
+            if (transposed, in_place) not in self._states:
+                system = self.transposed if transposed else self.system
+                self._states[transposed, in_place] = States(system, self.strips, in_place)
+            return self._states[transposed, in_place]
+
+    @cached_property
+    def reversed(self) -> System:
+        """The equation run backward in time, without its layer."""
+        return reverse(self.system, self.strips)
+
+    def _strips(self, template: Template, boundary, free_surface: bool, shape) -> Strips:
+        compact = {**self.system.compact, **self.transposed.compact}
+        if not compact:
+            return Strips(template, {}, {}, {})
+        half = any(p.denominator > 1 for where in self.system.positions.values() for p in where)
+        halo = max(max(reach(s).values()) for s in (self.system, self.transposed))
+        widths, sides = {}, {}
+        for d, n in zip(template.dimensions, shape, strict=True):
+            widths[d] = min(boundary.cells + half + halo, n)
+            sides[d] = ("high",) if free_surface and d is template.dimensions[-1] else ("low", "high")
+        return Strips(template, compact, widths, sides, boundary.cells + half, halo)
 
     def born(self, wrt: tuple[str, ...], every: int) -> Born:
         if (wrt, every) not in self._borns:
             self._borns[wrt, every] = born(self.system, wrt, every)
         return self._borns[wrt, every]
 
-    def kernel(self, transposed: bool, write: Ports, read: Ports, wrt: tuple[str, ...] = (), every: int = 1) -> Kernel:
-        key = (transposed, write, read, wrt, every)
+    def kernel(
+        self,
+        transposed: bool,
+        write: Ports,
+        read: Ports,
+        wrt: tuple[str, ...] = (),
+        every: int = 1,
+        again: bool = False,
+    ) -> Kernel:
+        """The kernel of some ports; `again` is the equation itself run backward in time, see :class:`Kernel`."""
+        key = (transposed, write, read, wrt, every, again)
         with _lock:
             if key not in self._kernels:
-                system = self.transposed if transposed else self.system
+                system = self.transposed if transposed else self.reversed if again else self.system
                 linearised = self.born(wrt, every) if wrt else None
-                self._kernels[key] = Kernel(system, write, read, linearised)
+                self._kernels[key] = Kernel(system, write, read, linearised, self.strips, again)
             return self._kernels[key]
 
 
-def plan(equation: WaveEquation, template: tuple, boundary, free_surface: bool) -> Plan:
-    """The plan of an equation's structure; one for each kind in a process."""
-    key = (equation.kind, template, type(boundary), free_surface)
+def plan(equation: WaveEquation, template: tuple, boundary, free_surface: bool, shape: tuple[int, ...]) -> Plan:
+    """The plan of an equation's structure; one for each kind in a process, whatever the padded grid's shape.
+
+    The widths of the layer's strips are compiled in; grids narrower than a strip are a kind of their own.
+    """
+    cells = boundary.cells if boundary else 0
+    narrow = tuple(min(n, cells + WIDEST) for n in shape)
+    key = (equation.kind, template, type(boundary), cells, free_surface, narrow)
     with _lock:
         if key not in _plans:
-            _plans[key] = Plan(equation, Template(*template), boundary, free_surface)
+            _plans[key] = Plan(equation, Template(*template), boundary, free_surface, narrow)
         return _plans[key]
 
 
@@ -142,7 +203,7 @@ class Discretisation:
         return self.velocity * LIMIT * self.stable_step / self.dt
 
     def plan(self, medium: WaveEquation) -> Plan:
-        return plan(medium, self.template, self.boundary, self.free_surface)
+        return plan(medium, self.template, self.boundary, self.free_surface, self.padding.shape)
 
     def check(self, medium: WaveEquation) -> None:
         """Raise UnstableError if a medium is too fast for the frozen time step."""
@@ -161,9 +222,22 @@ class Discretisation:
                 "build the operator with a medium that needs the smallest step"
             )
 
-    def profiles(self) -> dict[str, np.ndarray]:
+    def check_lossless(self, medium: WaveEquation) -> None:
+        """Raise ParameterError unless waves in the medium itself can be run backward in time."""
+        if self.boundary is not None and not self.boundary.compact:
+            raise ParameterError(
+                f"storage=Boundary() makes the wavefield again inside the layer, but {self.boundary!r} acts everywhere: use "
+                "boundary=PML(), or another storage policy"
+            )
+        if not lossless(medium.primal, Template(*self.template), self.dt):
+            raise ParameterError(
+                f"storage=Boundary() runs waves backward in time, which {type(medium.primal).__name__} does not allow: it "
+                "loses energy on the way. Use storage='auto' or Checkpointed()"
+            )
+
+    def profiles(self, strips: Strips) -> dict[str, np.ndarray]:
         """One-dimensional arrays of the layer, by symbol name, including the halo."""
-        return _profiles(self)
+        return _profiles(self, tuple(strips.widths.values()), strips.halo)
 
     def with_halo(self, padded: np.ndarray, outside: str = "edge") -> np.ndarray:
         """Add the halo that stencils read: mirrored above a free surface, `outside` (edge or constant) elsewhere."""
@@ -177,22 +251,36 @@ class Discretisation:
 
 
 @lru_cache(maxsize=16)
-def _profiles(d: Discretisation) -> dict[str, np.ndarray]:
+def _profiles(d: Discretisation, widths: tuple[int, ...], around: int) -> dict[str, np.ndarray]:
+    """Profiles by symbol name; if the layer lives in strips, with their widths along each axis and the cells around them."""
     out = {}
     for axis, name in enumerate(d.grid.axes):
         lo, _ = d.padding.cells[axis]
-        n, size = d.grid.shape[axis], d.padding.shape[axis]
-        index = np.arange(-d.space_order, size + d.space_order)
+        n, size, halo = d.grid.shape[axis], d.padding.shape[axis], d.space_order
         top = d.free_surface and axis == d.grid.ndim - 1
-        for suffix, where in (("", Fraction(0)), ("_after", Fraction(1, 2)), ("_before", Fraction(-1, 2))):
-            position = index + float(where)
-            below = position - (lo + n - 1)
-            depth = below if top else np.maximum(lo - position, below)
-            values = {"inside": ((position >= 0) | top) & (position <= size - 1)}
-            if d.boundary:
-                values.update(d.boundary.profiles(depth, d.grid.spacing[axis], d.velocity, d.dt))
-            for kind, a in values.items():
-                out[f"{PREFIX}{kind}_{name}{suffix}"] = aligned(np.asarray(a, dtype=d.dtype))
+        for suffix, where in (("", 0.0), ("_after", 0.5), ("_before", -0.5)):
+
+            def add(kind, values, side="", name=name, suffix=suffix):
+                out[f"{PREFIX}{kind}_{name}{suffix}{side}"] = aligned(np.asarray(values, dtype=d.dtype))
+
+            def profiles(depth, axis=axis):
+                return d.boundary.profiles(depth, d.grid.spacing[axis], d.velocity, d.dt).items()
+
+            position = np.arange(-halo, size + halo) + where
+            below, above = position - (lo + n - 1), lo - position
+            add("inside", ((position >= 0) | top) & (position <= size - 1))
+            if not d.boundary:
+                continue
+            if not widths:
+                for kind, values in profiles(below if top else np.maximum(above, below)):
+                    add(kind, values)
+                continue
+            inward, outward = widths[axis] + halo + around, halo - around
+            for kind, values in profiles(below[-inward : len(below) - outward]):
+                add(kind, values, f"_high{widths[axis]}")
+            if not top:
+                for kind, values in profiles(above[outward:inward]):
+                    add(kind, values, f"_low{widths[axis]}")
     return out
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import sympy
 
 from seisops.engine.derive import System, expand_time
+from seisops.engine.symbol import lossless as is_lossless
 from seisops.engine.symbol import stable_step
 from seisops.engine.template import PREFIX, Template
 from seisops.errors import ParameterError, UnstableError
@@ -305,32 +306,41 @@ def assemble(equation: WaveEquation, template: Template, boundary, free_surface:
         observe=({order[n]: w for n, w in (equation.observe or first).items()},),
         positions=stretch.positions,
         parity=stretch.parity if free_surface else None,
+        compact=stretch.compact,
     )
 
 
 def stable(equation: WaveEquation, template: Template) -> tuple[float, float]:
     """Stable time step in s of the interior scheme for a medium, and the largest velocity in m/s that it stands for."""
-    fields, rows = residuals(equation, template)
-    system = System(template, fields, tuple(expand_time(row, template) for row in rows), ({0: 1.0},), ({0: 1.0},))
-    grid = equation.grid
+    system, grid, velocity = _interior(equation, template), equation.grid, equation.velocity
     unit = _acoustic_courant(template.ndim, template.space_order) / np.sqrt(sum(h**-2 for h in grid.spacing))
-    velocity = equation.velocity
-    coefficients = equation.coefficients()
-    if velocity is not None:
-        fastest = np.unravel_index(int(np.argmax(velocity)), grid.shape)
-        corners = [{name: float(a[fastest]) for name, a in coefficients.items()}]
-        guess = unit / float(velocity.max())
-    else:
-        # constant coefficients at every combination of extremes bound what the medium contains
-        extremes = [sorted({float(a.min()), float(a.max())}) for a in coefficients.values()]
-        corners = [dict(zip(coefficients, c, strict=True)) for c in product(*extremes)]
-        guess = 1e-3
-    step = min(
-        stable_step(system, {PREFIX + n: v for n, v in corner.items()}, grid.spacing, guess) for corner in corners
-    )
+    guess = 1e-3 if velocity is None else unit / float(velocity.max())
+    step = min(stable_step(system, corner, grid.spacing, guess) for corner in _corners(equation))
     if not np.isfinite(step) or step <= 0:
         raise UnstableError(f"{equation!r} has no stable time step")
     return step, float(velocity.max()) if velocity is not None else unit / step
+
+
+def lossless(equation: WaveEquation, template: Template, dt: float) -> bool:
+    """Whether the interior scheme, at a time step in s, can be run backward."""
+    system = _interior(equation, template)
+    return all(is_lossless(system, corner, equation.grid.spacing, dt) for corner in _corners(equation))
+
+
+def _interior(equation: WaveEquation, template: Template) -> System:
+    """The discrete system without boundaries."""
+    fields, rows = residuals(equation, template)
+    return System(template, fields, tuple(expand_time(row, template) for row in rows), ({0: 1.0},), ({0: 1.0},))
+
+
+def _corners(equation: WaveEquation) -> list[dict[str, float]]:
+    """Constant coefficients, by symbol, that bound what the medium contains: those where waves are fastest, if known."""
+    coefficients, velocity = equation.coefficients(), equation.velocity
+    if velocity is not None:
+        fastest = np.unravel_index(int(np.argmax(velocity)), equation.grid.shape)
+        return [{PREFIX + name: float(a[fastest]) for name, a in coefficients.items()}]
+    extremes = [sorted({float(a.min()), float(a.max())}) for a in coefficients.values()]
+    return [{PREFIX + n: v for n, v in zip(coefficients, c, strict=True)} for c in product(*extremes)]
 
 
 def _acoustic_courant(ndim: int, space_order: int) -> float:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, closing
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 
 from seisops.errors import SpaceError
 from seisops.operators import Sampler
 from seisops.spaces import Axis, Space
+from seisops.wave.background import Background, March, Segments
 from seisops.wave.equation import WaveEquation
+from seisops.wave.layout import Layout
 from seisops.wave.padding import Padding
-from seisops.wave.solver import Background, Pool
+from seisops.wave.pool import Pool
 from seisops.wave.space import Wavefield
+from seisops.wave.storage import Policy
 
 __all__ = ["Imaging", "perturbation_space"]
 
@@ -23,6 +29,18 @@ def perturbation_space(waves: Wavefield, wrt: tuple[str, ...]) -> Space:
     if len(wrt) == 1:
         return model
     return Space("perturbation", [Axis("parameter", len(wrt)), *model.axes], model.dtype)
+
+
+class Source(Protocol):
+    """What makes the backgrounds of shots."""
+
+    def layout(self, coefficients: tuple[str, ...], every: int) -> Layout:
+        """How the history of a shot lies in memory."""
+
+    def again(
+        self, shot: int, coefficients: tuple[str, ...], every: int, kind: str = "history"
+    ) -> AbstractContextManager[March]:
+        """A march for the background of a shot; see :data:`seisops.wave.background.Again`."""
 
 
 class Imaging(Sampler):
@@ -38,14 +56,12 @@ class Imaging(Sampler):
         Where to linearise.
     wrt : tuple of str
         Perturbed parameters.
-    every : int
-        Every how many steps the background is used.
-    keep_bytes : int
-        How much of the backgrounds may be held.
-    background : callable
-        ``background(shot, coefficients, every)`` computes the background of a shot.
+    storage : Policy
+        How backgrounds are kept.
+    source : Source
+        What makes the backgrounds.
     pool : Pool
-        Takes the memory of backgrounds that are not held.
+        Where the memory of backgrounds comes from, and goes to.
     """
 
     symbol = "Im"
@@ -55,13 +71,11 @@ class Imaging(Sampler):
         waves: Wavefield,
         medium: WaveEquation,
         wrt: tuple[str, ...],
-        every: int,
-        keep_bytes: int,
-        background: Callable[[int, tuple[str, ...], int], Background],
+        storage: Policy,
+        source: Source,
         pool: Pool,
     ):
-        self.medium, self.wrt, self.every, self.keep_bytes = medium, wrt, every, keep_bytes
-        self._background, self.pool = background, pool
+        self.medium, self.wrt, self.storage, self.source, self.pool = medium, wrt, storage, source, pool
         self._kept: dict[int, Background] = {}
         self.derivatives = {name: medium.derivatives(name) for name in wrt}
         self.coefficients = tuple(sorted({c for d in self.derivatives.values() for c in d}))
@@ -70,12 +84,12 @@ class Imaging(Sampler):
     def __getstate__(self):
         return {**super().__getstate__(), "_kept": {}}  # backgrounds are large, and computed again where they are needed
 
-    def keep(self, shot: int, background: Background) -> None:
-        """Hold the background of a shot if the budget allows, else hand its memory in."""
-        if self.held_bytes + background.nbytes <= self.keep_bytes:
-            self._kept[shot] = background
-        else:
-            self.pool.give(background)
+    @property
+    def every(self) -> int:
+        """Every how many steps the background is used."""
+        return self.storage.every
+
+    # -- backgrounds
 
     @property
     def held_bytes(self) -> int:
@@ -84,20 +98,55 @@ class Imaging(Sampler):
     def forget(self) -> None:
         """Hand in all backgrounds."""
         for background in self._kept.values():
-            self.pool.give(background)
+            background.release()
         self._kept.clear()
 
-    def ports(self, shot: int) -> dict:
-        """The background of a shot and what it was made for, as the solver wants them; followed by `done`."""
-        background = self._kept.get(shot)
-        if background is None:
-            background = self._background(shot, self.coefficients, self.every)
-        return {"wrt": self.coefficients, "every": self.every, "background": background}
+    def record(self, shot: int, march: March) -> None:
+        """Take the forward march of a shot through all rows, and hold its background if the budget allows."""
+        background = self._new(shot)
+        holds = self._fits(background)
+        for _ in background.record(march, holds):
+            pass
+        self._keep(shot, background)
 
-    def done(self, shot: int, background: Background) -> None:
-        """The solver has used the background of a shot."""
-        if shot not in self._kept:
-            self.keep(shot, background)
+    def meet(self, shot: int, backward: bool, march: March) -> None:
+        """Take a march with an image port through all rows of a shot, beside its background."""
+        background = self._kept.get(shot)
+        if background is not None:
+            self._follow(background.backward() if backward else background.forward(), march)
+            return
+        background = self._new(shot)
+        made = background.made_backward() if backward else background.made_forward(self._fits(background))
+        self._follow(made, march)
+        self._keep(shot, background)
+
+    def _follow(self, segments: Segments, march: March) -> None:
+        with closing(segments):
+            for segment in segments:
+                march(segment.first, segment.last, segment.histories)
+
+    def _new(self, shot: int) -> Background:
+        """An empty background, of the kind that the policy chooses for what is left of the budget."""
+        to_come = self.domain.shots - len(self._kept)
+        layout = self.source.layout(self.coefficients, self.every)
+        again = partial(self.source.again, shot, self.coefficients, self.every)
+        return self.storage.background(layout, again, self.pool, self._left, to_come)
+
+    @property
+    def _left(self) -> int:
+        return self.storage.keep_bytes - sum(b.held_bytes for b in self._kept.values())
+
+    def _fits(self, background: Background) -> bool:
+        return background.held_bytes <= self._left
+
+    def _keep(self, shot: int, background: Background) -> None:
+        """Hold a background if the budget allows, else hand its memory in."""
+        if self._fits(background):
+            self._kept[shot] = background
+        else:
+            background.release()
+
+    # -- perturbations
 
     def spread(self, perturbation: np.ndarray, padding: Padding) -> dict[str, np.ndarray]:
         """Perturbations of the padded coefficients."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,7 +25,7 @@ from seisops.operators import (
 from seisops.spaces import Space
 from seisops.wave.imaging import Imaging
 from seisops.wave.modeling import Modeling
-from seisops.wave.solver import Pool
+from seisops.wave.pool import Pool
 from seisops.wave.storage import Policy, policy
 from seisops.wave.tangent import direction, tangent
 
@@ -283,9 +282,8 @@ def _of_solve(op: FusedSolve, x, wrt, storage, run, pool):
     if op.is_adjoint:
         raise ParameterError(f"{op} is an adjoint solve: differentiate the operator that it is the adjoint of")
     modeling, solve = op.propagator, op.solution()
-    background = partial(solve.background, x, pool=pool)
-    imaging = Imaging(modeling.domain, modeling.medium, wrt, storage.every, storage.keep_bytes, background, pool)
-    value = solve.apply(x, imaging.coefficients, storage.every, imaging.keep, pool) if run else None
+    imaging = Imaging(modeling.domain, modeling.medium, wrt, storage, solve.at_source(x), pool)
+    value = solve.apply(x, imaging) if run else None
     return value, FusedSolve(modeling, op.readers, (imaging,))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -17,8 +19,9 @@ from seisops.wave.boundaries import PML
 from seisops.wave.discretisation import Discretisation, discretise
 from seisops.wave.equation import WaveEquation
 from seisops.wave.imaging import Imaging
+from seisops.wave.layout import Layout
 from seisops.wave.samplers import Projection, Taps, Wavelet, located
-from seisops.wave.solver import Background, Input, Output, Pool, Solver
+from seisops.wave.solver import Input, March, Output, Solver
 from seisops.wave.space import Wavefield
 from seisops.wave.wavelets import bandwidth
 
@@ -179,8 +182,8 @@ class Solve(LinearOperator):
     def _apply_adjoint(self, y: NDArray) -> NDArray:
         return self._make_adjoint().apply(y)
 
-    def apply(self, x: NDArray, wrt: tuple[str, ...] = (), every: int = 1, keep=None, pool=None) -> NDArray:
-        """Apply, and on the way hand the background of each shot to ``keep(shot, background)`` if asked."""
+    def apply(self, x: NDArray, imaging: Imaging | None = None) -> NDArray:
+        """Apply, and on the way let an imaging condition record the background of each shot."""
         for sampler, _ in map(located, (*self.readers, *self.writers)):
             if isinstance(sampler, Everything):
                 require_affordable(
@@ -192,24 +195,16 @@ class Solve(LinearOperator):
         self._warn_if_coarse(parts)
         out = [r.range.zeros() for r in self.readers]
         for shot in range(self.shots):
-            result = self._one_shot(shot, parts, self.readers, out, wrt, every, pool)
-            if keep is not None:
-                keep(shot, result)
+            self._one_shot(shot, parts, out, imaging)
         return self.range.join(out) if len(out) > 1 else out[0]
 
-    def background(self, x: NDArray, shot: int, wrt: tuple[str, ...], every: int, pool: Pool) -> Background:
-        """The background of one shot alone, with nothing else read."""
-        parts = self.domain.split(x) if len(self.writers) > 1 else [x]
-        return self._one_shot(shot, parts, (), [], wrt, every, pool)
+    def at_source(self, x: NDArray) -> AtSource:
+        """What makes the backgrounds of this solve's shots when it is applied to `x`."""
+        return AtSource(self, x)
 
-    def _one_shot(self, shot: int, parts, readers, out, wrt, every, pool) -> Background | None:
-        """Solve for one shot, put what `readers` find into their arrays `out`, and return the background if asked for."""
-        d, solver = self.modeling.discretisation, self.modeling.solver
-        given, wanted = Input(), Output(history=bool(wrt))
-        imaging = [s for s in (*self.writers, *readers) if isinstance(s, Imaging)]
-        if len(imaging) > 1:
-            raise SpaceError("two imaging conditions in one solve: build one Jacobian with both parameters in wrt")
-        named = imaging[0].ports(shot) if imaging else {"wrt": wrt, "every": every, "pool": pool}
+    def given(self, shot: int, parts) -> Input:
+        """What enters the wavefield of a shot, of an array for each writer."""
+        d, given = self.modeling.discretisation, Input()
         points: dict[int, list] = {}
         for (sampler, channel), x in zip(map(located, self.writers), parts, strict=True):
             if isinstance(sampler, Projection):
@@ -223,6 +218,15 @@ class Solve(LinearOperator):
         for channel, sets in points.items():
             taps, traces = zip(*sets, strict=True)
             given.points[channel] = Taps.joined(taps), np.concatenate(traces)
+        return given
+
+    def _one_shot(self, shot: int, parts, out, recorder: Imaging | None) -> None:
+        """Solve for one shot, and put what the readers find into their arrays `out`."""
+        d, readers = self.modeling.discretisation, self.readers
+        imaging = [s for s in (*self.writers, *readers) if isinstance(s, Imaging)]
+        if len(imaging) + (recorder is not None) > 1:
+            raise SpaceError("two imaging conditions in one solve: build one Jacobian with both parameters in wrt")
+        given, wanted = self.given(shot, parts), Output(records=recorder.storage.records if recorder is not None else "")
         places = [located(r) for r in readers]
         for channel in dict.fromkeys(c for r, c in places if isinstance(r, Projection)):
             wanted.points[channel] = Taps.joined(
@@ -231,7 +235,14 @@ class Solve(LinearOperator):
         wanted.signals = [(c, self._out_transposed(r.signature[shot])) for r, c in places if isinstance(r, Wavelet)]
         wanted.fields = tuple(dict.fromkeys(c for r, c in places if isinstance(r, Everything)))
         wanted.image = any(isinstance(r, Imaging) for r, _ in places)
-        result = solver.run(self.is_adjoint, given, wanted, **named)
+        if recorder is not None:
+            met, through = recorder, partial(recorder.record, shot)
+        elif imaging:
+            met, through = imaging[0], partial(imaging[0].meet, shot, self.is_adjoint)
+        else:
+            met, through = None, None
+        derivative = (met.coefficients, met.every) if met else ((), 1)
+        result = self.modeling.solver.run(self.is_adjoint, given, wanted, *derivative, through)
         traces = {channel: iter(found) for channel, found in result["traces"].items()}
         stacks = iter(result["stacks"])
         for (reader, channel), o in zip(places, out, strict=True):
@@ -244,9 +255,6 @@ class Solve(LinearOperator):
                 o += reader.gather(result["image"], d.padding)
             else:
                 o[shot] = self._out(result["fields"][channel][(slice(None), *d.padding.interior)], axis=0)
-        for sampler in imaging:
-            sampler.done(shot, named["background"])
-        return result.get("background")
 
     def _taps(self, sampler: Projection, shot: int) -> Taps:
         d = self.modeling.discretisation
@@ -293,6 +301,31 @@ class Solve(LinearOperator):
                     DispersionWarning,
                     stacklevel=outside(),
                 )
+
+
+class AtSource:
+    """What makes the backgrounds of a solve's shots, for an imaging condition.
+
+    Parameters
+    ----------
+    solve : Solve
+    x : ndarray
+        What the solve is applied to.
+    """
+
+    def __init__(self, solve: Solve, x: NDArray):
+        self.solve, self.x = solve, x
+
+    def layout(self, coefficients: tuple[str, ...], every: int) -> Layout:
+        """How the history of a shot lies in memory."""
+        return self.solve.modeling.solver.layout(coefficients, every)
+
+    def again(
+        self, shot: int, coefficients: tuple[str, ...], every: int, kind: str = "history"
+    ) -> AbstractContextManager[March]:
+        """A march for the background of a shot; see :data:`seisops.wave.background.Again`."""
+        parts = self.solve.domain.split(self.x) if len(self.solve.writers) > 1 else [self.x]
+        return self.solve.modeling.solver.background(self.solve.given(shot, parts), coefficients, every, kind)
 
 
 def outside() -> int:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, inf
 
 import numpy as np
 
-from seisops.errors import ParameterError
+from seisops.errors import ParameterError, UnfusedError
 from seisops.fusion import fuse
 from seisops.operators import LinearOperator, Propagator
 from seisops.wave._validate import integer
+from seisops.wave.layout import Layout
 from seisops.wave.modeling import Modeling
+from seisops.wave.pool import Pool
 from seisops.wave.samplers import Projection
 from seisops.wave.space import Wavefield
-from seisops.wave.storage import policy
+from seisops.wave.storage import Auto, Policy, policy
 from seisops.wave.time import Time
 
 __all__ = ["Plan", "plan"]
@@ -23,15 +26,59 @@ __all__ = ["Plan", "plan"]
 # steps of the two trial runs, whose difference is free of what a run costs once
 TRIALS = (40, 240)
 
-#: Solves for each shot: of one application, and of the first one where it is more.
-SOLVES = {
-    "F q, F.H d": (1, 1),
-    "G(m, q)": (1, 1),
-    "gradient of full-waveform inversion": (2, 2),
-    "J dm, J.H d": (1, 2),
-    "iteration of least-squares migration": (2, 3),
-    "Hessian times a vector, beyond Gauss-Newton": (4, 4),
-}
+#: What is forecast.
+PRODUCTS = (
+    "F q, F.H d",
+    "G(m, q)",
+    "gradient of full-waveform inversion",
+    "J dm",
+    "J.H d",
+    "iteration of least-squares migration",
+    "Hessian times a vector, beyond Gauss-Newton",
+)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Shots of a process whose backgrounds are kept in the same way.
+
+    Attributes
+    ----------
+    shots : int
+    way : str
+        In words.
+    held : bool
+        Whether the backgrounds stay from one product to the next.
+    held_bytes : int
+        Memory for a shot that stays, or that a product needs where it does not.
+    working_bytes : int
+        Memory that a product needs besides, for one shot at a time.
+    forward, backward : float
+        Solves that products with J, and with J.H, compute again.
+    """
+
+    shots: int
+    way: str
+    held: bool
+    held_bytes: int
+    working_bytes: int
+    forward: float
+    backward: float
+
+    def solves(self, what: str) -> tuple[float, float]:
+        """Solves of a shot for one application of something in `PRODUCTS`, and for the first one."""
+        make, f, b = 0 if self.held else 1, self.forward, self.backward
+        j, jt = 1 + max(f, make), 1 + b + make
+        later = {
+            "gradient of full-waveform inversion": 2 + b + make,
+            "J dm": j,
+            "J.H d": jt,
+            "iteration of least-squares migration": j + jt,
+            "Hessian times a vector, beyond Gauss-Newton": 4 + 2 * (b + make),
+        }.get(what, 1)
+        # J makes the background on its way, whatever is computed again later
+        first = {"J dm": 2, "J.H d": 2 + b, "iteration of least-squares migration": 2 + jt}.get(what, later)
+        return later, first
 
 
 @dataclass(frozen=True)
@@ -56,13 +103,19 @@ class Plan:
     solve_bytes : int
         Memory of a solve.
     history_bytes : int
-        Memory of the background wavefield that a derivative keeps for a shot.
+        Memory of the background wavefield of a shot, kept whole (at every step that the policy keeps).
     budget_bytes : int
         How much of the backgrounds is kept from one product to the next, in each process.
     exactness : str
         Class of the storage policy.
     seconds : float or None
         Time of a solve, from a trial of a few steps on this machine; None if there was none.
+    storage : str
+        The storage policy.
+    backgrounds : tuple of Kept
+        How the backgrounds of a process's shots are kept; those that do not fit the budget last.
+    second : tuple of Kept
+        Likewise, of the larger backgrounds that second derivatives need; empty if the policy has no memory for them.
     """
 
     shots: int
@@ -77,46 +130,76 @@ class Plan:
     budget_bytes: int
     exactness: str
     seconds: float | None
+    storage: str
+    backgrounds: tuple[Kept, ...]
+    second: tuple[Kept, ...]
 
     @property
     def kept(self) -> int:
         """Shots of each process whose backgrounds fit the budget."""
-        return min(ceil(self.shots / self.workers), self.budget_bytes // max(1, self.history_bytes))
+        return sum(k.shots for k in self.backgrounds if k.held)
 
     @property
     def worker_bytes(self) -> int:
         """Memory of a process that computes derivatives, beside Python and the models."""
-        return self.solve_bytes + max(1, self.kept) * self.history_bytes
+        held = sum(k.shots * k.held_bytes for k in self.backgrounds if k.held)
+        needed = max(k.working_bytes + (0 if k.held else k.held_bytes) for k in self.backgrounds)
+        return self.solve_bytes + held + needed
 
-    def solves(self, what: str) -> tuple[int, int]:
-        """Solves of all shots for one application of something in `SOLVES`, and for the first one."""
-        later, first = SOLVES[what]
-        # shots beyond the budget compute their background anew in every product after the one that made it
-        beyond = self.shots - min(self.shots, self.kept * self.workers)
-        if first > later:  # products with a Jacobian
-            return (later * self.shots + later * beyond, first * self.shots + (later - 1) * beyond)
-        again = beyond if what.startswith("gradient") else 0
-        return later * self.shots + again, first * self.shots + again
+    def solves(self, what: str) -> tuple[float, float]:
+        """Solves of all shots for one application of something in `PRODUCTS`, and for the first one.
+
+        Where histories are computed again that need not be a whole number; it is infinite where they do not fit at all.
+        """
+        later = first = 0.0
+        left, backgrounds = self.shots, self.second if what.startswith("Hessian") else self.backgrounds
+        if not backgrounds:
+            return inf, inf
+        for k in backgrounds:
+            n = min(left, k.shots * self.workers)
+            left -= n
+            later, first = later + n * k.solves(what)[0], first + n * k.solves(what)[1]
+        return later, first
 
     def __str__(self) -> str:
-        gib = 2.0**30
+        each = ceil(self.shots / self.workers)
         lines = [
             f"{self.shots} shots on {self.workers} worker{'s' * (self.workers > 1)}",
             f"a solve: {self.cells:,} points x {self.steps:,} steps of {1e3 * self.step:.4g} ms "
             f"({self.substeps} for each sample)",
-            f"  memory {self.solve_bytes / gib:.3g} GiB"
-            + ("" if self.seconds is None else f", about {self.seconds:.3g} s here"),
-            f"a background: {self.history_bytes / gib:.3g} GiB a shot ({self.exactness}); {self.kept} of "
-            f"{ceil(self.shots / self.workers)} shots of a worker fit into {self.budget_bytes / gib:.3g} GiB",
-            f"memory of a worker: {self.worker_bytes / gib:.3g} GiB with derivatives",
+            f"  memory {_size(self.solve_bytes)}" + ("" if self.seconds is None else f", about {self.seconds:.3g} s here"),
+            f"backgrounds: {self.storage}, {self.exactness}; whole, one takes {_size(self.history_bytes)}, the "
+            f"{each} of a worker {_size(each * self.history_bytes)}; {_size(self.budget_bytes)} may be kept",
+            *map(_said, self.backgrounds),
+            f"memory of a worker: {_size(self.worker_bytes)} with derivatives",
             "",
             f"{'one application':44} {'solves':>8} {'the first':>10}" + ("" if self.seconds is None else f"{'time':>11}"),
         ]
-        for what in SOLVES:
+        for what in PRODUCTS:
             n, first = self.solves(what)
-            took = "" if self.seconds is None else f" {_duration(n * self.seconds / self.workers):>10}"
-            lines.append(f"{what:44} {n:8,} {first:10,}{took}")
+            took = "" if self.seconds is None or n == inf else f" {_duration(n * self.seconds / self.workers):>10}"
+            lines.append(f"{what:44} {_count(n):>8} {_count(first):>10}{took}")
         return "\n".join(lines)
+
+
+def _said(kept: Kept) -> str:
+    """What becomes of some shots' backgrounds, in words."""
+    more = [f"{n:.3g} in {what.split()[0]}" for what in ("J dm", "J.H d") if (n := kept.solves(what)[0] - 1)]
+    extra = f"; solves beside its own: {', '.join(more)}" if more else ""
+    whose = f"  {kept.shots} of a worker's shots"
+    if kept.held:
+        return f"{whose}: {kept.way}, {_size(kept.held_bytes)} each{extra}"
+    return f"{whose}: not kept, {_size(kept.held_bytes + kept.working_bytes)} at a time{extra}"
+
+
+def _size(nbytes: int) -> str:
+    return f"{nbytes / 2**30:.3g} GiB" if nbytes >= 2**29 else f"{nbytes / 2**20:.3g} MiB"
+
+
+def _count(solves: float) -> str:
+    if solves == inf:
+        return "no room"
+    return f"{solves:,.0f}" if solves == round(solves) else f"{solves:,.1f}"
 
 
 def plan(F: LinearOperator, storage="auto", workers: int = 1, trial: bool = True) -> Plan:
@@ -147,7 +230,10 @@ def plan(F: LinearOperator, storage="auto", workers: int = 1, trial: bool = True
     itemsize = np.dtype(d.dtype).itemsize
     cells = int(np.prod(d.padding.shape))
     levels = sum(u.time_order + 1 for u in system.fields)
-    coefficients = tuple(modeling.medium.derivatives(modeling.medium.perturbable[0]))
+    layout = modeling.solver.layout(tuple(modeling.medium.derivatives(modeling.medium.perturbable[0])), chosen.every)
+    # a field beside its derivative: histories of both
+    both = replace(layout, shapes=2 * layout.shapes, state_shapes=2 * layout.state_shapes)
+    each = ceil(modeling.domain.shots / workers)
     return Plan(
         shots=modeling.domain.shots,
         workers=workers,
@@ -157,11 +243,49 @@ def plan(F: LinearOperator, storage="auto", workers: int = 1, trial: bool = True
         substeps=d.ratio,
         fields=levels,
         solve_bytes=(levels + len(modeling.medium.parameters)) * cells * itemsize,
-        history_bytes=modeling.solver.background_bytes(coefficients, chosen.every),
+        history_bytes=layout.whole_bytes,
         budget_bytes=chosen.keep_bytes,
         exactness=chosen.exactness,
         seconds=_timed(modeling) * d.steps if trial else None,
+        storage=type(chosen).__name__.lower(),
+        backgrounds=_backgrounds(chosen, layout, each),
+        second=_if_any(chosen, both, each),
     )
+
+
+def _if_any(chosen: Policy, layout: Layout, shots: int) -> tuple[Kept, ...]:
+    try:
+        return _backgrounds(chosen, layout, shots)
+    except UnfusedError:
+        return ()
+
+
+def _backgrounds(chosen: Policy, layout: Layout, shots: int) -> tuple[Kept, ...]:
+    """What becomes of the backgrounds of a process's shots, as imaging conditions decide it one by one."""
+    groups: list[Kept] = []
+    left, pool = chosen.keep_bytes, Pool()
+    background = None
+    for n in range(shots):
+        if background is None or isinstance(chosen, Auto):
+            background = chosen.background(layout, nullcontext, pool, left, shots - n)  # which nobody will follow
+        held = background.held_bytes <= left
+        if held:
+            left -= background.held_bytes
+        kept = Kept(
+            1 if held else shots - n,
+            background.way,
+            held,
+            background.nbytes,
+            background.working_bytes,
+            *background.repeats,
+        )
+        if groups and replace(groups[-1], shots=1) == kept:
+            groups[-1] = replace(kept, shots=groups[-1].shots + 1)
+        else:
+            groups.append(kept)
+        if not held:
+            break
+    return tuple(groups)
 
 
 def _timed(modeling: Modeling) -> float:

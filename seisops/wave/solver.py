@@ -7,23 +7,25 @@ the data at n and determines the adjoint field at n - 1, the multiplier of row n
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import prod
+from functools import partial
+from math import lcm
 
 import numpy as np
-import psutil
 
 from seisops.engine.arrays import aligned, zeros
-from seisops.engine.kernel import Ports
+from seisops.engine.kernel import Kernel, Ports
+from seisops.engine.state import States
 from seisops.engine.template import PREFIX
-from seisops.errors import UnfusedError
 from seisops.wave.discretisation import Discretisation
 from seisops.wave.equation import WaveEquation
+from seisops.wave.layout import Layout
+from seisops.wave.pool import Arrays
 from seisops.wave.samplers import Taps
 
-__all__ = ["Background", "Input", "Output", "Pool", "Solver"]
+__all__ = ["Input", "March", "Output", "Solver"]
 
 
 @dataclass
@@ -48,53 +50,80 @@ class Input:
 
 @dataclass
 class Output:
-    """What to read: points by channel, signals of stacks with their channel, channels of whole fields, flags."""
+    """What to read: points by channel, signals of stacks with their channel, channels of whole fields, whether an image, and
+    what of a background ("history", "edges" or nothing)."""
 
     points: dict[int, Taps] = field(default_factory=dict)
     signals: list[tuple[int, np.ndarray]] = field(default_factory=list)
     fields: tuple[int, ...] = ()
     image: bool = False
-    history: bool = False
+    records: str = ""
 
 
-@dataclass(frozen=True)
-class Background:
-    """Saved factors of a background wavefield, and what they were saved for."""
+class March:
+    """A run of a kernel through the time loop, in as many parts as its user likes.
 
-    wrt: tuple[str, ...]
-    every: int
-    histories: tuple[np.ndarray, ...]
+    Parts are rows `first` to `last` of the loop, both included and each once: forward the parts follow each other, backward
+    they go before each other. Each starts where the time levels of the fields are in the places that they had at row 0,
+    so that a part is a loop from 0 over the rows that belong to it.
 
-    @property
-    def nbytes(self) -> int:
-        return sum(h.nbytes for h in self.histories)
+    Parameters
+    ----------
+    kernel : Kernel
+    discretisation : Discretisation
+    states : States
+    state : mapping
+        The fields' time levels.
+    arrays, bounds : mapping
+        As for the kernel.
+    rows : dict of str to bool
+        The arrays with an entry for each row, and whether the kernel writes to them.
+    histories : tuple of str
+        Names of the histories.
+    """
 
+    def __init__(
+        self,
+        kernel: Kernel,
+        discretisation: Discretisation,
+        states: States,
+        state: Mapping[str, np.ndarray],
+        arrays: Mapping[str, np.ndarray],
+        bounds: Mapping[str, int],
+        rows: Mapping[str, bool],
+        histories: tuple[str, ...],
+    ):
+        self._kernel, self._discretisation, self._states, self._state = kernel, discretisation, states, state
+        self._arrays = {name: aligned(a) for name, a in arrays.items()} | dict(state)
+        self._bounds, self._rows, self._histories = bounds, rows, histories
 
-class Pool:
-    """Memory of backgrounds that nobody needs any more, for the next ones: fresh pages cost more than a solve."""
+    def __call__(self, first: int, last: int, histories: Arrays = ()) -> None:
+        """Go through rows `first` to `last`, with the histories there."""
+        d, forward = self._discretisation, self._kernel.system.direction > 0 or self._kernel.again
+        arrays = {**self._arrays, **dict(zip(self._histories, histories, strict=True))}
+        copies = []
+        if (first, last) != (0, d.steps):
+            for name, written in self._rows.items():
+                part = self._arrays[name][first : last + 1]
+                arrays[name] = aligned(part)
+                if written and arrays[name] is not part:
+                    copies.append((part, arrays[name]))
+        end = min(last, d.steps - 1) if forward else last
+        self._kernel.run(d.padding.shape, d.grid.spacing, d.dt, (0, end - first), arrays, self._bounds)
+        for part, copy in copies:
+            part[...] = copy
 
-    def __init__(self):
-        self._free: list[tuple[np.ndarray, ...]] = []
-        self._lock = threading.Lock()
+    def save(self, saved: Arrays, row: int = 0) -> None:
+        """Copy what is needed to go on from where the next part may start, or from any `row` counted from there."""
+        self._states.save(self._state, row, saved)
 
-    def __reduce__(self):
-        return Pool, ()
-
-    def take(self, shapes: Sequence[tuple[int, ...]], dtype) -> tuple[np.ndarray, ...] | None:
-        """Arrays of these shapes, if there are any; they hold what was last written."""
-        with self._lock:
-            for i, arrays in enumerate(self._free):
-                if [(a.shape, a.dtype) for a in arrays] == [(s, np.dtype(dtype)) for s in shapes]:
-                    return self._free.pop(i)
-        return None
-
-    def give(self, background: Background) -> None:
-        """Hand in a background that is not used any more."""
-        self._free.append(background.histories)
-
-    def clear(self) -> None:
-        """Release the memory."""
-        self._free.clear()
+    def restore(self, saved: Arrays | None, row: int = 0) -> None:
+        """Go on from such a copy, or from rest."""
+        if saved is None:
+            for a in self._state.values():
+                a.fill(0)
+        else:
+            self._states.restore(self._state, row, saved)
 
 
 class Solver:
@@ -107,40 +136,31 @@ class Solver:
     """
 
     def __init__(self, discretisation: Discretisation, medium: WaveEquation):
-        self.discretisation = discretisation
+        self.discretisation, self.medium = discretisation, medium
         self.plan = discretisation.plan(medium)
         self.coefficients = {
             PREFIX + name: aligned(discretisation.with_halo(discretisation.padding.apply(a)))
             for name, a in medium.coefficients().items()
         }
 
-    def background_bytes(self, wrt: tuple[str, ...], every: int) -> int:
-        """Memory of the background of one shot."""
-        return (
-            sum(prod(shape) for shape in self._history_shapes(wrt, every))
-            * np.dtype(self.discretisation.dtype).itemsize
+    def layout(self, wrt: tuple[str, ...], every: int = 1) -> Layout:
+        """How the history of a shot lies in memory, for the derivative by some coefficients."""
+        d, states = self.discretisation, self.plan.states()
+        halos = [h.function.space_order for h in self.plan.born(wrt, every).histories]
+        return Layout(
+            steps=d.steps,
+            every=every,
+            unit=lcm(states.period, every),
+            shapes=tuple(tuple(n + 2 * halo for n in d.padding.shape) for halo in halos),
+            dtype=d.dtype,
+            step=d.dt,
+            state_shapes=states.saved_shapes(d.padding.shape),
+            edges=partial(self.edges, wrt),
         )
 
-    def _new_background(self, wrt, every, pool: Pool | None) -> tuple[np.ndarray, ...]:
-        shapes = self._history_shapes(wrt, every)
-        used = pool.take(shapes, self.discretisation.dtype) if pool else None
-        if used is not None:
-            return used  # every row that is read is written first
-        needed, available = self.background_bytes(wrt, every), psutil.virtual_memory().available
-        if needed > available:
-            raise UnfusedError(
-                f"the background wavefield of one shot needs {needed / 2**30:.3g} GiB ({self.discretisation.steps} steps), "
-                f"but {available / 2**30:.3g} GiB of memory are free: keep fewer of its steps with "
-                "storage=seisops.storage.Subsampled(every=...), or use a coarser grid or a shorter record"
-            )
-        return tuple(zeros(s, self.discretisation.dtype) for s in shapes)
-
-    def _history_shapes(self, wrt, every):
-        rows = self.discretisation.steps // every + 1
-        return [
-            (rows, *(n + 2 * h.function.space_order for n in self.discretisation.padding.shape))
-            for h in self.plan.born(wrt, every).histories
-        ]
+    def background_bytes(self, wrt: tuple[str, ...], every: int) -> int:
+        """Memory of the whole history of one shot."""
+        return self.layout(wrt, every).whole_bytes
 
     def run(
         self,
@@ -149,8 +169,7 @@ class Solver:
         wanted: Output,
         wrt: tuple[str, ...] = (),
         every: int = 1,
-        background: Background | None = None,
-        pool: Pool | None = None,
+        through: Callable[[March], None] | None = None,
     ) -> dict:
         """March once through time.
 
@@ -164,82 +183,123 @@ class Solver:
             Coefficients with respect to which image and history ports differentiate.
         every : int
             Every how many steps the background is kept.
-        background : Background, optional
-            Where an image port reads.
-        pool : Pool, optional
-            Where memory for a new background may come from.
+        through : callable, optional
+            Takes the march through all rows, with their histories; needed by image and history ports.
 
         Returns
         -------
         dict
             ``traces`` (by channel, (points, N + 1)), ``stacks`` (list of padded images), ``fields`` (by channel,
-            (N + 1, ...)), ``image`` (mapping) and ``background``, as far as wanted.
+            (N + 1, ...)) and ``image`` (mapping), as far as wanted.
         """
-        d, template = self.discretisation, self.plan.system.template
-        steps, shape = d.steps, d.padding.shape
-        write = Ports(
-            points=tuple(sorted(given.points)),
-            stacks=tuple(channel for channel, _, _ in given.stacks),
-            field=tuple(sorted(given.fields)),
-            image=given.image is not None,
-        )
-        read = Ports(
-            points=tuple(sorted(wanted.points)),
-            stacks=tuple(channel for channel, _ in wanted.signals),
-            field=tuple(sorted(wanted.fields)),
-            image=wanted.image,
-            history=wanted.history,
-        )
-        kernel = self.plan.kernel(transposed, write, read, wrt, every)
-        rows = steps + 1
-        dtype = template.dtype
-        arrays = {**self.coefficients, **d.profiles()}
-        bounds: dict[str, int] = {}
-        # writing: row n takes sample n, in both directions
-        for channel, (taps, traces) in given.points.items():
-            self._taps(arrays, bounds, "write", channel, taps)
-            arrays[f"{PREFIX}write{channel}_data"] = np.ascontiguousarray(traces.T, dtype)
-        for k, (_, image, signal) in enumerate(given.stacks):
-            arrays[f"{PREFIX}write_image{k}"] = np.ascontiguousarray(image, dtype)
-            arrays[f"{PREFIX}write_signal{k}"] = np.ascontiguousarray(signal, dtype)
-        for channel, values in given.fields.items():
-            arrays[f"{PREFIX}write{channel}_field"] = np.ascontiguousarray(values, dtype)
-        if write.image:
-            for name in wrt:
-                arrays[f"{PREFIX}d_{name}"] = d.with_halo(given.image[name], "constant")
-        # reading: row n of a loop determines sample n + 1 forward, n - 1 backward
-        for channel, taps in wanted.points.items():
-            self._taps(arrays, bounds, "read", channel, taps)
-            arrays[f"{PREFIX}read{channel}_data"] = zeros((rows, len(taps.weights)), dtype)
-        for k, (_, signal) in enumerate(wanted.signals):
-            shifted = np.zeros(steps + 1, dtype)
-            if transposed:
-                shifted[1:] = signal[:-1]
+        arrays, bounds, rows = self._arguments()
+        write = self._writing(given, wrt, arrays, bounds, rows)
+        read = self._reading(transposed, wanted, wrt, arrays, bounds, rows)
+        with self._march(transposed, write, read, wrt, every, arrays, bounds, rows) as march:
+            if through:
+                through(march)
             else:
-                shifted[:-1] = signal[1:]
-            arrays[f"{PREFIX}read_signal{k}"] = shifted
-            arrays[f"{PREFIX}read_image{k}"] = zeros(shape, dtype)
-        for channel in wanted.fields:
-            arrays[f"{PREFIX}read{channel}_field"] = zeros((rows, *shape), dtype)
-        if read.image:
-            for name in wrt:
-                arrays[f"{PREFIX}read_d_{name}"] = zeros(shape, dtype)
-        if wrt:
-            histories = background.histories if background else self._new_background(wrt, every, pool)
-            arrays.update(
-                {h.function.name: a for h, a in zip(self.plan.born(wrt, every).histories, histories, strict=True)}
-            )
-        kernel.run(shape, d.grid.spacing, d.dt, (0, steps if transposed else steps - 1), arrays, bounds)
-
+                march(0, self.discretisation.steps)
         out: dict = {}
         out["traces"] = {c: _on_samples(arrays[f"{PREFIX}read{c}_data"], transposed).T for c in read.points}
         out["stacks"] = [arrays[f"{PREFIX}read_image{k}"] for k in range(len(read.stacks))]
         out["fields"] = {c: _on_samples(arrays[f"{PREFIX}read{c}_field"], transposed) for c in read.field}
         if read.image:
             out["image"] = {name: self._gradient(arrays[f"{PREFIX}read_d_{name}"]) for name in wrt}
-        if read.history:
-            out["background"] = Background(wrt, every, histories)
         return out
+
+    @contextmanager
+    def background(self, given: Input, wrt: tuple[str, ...], every: int, kind: str = "history") -> Iterator[March]:
+        """A march for a background; see :data:`seisops.wave.background.Again`."""
+        arrays, bounds, rows = self._arguments()
+        write = self._writing(given, wrt, arrays, bounds, rows)
+        again = kind == "backward"
+        read = Ports(history=again or kind == "history", edges=kind == "edges")
+        with self._march(False, write, read, wrt, every, arrays, bounds, rows, again) as march:
+            yield march
+
+    def edges(self, wrt: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
+        """Shapes, for one row, of what the edges keep so that the forward march can be gone through backward.
+
+        Raises
+        ------
+        ParameterError
+            If the wave equation loses energy elsewhere than in a layer that lives along the edges.
+        """
+        d = self.discretisation
+        d.check_lossless(self.medium)
+        return tuple(shape for _, shape in self.plan.edges(wrt, d.padding.shape))
+
+    def _arguments(self) -> tuple[dict[str, np.ndarray], dict[str, int], dict[str, bool]]:
+        """What a march of this medium is given, before its ports: arrays, bounds, arrays by row."""
+        return {**self.coefficients, **self.discretisation.profiles(self.plan.strips)}, {}, {}
+
+    @contextmanager
+    def _march(self, transposed, write, read, wrt, every, arrays, bounds, rows, again=False) -> Iterator[March]:
+        kernel = self.plan.kernel(transposed, write, read, wrt, every, again)
+        states = self.plan.states(transposed, kernel)
+        histories = tuple(h.function.name for h in self.plan.born(wrt, every).histories) if wrt else ()
+        if read.edges or again:
+            edges = tuple(name for name, _ in self.plan.edges(wrt, self.discretisation.padding.shape))
+            histories = (*histories, *edges) if again else edges
+        with states.borrow(self.discretisation.padding.shape) as state:
+            yield March(kernel, self.discretisation, states, state, arrays, bounds, rows, histories)
+
+    def _writing(self, given: Input, wrt, arrays, bounds, rows) -> Ports:
+        """Put in what enters: row n takes sample n, in both directions."""
+        d, dtype = self.discretisation, self.plan.system.template.dtype
+        for channel, (taps, traces) in given.points.items():
+            self._taps(arrays, bounds, "write", channel, taps)
+            arrays[name := f"{PREFIX}write{channel}_data"] = aligned(np.ascontiguousarray(traces.T, dtype))
+            rows[name] = False
+        for k, (_, image, signal) in enumerate(given.stacks):
+            arrays[f"{PREFIX}write_image{k}"] = np.ascontiguousarray(image, dtype)
+            arrays[name := f"{PREFIX}write_signal{k}"] = np.ascontiguousarray(signal, dtype)
+            rows[name] = False
+        for channel, values in given.fields.items():
+            arrays[name := f"{PREFIX}write{channel}_field"] = aligned(np.ascontiguousarray(values, dtype))
+            rows[name] = False
+        if given.image is not None:
+            for name in wrt:
+                arrays[f"{PREFIX}d_{name}"] = d.with_halo(given.image[name], "constant")
+        return Ports(
+            points=tuple(sorted(given.points)),
+            stacks=tuple(channel for channel, _, _ in given.stacks),
+            field=tuple(sorted(given.fields)),
+            image=given.image is not None,
+        )
+
+    def _reading(self, transposed, wanted: Output, wrt, arrays, bounds, rows) -> Ports:
+        """Make room for what is read: row n of a loop determines sample n + 1 forward, n - 1 backward."""
+        d, dtype = self.discretisation, self.plan.system.template.dtype
+        count, shape = d.steps + 1, d.padding.shape
+        for channel, taps in wanted.points.items():
+            self._taps(arrays, bounds, "read", channel, taps)
+            arrays[name := f"{PREFIX}read{channel}_data"] = zeros((count, len(taps.weights)), dtype)
+            rows[name] = True
+        for k, (_, signal) in enumerate(wanted.signals):
+            shifted = np.zeros(count, dtype)
+            if transposed:
+                shifted[1:] = signal[:-1]
+            else:
+                shifted[:-1] = signal[1:]
+            arrays[name := f"{PREFIX}read_signal{k}"] = shifted
+            rows[name] = False
+            arrays[f"{PREFIX}read_image{k}"] = zeros(shape, dtype)
+        for channel in wanted.fields:
+            arrays[name := f"{PREFIX}read{channel}_field"] = zeros((count, *shape), dtype)
+            rows[name] = True
+        if wanted.image:
+            for name in wrt:
+                arrays[f"{PREFIX}read_d_{name}"] = zeros(shape, dtype)
+        return Ports(
+            points=tuple(sorted(wanted.points)),
+            stacks=tuple(channel for channel, _ in wanted.signals),
+            field=tuple(sorted(wanted.fields)),
+            image=wanted.image,
+            history=wanted.records == "history",
+            edges=wanted.records == "edges",
+        )
 
     def _gradient(self, image):
         if self.discretisation.free_surface:

@@ -344,7 +344,9 @@ def test_stable_step_of_a_staggered_leapfrog_is_analytic(order):
         (p.forward - p) / dt
         - k * (shifted(vx.forward, x, before(x), order) + shifted(vz.forward, z, before(z), order)),
     )
-    step = stable_step(System(t, (vx, vz, p), rows, ({2: 1.0},), ({2: 1.0},)), {k.name: 4e9, b.name: 1e-3}, SPACING, 1e-2)
+    step = stable_step(
+        System(t, (vx, vz, p), rows, ({2: 1.0},), ({2: 1.0},)), {k.name: 4e9, b.name: 1e-3}, SPACING, 1e-2
+    )
     c = (4e9 * 1e-3) ** 0.5
     assert step == pytest.approx(2 / (c * slope(order, t) * sum(h**-2 for h in SPACING) ** 0.5), rel=1e-5)
 

@@ -8,6 +8,8 @@ import pytest
 from seisops.engine.arrays import ALIGNMENT, aligned, zeros
 from seisops.engine.derive import System, expand_time
 from seisops.engine.kernel import Kernel, Ports, build_count
+from seisops.engine.state import States
+from seisops.engine.strips import Strips
 from seisops.engine.template import PREFIX, Template
 from seisops.wave.boundaries import PML
 from seisops.wave.discretisation import plan
@@ -33,7 +35,7 @@ KINDS = {
 @pytest.fixture(scope="module")
 def waves():
     """Acoustic waves in a layer: the kinds that other tests run."""
-    return plan(Acoustic(GRID, vp=2000.0), (2, 4, "float64"), PML(cells=6), False)
+    return plan(Acoustic(GRID, vp=2000.0), (2, 4, "float64"), PML(cells=6), False, (36, 33))
 
 
 def kernel(waves, kind, every=1):
@@ -45,7 +47,7 @@ def kernel(waves, kind, every=1):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_loop_over_time(waves, kind):
-    code = str(kernel(waves, kind).operator)
+    code = kernel(waves, kind).program.source
     assert code.count("for (int time") == 1
     assert "schedule(static" in code
     # only points are few and unequal enough to be handed out one by one
@@ -56,26 +58,25 @@ def test_one_loop_over_time(waves, kind):
 
 @pytest.mark.parametrize("kind", ["Born", "gradient", "background"])
 def test_one_loop_over_time_where_the_background_is_subsampled(waves, kind):
-    assert str(kernel(waves, kind, every=4).operator).count("for (int time") == 1
+    assert kernel(waves, kind, every=4).program.source.count("for (int time") == 1
 
 
 def test_the_adjoint_runs_backward(waves):
-    assert "time >= time_m" in str(kernel(waves, "gradient").operator)
-    assert "time <= time_M" in str(kernel(waves, "points to points").operator)
+    assert "time >= time_m" in kernel(waves, "gradient").program.source
+    assert "time <= time_M" in kernel(waves, "points to points").program.source
 
 
 def test_a_kernel_is_built_once(waves):
     first = kernel(waves, "points to points")
     before = build_count()
     assert kernel(waves, "points to points") is first
-    assert plan(Acoustic(GRID, vp=1500.0), (2, 4, "float64"), PML(cells=6), False) is waves
+    assert plan(Acoustic(GRID, vp=1500.0), (2, 4, "float64"), PML(cells=6), False, (36, 33)) is waves
     assert build_count() == before
 
 
 def test_symbols_carry_a_prefix(waves):
     own = {
         "dt",
-        "timers",
         "h_x",
         "h_z",
         "x_m",
@@ -84,17 +85,15 @@ def test_symbols_carry_a_prefix(waves):
         "z_M",
         "time_m",
         "time_M",
-        "nthreads",
-        "nthreads_nonaffine",
     }
     for kind in KINDS:
-        names = {p.name for p in kernel(waves, kind).operator.parameters} - own
+        names = kernel(waves, kind).program.names - own
         assert all(PREFIX in name for name in names), names
 
 
 def test_weights_are_written_in_full(waves):
     """The second derivative of order 4 has the weight 4/3, not its first nine digits."""
-    assert "1.3333333333333333" in str(kernel(waves, "points to points").operator)
+    assert "1.3333333333333333" in kernel(waves, "points to points").program.source
 
 
 def test_a_march_by_hand():
@@ -108,9 +107,11 @@ def test_a_march_by_hand():
     signal = np.array([1.0, -2.0, 3.0, 0.5, 0.0])
     saved = zeros((steps + 1, *shape), "float64")
     arrays = {f"{PREFIX}write_image0": image, f"{PREFIX}write_signal0": signal, f"{PREFIX}read0_field": saved}
-    for _ in range(2):  # the workspace is used again, and cleared
+    states = States(system, Strips(t, {}, {}, {}))
+    for _ in range(2):  # the state is used again, and cleared
         saved[...] = 0.0
-        k.run(shape, (1.0, 1.0), 0.1, (0, steps - 1), arrays, {})
+        with states.borrow(shape) as state:
+            k.run(shape, (1.0, 1.0), 0.1, (0, steps - 1), {**arrays, **state}, {})
         expected = 2.0 * 0.1 * np.cumsum(signal)[:steps, None, None] * image
         assert np.allclose(saved[:steps], expected, rtol=1e-14, atol=0)
         assert not saved[steps].any()

@@ -9,41 +9,101 @@ from seisops.engine.kernel import Kernel, build_count
 from seisops.wave.imaging import Imaging
 
 
-@pytest.mark.parametrize("keep", [0, 1, 2])
-def test_solves_and_memory_are_those_of_the_run(monkeypatch, keep):
-    w = world()
-    J0 = w.jacobian()
-    J0 @ J0.domain.random(0)
-    (imaging,) = (leaf for leaf in J0._operator.leaves() if isinstance(leaf, Imaging))
-    size = imaging._kept[0].nbytes
-    storage = so.storage.Full(keep_bytes=keep * size)
-    p = so.plan(w.F, storage, trial=False)
-    assert p.history_bytes == size and p.kept == keep and p.seconds is None
-    assert (p.cells, p.steps, p.shots) == (36 * 33, w.A.discretisation.steps, 2)
+@pytest.fixture
+def counted(monkeypatch):
+    """Solves that something takes: time steps, however many calls they are made in, in units of those of a solve."""
+    marched, run = [], Kernel.run
 
-    runs, run = [], Kernel.run
-    monkeypatch.setattr(Kernel, "run", lambda self, *a, **k: (runs.append(self), run(self, *a, **k)))
+    def counting(self, shape, spacing, dt, steps, arrays, bounds, *rest, **named):
+        marched.append((len(self.system.fields), self.system.direction, steps[1] - steps[0] + 1))
+        return run(self, shape, spacing, dt, steps, arrays, bounds, *rest, **named)
 
-    def counted(what):
-        runs.clear()
+    monkeypatch.setattr(Kernel, "run", counting)
+
+    def count(what, steps, fields):
+        marched.clear()
         what()
-        return len(runs)
+        # backward there is one more; a field and its derivative together are two solves
+        return sum(m / (steps + (direction < 0)) * n / fields for n, direction, m in marched)
 
+    return count
+
+
+POLICIES = {
+    "0 whole": lambda size: so.storage.Full(keep_bytes=0),
+    "1 whole": lambda size: so.storage.Full(keep_bytes=size),
+    "2 whole": lambda size: so.storage.Full(keep_bytes=2 * size),
+    "auto, nothing kept": lambda size: so.storage.Auto(keep_bytes=0),
+    "auto, 1 whole": lambda size: so.storage.Auto(keep_bytes=3 * size // 2),
+    "auto, 2 whole": lambda size: so.storage.Auto(keep_bytes=2 * size),
+    "checkpoints": lambda size: so.storage.Checkpointed(n=3),
+    "checkpoints, 1 shot kept": lambda size: so.storage.Checkpointed(n=1, keep_bytes=size // 4),
+}
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_solves_and_memory_are_those_of_the_run(counted, name):
+    w = world()
+    size = w.A.solver.layout(("m",)).whole_bytes
+    storage = POLICIES[name](size)
+    p = so.plan(w.F, storage, trial=False)
+    assert p.history_bytes == size and p.seconds is None
+    assert (p.cells, p.steps, p.shots) == (36 * 33, w.A.discretisation.steps, 2)
+    if name[0].isdigit():
+        assert p.kept == int(name[0])
+
+    fields = len(w.A.solver.plan.system.fields)
     J, G, q = w.jacobian(storage=storage), so.Parametric(w.F, storage=storage), w.F.domain.random(1)
     x, y = J.domain.random(2), J.range.random(3)
+
+    def check(what, product, which=0):
+        assert counted(product, p.steps, fields) == pytest.approx(p.solves(what)[which])
 
     def gradient():
         with G.linearize(w.medium.m, q) as at:
             at.pullback(y)
 
-    assert counted(lambda: w.F @ q) == p.solves("F q, F.H d")[0]
-    assert counted(gradient) == p.solves("gradient of full-waveform inversion")[0]
-    assert counted(lambda: J @ x) == p.solves("J dm, J.H d")[1]
-    assert counted(lambda: J @ x) == p.solves("J dm, J.H d")[0]
+    check("F q, F.H d", lambda: w.F @ q)
+    check("gradient of full-waveform inversion", gradient)
+    check("J dm", lambda: J @ x, 1)
+    check("J dm", lambda: J @ x)
+    check("J.H d", lambda: J.H @ y)
     both = "iteration of least-squares migration"
-    assert counted(lambda: (J @ x, J.H @ y)) == p.solves(both)[0]
+    check(both, lambda: (J @ x, J.H @ y))
     fresh = w.jacobian(storage=storage)
-    assert counted(lambda: (fresh @ x, fresh.H @ y)) == p.solves(both)[1]
+    check(both, lambda: (fresh @ x, fresh.H @ y), 1)
+    (imaging,) = (leaf for leaf in J._operator.leaves() if isinstance(leaf, Imaging))
+    held = sum(b.nbytes for b in imaging._kept.values())
+    working = max(k.working_bytes + (0 if k.held else k.held_bytes) for k in p.backgrounds)
+    assert len(imaging._kept) == p.kept and p.worker_bytes == p.solve_bytes + held + working
+
+
+@pytest.mark.parametrize("keep", [0, 2])
+def test_solves_of_a_hessian(counted, keep):
+    w = world()
+    size = w.A.solver.layout(("m",)).whole_bytes
+    storage = so.storage.Full(keep_bytes=2 * keep * size)
+    p, G, q = so.plan(w.F, storage, trial=False), so.Parametric(w.F, storage=storage), w.F.domain.random(1)
+    dx = (w.medium.m * 0.1, 0.1 * q)
+    fields = len(w.A.solver.plan.system.fields)
+    found = counted(lambda: G.second((w.medium.m, q), dx, w.F.range.random(3)), p.steps, fields)
+    assert found == pytest.approx(p.solves("Hessian times a vector, beyond Gauss-Newton")[0])
+
+
+def test_a_plan_says_what_becomes_of_the_shots():
+    w = world(shots=100)
+    size = w.A.solver.layout(("m",)).whole_bytes
+    p = so.plan(w.F, so.storage.Auto(keep_bytes=15 * size), workers=4, trial=False)
+    whole, *_ = p.backgrounds
+    assert whole.way == "whole" and whole.held and 5 < whole.shots < 15
+    assert sum(k.shots for k in p.backgrounds) == p.kept == 25
+    assert sum(k.shots * k.held_bytes for k in p.backgrounds) <= 15 * size
+    assert p.worker_bytes <= p.solve_bytes + 15 * size + max(k.working_bytes for k in p.backgrounds)
+    said = str(p)
+    assert "auto, exact" in said and f"{whole.shots} of a worker's shots: whole" in said
+    assert "checkpoint" in said and "solves beside its own: 1 in J, 1 in J.H" in said
+    later, _ = p.solves("J.H d")
+    assert 100 + 4 * (24 - whole.shots) <= later <= 100 + 4 * (25 - whole.shots)
 
 
 def test_time_and_words():
@@ -54,6 +114,14 @@ def test_time_and_words():
     said = str(p)
     assert "2 shots on 3 workers" in said and "approximate" in said and "about" in said
     assert p.history_bytes < so.plan(w.F, trial=False).history_bytes and np.isfinite(p.seconds)
+
+
+def test_second_derivatives_need_more_memory():
+    w = world()
+    s = w.A.solver.layout(("m",))
+    p = so.plan(w.F, so.storage.Checkpointed(bytes=s.buffer_bytes(s.unit)), trial=False)
+    assert p.second == () and p.solves("Hessian times a vector, beyond Gauss-Newton")[0] == np.inf
+    assert "no room" in str(p)
 
 
 def test_refusals():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from devito import Derivative
-from scipy.ndimage import maximum_filter
 
 from seisops.errors import ParameterError
 from seisops.wave.equation import WaveEquation, broadcast
@@ -116,6 +115,8 @@ class Acoustic(WaveEquation):
         """Velocity in m/s that bounds the scheme: a jump in density raises it."""
         if "b" not in self._values:
             return self.vp
+        from scipy.ndimage import maximum_filter  # slow to import, and rarely needed
+
         b = self._values["b"]
         return np.sqrt(maximum_filter(b, size=3, mode="nearest") / (b * self.m))
 

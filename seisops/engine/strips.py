@@ -1,0 +1,191 @@
+"""Fields of an absorbing layer live in strips along the edges of the grid, and so do the loops over them.
+
+A field that remembers a derivative along an axis vanishes outside the layer on that axis. It is kept in two small arrays,
+one at either end of the axis, and every expression is separated into a part without such fields, for the whole grid, and
+parts that each need a strip only (two axes at once: a corner).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+
+import sympy
+from devito import Derivative
+
+from seisops.engine.derive import System
+from seisops.engine.stencils import stencil
+from seisops.engine.template import Template
+from seisops.engine.terms import depends, leaves
+
+__all__ = ["CORE", "Strips", "reach"]
+
+#: Side of an axis that is neither end: the grid without strips.
+CORE = "core"
+
+
+@dataclass(frozen=True)
+class Strips:
+    """Where the fields and profiles of a layer are kept.
+
+    Attributes
+    ----------
+    template : Template
+    compact : mapping
+        Axis along which a field or profile is compact, by the name of its symbol.
+    widths : mapping of devito.Dimension to int
+        Cells of a strip along each axis: those of the layer and those that derivatives reach beyond it.
+    sides : mapping of devito.Dimension to tuple of str
+        Ends of each axis that have a layer: "low", "high".
+    layer : int
+        Cells of the layer, the outermost of a strip.
+    halo : int
+        Cells that derivatives reach beyond a strip.
+    """
+
+    template: Template
+    compact: Mapping
+    widths: Mapping
+    sides: Mapping
+    layer: int = 0
+    halo: int = 0
+
+    @property
+    def key(self) -> tuple:
+        """What of this decides how expressions are lowered."""
+        compact = tuple(sorted((name, d.name) for name, d in self.compact.items()))
+        return compact, tuple(self.widths.values()), tuple(self.sides.values()), self.layer, self.halo
+
+    def boxes(self, axes: frozenset) -> Iterator[dict]:
+        """The strips (corners) where something compact along all of `axes` lives: ``{axis: side}``."""
+        order = [d for d in self.template.dimensions if d in axes]
+        for sides in product(*(self.sides[d] for d in order)):
+            yield dict(zip(order, sides, strict=True))
+
+    def separate(self, expr, known: frozenset = frozenset()) -> dict[frozenset, sympy.Expr]:
+        """Parts of an expression by the axes along which they are compact; those `known` do not count."""
+        out: dict = {}
+        for axes, part in self._parts(sympy.sympify(expr)):
+            axes = axes - known
+            out[axes] = out.get(axes, sympy.S.Zero) + part
+        return out
+
+    def _parts(self, expr) -> list[tuple[frozenset, sympy.Expr]]:
+        mine = {self.compact[f.function.name] for f in leaves(expr) if f.function.name in self.compact}
+        if not mine:
+            return [(frozenset(), expr)]
+        if expr.is_Add:
+            return [part for a in expr.args for part in self._parts(a)]
+        if isinstance(expr, Derivative):
+            return [(axes, expr._rebuild(expr=inner)) for axes, inner in self._sums(expr.expr)]
+        if expr.is_Mul:
+            parts = [(frozenset(), sympy.S.One)]
+            for a in expr.args:
+                parts = [(axes | more, whole * part) for axes, whole in parts for more, part in self._parts(a)]
+            return parts
+        return [(frozenset(mine), expr)]
+
+    def _sums(self, expr) -> list[tuple[frozenset, sympy.Expr]]:
+        """The parts of an expression, one for each set of axes."""
+        out: dict = {}
+        for axes, part in self._parts(expr):
+            out[axes] = out.get(axes, sympy.S.Zero) + part
+        return list(out.items())
+
+    def place(self, expr, box: Mapping, phase: int, part: tuple | None = None) -> sympy.Expr:
+        """An evaluated expression with its indices, fields and profiles in one strip.
+
+        Parameters
+        ----------
+        expr : expression
+        box : mapping
+            The strip, ``{axis: side}``.
+        phase : int
+            Only what has the same phase can ever share a loop over the strip: Devito (4.8.23) may otherwise move equations
+            next to each other and fuse their loops although the second reads neighbours of what the first writes.
+        part : (axis, first cell, number of cells), optional
+            A part of the strip that is enough.
+        """
+        if not box:
+            return expr
+        touched = (f for f in leaves(expr) if set(f.function.dimensions) & set(box) or f.function.name in self.compact)
+        return expr.xreplace({f: self._placed(f, box, phase, part) for f in touched})
+
+    def _placed(self, f, box: Mapping, phase: int, part: tuple | None):
+        home = self.compact.get(f.function.name)
+        function = self.part(f.function, box[home]) if home is not None else f.function
+        indices = {}
+        places = [(d, index) for d, index in zip(f.function.dimensions, f.indices, strict=True)]
+        if home is not None and f.function.is_TimeFunction:
+            places = places[1:]  # advanced where it stands
+        for axis, (d, index) in zip(function.dimensions, places, strict=True):
+            if d in box and box[d] == CORE:
+                index = self.core(d) + (index - d) / d.spacing
+            elif d in box:
+                strip = self.loop(d, box[d], phase, part)
+                index = strip + (index - d) / d.spacing
+                if d is not home:  # Devito adds the halo along the grid's axes; the strip counts its own
+                    index = index - self.halo
+                    if box[d] == "high":
+                        index = index + d.symbolic_max + 1 - self.widths[d]
+            if index != axis:
+                indices[axis] = index
+        return function.subs(indices) if indices else function
+
+    def loop(self, d, side: str, phase: int, part: tuple | None = None):
+        """The loop over a strip, or a part of it."""
+        chosen = part[1:] if part is not None and part[0] is d else None
+        return self.template.strip(d, side, self.widths[d], self.halo, phase, chosen)
+
+    def core(self, d):
+        """The loop over an axis without its strips."""
+        low, high = (self.widths[d] if side in self.sides[d] else 0 for side in ("low", "high"))
+        return self.template.core(d, low, high)
+
+    def in_layer(self, d, side: str) -> tuple:
+        """The part of a strip that is in the layer."""
+        cells = min(self.layer, self.widths[d])
+        return d, 0 if side == "low" else self.widths[d] - cells, cells
+
+    def part(self, function, side: str):
+        """The symbol of a compact field or profile at one end of its axis."""
+        home = self.compact[function.name]
+        return self.template.compact(function, home, side, self.widths[home], self.halo)
+
+    def extents(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Cells, halo included, of an array that holds a field on a padded grid of a given shape."""
+        home, halo = self.compact.get(name), 2 * self.template.space_order
+        return tuple(
+            self.widths[d] + 2 * self.halo if d is home else n + halo
+            for d, n in zip(self.template.dimensions, shape, strict=True)
+        )
+
+    def parts(self, function) -> list[tuple[str, object]]:
+        """All symbols that hold a field: ``(side, symbol)``; the field itself where it is not compact."""
+        if function.name not in self.compact:
+            return [("", function)]
+        return [(side, self.part(function, side)) for side in self.sides[self.compact[function.name]]]
+
+
+def reach(system: System) -> dict:
+    """How many cells beyond the layer the equations are influenced by its fields, along each axis."""
+    out = dict.fromkeys(system.template.dimensions, 0)
+    for row in system.residuals:
+        for name, home in system.compact.items():
+            f = next((f for f in leaves(row) if f.function.name == name), None)
+            if f is not None:
+                out[home] = max(out[home], _reach(row, f.function, home, system.template))
+    return out
+
+
+def _reach(expr, function, home, template: Template) -> int:
+    if not depends(expr, [function]) or getattr(expr, "is_DiscreteFunction", False):
+        return 0
+    if isinstance(expr, Derivative):
+        inside = _reach(expr.expr, function, home, template)
+        if home not in expr.dims:
+            return inside
+        axis = expr.dims.index(home)
+        return inside + max(abs(offsets[axis]) for offsets in stencil(expr, template))
+    return max((_reach(a, function, home, template) for a in expr.args), default=0)

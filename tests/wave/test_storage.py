@@ -1,0 +1,552 @@
+"""Storage policies: each with its class of exactness, its memory and its cost, as they say themselves."""
+
+import errno
+import math
+import os
+import pickle
+from functools import cache
+
+import numpy as np
+import pytest
+from cases import TOLERANCE, world
+
+import seisops as so
+from seisops.check import dot_test, taylor_test
+from seisops.engine.kernel import Kernel
+from seisops.errors import ParameterError, UnfusedError
+from seisops.wave import schedule
+from seisops.wave.background import Checkpoints, Whole
+from seisops.wave.imaging import Imaging
+from seisops.wave.layout import Layout
+from seisops.wave.pool import Pool
+from seisops.wave.storage import Auto, Checkpointed, Compressed, Disk, Fourier, Full, Probed, Subsampled
+
+pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
+
+
+def imaging(op):
+    """The imaging condition in a Jacobian."""
+    (found,) = (leaf for leaf in op._operator.leaves() if isinstance(leaf, Imaging))
+    return found
+
+
+def layout(w, wrt=("m",)):
+    return w.A.solver.layout(wrt)
+
+
+def whole(w):
+    return layout(w).whole_bytes
+
+
+def least(w, copies=0):
+    """Memory for the shortest segment, and for some copies of the state."""
+    return layout(w).buffer_bytes(layout(w).unit) + copies * layout(w).state_bytes
+
+
+#: By name: a policy, for a world and a directory, that changes no bit of a derivative.
+EXACT = {
+    "auto": lambda w, path: "auto",
+    "whole, none held": lambda w, path: Full(keep_bytes=0),
+    "checkpoints": lambda w, path: Checkpointed(),
+    "checkpoints, none held": lambda w, path: Checkpointed(keep_bytes=0),
+    "no checkpoint": lambda w, path: Checkpointed(n=0),
+    "three checkpoints": lambda w, path: Checkpointed(n=3),
+    "many checkpoints": lambda w, path: Checkpointed(n=100),
+    "checkpoints and part of the history": lambda w, path: Checkpointed(bytes=whole(w) * 3 // 4),
+    "two copies": lambda w, path: Checkpointed(bytes=least(w, 2)),
+    "one copy": lambda w, path: Checkpointed(bytes=least(w, 1)),
+    "least memory": lambda w, path: Checkpointed(bytes=least(w)),
+    "disk": lambda w, path: Disk(path),
+    "disk, none held": lambda w, path: Disk(path, keep_bytes=0),
+    "auto, one whole": lambda w, path: Auto(keep_bytes=whole(w) * 3 // 2),
+    "auto, none whole": lambda w, path: Auto(keep_bytes=whole(w) * 2 // 3),
+    "auto, none held": lambda w, path: Auto(keep_bytes=0),
+}
+
+FEW = ("checkpoints", "one copy", "disk", "auto, none held")
+
+#: By name: a policy, and how far it may be from the exact products with J and with J.H.
+APPROXIMATE = {
+    "every second": (Subsampled(2), 0.01),
+    "16 bits": (Compressed(), 3e-4),
+    "8 bits": (Compressed(bits=8), 0.05),
+    "all frequencies of the source": (Fourier(frequencies=np.arange(0, 225, 1 / 0.092)), 0.02),
+    "a few frequencies": (Fourier(frequencies=(11.0, 22.0, 33.0, 44.0, 55.0)), 1.0),
+    "probed": (Probed(r=32), 2.0),
+}
+
+
+def source(w, F=None):
+    """A ricker wavelet in each trace, of different strength."""
+    F = F or w.F
+    pulse = so.ricker(w.time, f0=25.0, delay=0.03)
+    return (pulse * np.arange(1, F.domain.size // w.time.n + 1)[:, None]).reshape(F.domain.shape)
+
+
+def products(J, dm, y):
+    return J @ dm, J.H @ y
+
+
+@cache
+def exact(w, wrt="m"):
+    """The Jacobian with everything in memory, and its products."""
+    J = so.Jacobian(w.F, source(w), wrt=wrt, storage=Full())
+    dm, y = J.domain.random(1), J.range.random(2)
+    return J, dm, y, products(J, dm, y)
+
+
+def relative(a, b):
+    return np.linalg.norm(np.ravel(a - b)) / np.linalg.norm(np.ravel(b))
+
+
+def same(found, wanted):
+    return all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True)) and all(np.any(b) for b in wanted)
+
+
+# ---- exactness
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_exact_policies_change_no_bit(name, tmp_path):
+    w = world()
+    storage = EXACT[name](w, tmp_path)
+    _, dm, y, wanted = exact(w)
+    J = so.Jacobian(w.F, source(w), storage=storage)
+    for _ in range(2):
+        assert same(products(J, dm, y), wanted)
+    assert dot_test(J) < TOLERANCE["float64"]
+    # backward first; after forgetting; elsewhere
+    J = so.Jacobian(w.F, source(w), storage=storage)
+    assert same((J.H @ y, J @ dm), wanted[::-1])
+    J.forget()
+    assert J.held_bytes == 0 and same((J.H @ y,), wanted[1:])
+    assert same(products(pickle.loads(pickle.dumps(J)), dm, y), wanted)
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_exact_policies_in_a_nonlinear_map(name, tmp_path):
+    w = world()
+    q, y = source(w), exact(w)[2]
+    found = []
+    for storage in (Full(), EXACT[name](w, tmp_path)):
+        G = so.Parametric(w.F, storage=storage)
+        with G.linearize(w.medium.m, q) as at:
+            found.append((at.value, *at.pullback(y), *at.pullback(2 * y)))
+    assert same(*found[::-1])
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_taylor_expansion(name, tmp_path):
+    w = world()
+    G = so.Parametric(w.F, storage=EXACT[name](w, tmp_path))
+    rng = np.random.default_rng(3)
+    dm = rng.uniform(-1.0, 1.0, w.grid.shape) * w.medium.m.max()
+    q = source(w)
+    result = taylor_test(G, (w.medium.m, q), (dm, 0 * q), steps=(1e-2, 5e-3, 2.5e-3))
+    assert all(1.9 < rate < 2.1 for rate in result.rates), result
+
+
+WORLDS = {
+    "substeps": {"substeps": True},
+    "free surface": {"surface": True},
+    "density": {"density": True, "boundary": "none"},
+    "three dimensions": {"ndim": 3, "boundary": "none"},
+    "single precision": {"dtype": "float32"},
+}
+
+
+@pytest.mark.parametrize("name", FEW)
+@pytest.mark.parametrize("options", WORLDS.values(), ids=WORLDS)
+def test_worlds(options, name, tmp_path):
+    w, wrt = world(**options), ("m", "rho") if options.get("density") else "m"
+    storage = EXACT[name](w, tmp_path)
+    if isinstance(storage, Checkpointed) and storage.bytes:
+        sizes = layout(w, ("b", "m") if options.get("density") else ("m",))
+        storage = Checkpointed(bytes=sizes.buffer_bytes(sizes.unit) + sizes.state_bytes)
+    _, dm, y, wanted = exact(w, wrt)
+    J = so.Jacobian(w.F, source(w), wrt=wrt, storage=storage)
+    for _ in range(2):
+        assert same(products(J, dm, y), wanted)
+    assert dot_test(J) < TOLERANCE[w.dtype]
+
+
+EXPRESSIONS = {
+    "extended source": lambda w: w.extended,
+    "two sources and two sets of receivers": lambda w: so.VStack(
+        [w.Pr * w.A * w.Ps.H, w.points(1, 6) * w.A * (2.0 * w.Ps.H)]
+    ),
+    "ragged shots": lambda w: so.Projection(w.waves, [[[60.0, 55.0]], [[30.0, 90.0], [200.0, 41.0]]]) * w.A * w.Ps.H,
+    "data at every point": lambda w: w.A * w.Ps.H,
+    "stacks": lambda w: w.Pw * w.A * w.Ps.H,
+}
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_expressions(expression, tmp_path):
+    w = world()
+    F = EXPRESSIONS[expression](w)
+    q = F.domain.random(4)
+    full = so.Jacobian(F, q, storage=Full())
+    dm, y = full.domain.random(1), full.range.random(2)
+    wanted = products(full, dm, y)
+    for storage in (Checkpointed(), Checkpointed(bytes=least(w, 1)), Disk(tmp_path), Auto(keep_bytes=0)):
+        J = so.Jacobian(F, q, storage=storage)
+        assert same(products(J, dm, y), wanted)
+        assert same(products(J, dm, y), wanted)
+    # of the value too, when it is read while the background is made
+    values = []
+    for storage in (Full(), Checkpointed(n=3)):
+        with so.Parametric(F, storage=storage).linearize(w.medium.m, q) as at:
+            values.append((at.value, *at.pullback(y)))
+    assert same(*values)
+
+
+@pytest.mark.parametrize("name", APPROXIMATE)
+def test_approximate_policies_are_exact_pairs_near_the_derivative(name):
+    storage, bound = APPROXIMATE[name]
+    w = world()
+    J = so.Jacobian(w.F, source(w), storage=storage)
+    assert storage.exactness == "approximate" and Full().exactness == Checkpointed().exactness == "exact"
+    full, *_ = exact(w)
+    # something that waves of this length see, and data of it
+    x, z = np.meshgrid(*(np.linspace(0, 1, n) for n in w.grid.shape), indexing="ij")
+    dm = np.exp(-((x - 0.5) ** 2 + (z - 0.5) ** 2) / 0.1)
+    y = full @ dm
+    for found, wanted in zip(products(J, dm, y), products(full, dm, y), strict=True):
+        assert 0 < relative(found, wanted) < bound
+    assert dot_test(J) < TOLERANCE["float64"]
+    assert np.array_equal(J @ dm, J @ dm)
+
+
+@pytest.mark.parametrize("storage", [storage for storage, _ in APPROXIMATE.values()], ids=APPROXIMATE)
+def test_approximate_policies_in_single_precision(storage):
+    w = world(dtype="float32")
+    assert dot_test(so.Jacobian(w.F, source(w), storage=storage)) < TOLERANCE["float32"]
+
+
+def test_probing_is_right_in_the_mean():
+    w = world()
+    _, dm, y, wanted = exact(w)
+    errors = {}
+    totals = [0.0, 0.0]
+    for seed in range(32):
+        J = so.Jacobian(w.F, source(w), storage=Probed(r=8, seed=seed))
+        totals = [t + p for t, p in zip(totals, products(J, dm, y), strict=True)]
+        errors[seed + 1] = [relative(t / (seed + 1), e) for t, e in zip(totals, wanted, strict=True)]
+    first = np.mean([errors[1], errors[2]])
+    # over n seeds the error falls as the square root of n
+    assert np.mean(errors[32]) < first / 3
+    assert relative(products(so.Jacobian(w.F, source(w), storage=Probed(r=512)), dm, y)[1], wanted[1]) < first / 3
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "one copy", "16 bits"])
+def test_second_order(name, tmp_path):
+    """Gradients of gradients: exact where the policy is, and symmetric."""
+    w = world()
+    storage = APPROXIMATE[name][0] if name in APPROXIMATE else EXACT[name](w, tmp_path)
+    if name == "one copy":  # of the larger history of a field and its derivative
+        storage = Checkpointed(bytes=3 * least(w, 1))
+    q, rng = source(w), np.random.default_rng(0)
+    dx, z = ((w.medium.m * rng.uniform(-0.1, 0.1, w.grid.shape), 0 * q) for _ in range(2))
+    y = exact(w)[2]
+    full, G = (so.Parametric(w.F, storage=s) for s in (Full(), storage))
+    wanted, found = (g.second((w.medium.m, q), dx, y) for g in (full, G))
+    if name in EXACT:
+        assert same(found, wanted)
+    else:
+        assert 0 < relative(found[0], wanted[0]) < 1e-2
+    by_dx, by_z = np.vdot(found[0], z[0]), np.vdot(G.second((w.medium.m, q), z, y)[0], dx[0])
+    assert abs(by_dx - by_z) < (1e-10 if name in EXACT else 1e-2) * abs(by_dx)
+
+
+def test_in_a_network():
+    torch = pytest.importorskip("torch")
+    w = world()
+    q, y = torch.from_numpy(source(w)), torch.from_numpy(exact(w)[2])
+    grads = []
+    for storage in (Full(), Checkpointed()):
+        m = torch.from_numpy(w.medium.m.copy()).requires_grad_()
+        (so.torch.lift(so.Parametric(w.F, storage=storage))(m, q) * y).sum().backward()
+        grads.append(m.grad.numpy())
+    assert same(grads[:1], grads[1:])
+
+
+def test_a_shifted_history_is_noticed(monkeypatch):
+    """The checks themselves: a segment whose history is off by one step on the way back fails them."""
+    w = world()
+    run = Checkpoints._run
+
+    def shifted(self, march, k, arrays):
+        segment = run(self, march, k, arrays)
+        if k == 1:
+            for a in segment.histories:
+                a[1:] = a[:-1].copy()
+        return segment
+
+    J = so.Jacobian(w.F, source(w), storage=Checkpointed(n=3))
+    dm, y = J.domain.random(1), J.range.random(2)
+    J @ dm
+    monkeypatch.setattr(Checkpoints, "_run", shifted)
+    G = so.Parametric(w.F, storage=Checkpointed(n=3))
+    direction = w.medium.m * np.random.default_rng(0).uniform(-1, 1, w.grid.shape)
+    result = taylor_test(G, (w.medium.m, source(w)), (direction, 0 * source(w)), steps=(1e-3, 5e-4, 2.5e-4))
+    assert result.rates[-1] < 1.9
+    forward = J @ dm
+    monkeypatch.setattr(Checkpoints, "_run", run)
+    assert abs(np.vdot(forward, y) - np.vdot(dm, J.H @ y)) > 1e-6 * np.linalg.norm(forward) * np.linalg.norm(y)
+
+
+# ---- cost and memory
+
+
+@pytest.fixture
+def solves(monkeypatch):
+    """Solves, forward and backward, that something takes, in units of all time steps."""
+    marched, run = [], Kernel.run
+
+    def counting(self, shape, spacing, dt, steps, arrays, bounds, *rest, **named):
+        marched.append((self.system.direction, steps[1] - steps[0] + 1))
+        return run(self, shape, spacing, dt, steps, arrays, bounds, *rest, **named)
+
+    monkeypatch.setattr(Kernel, "run", counting)
+
+    def count(what, w):
+        marched.clear()
+        what()
+        n = w.A.discretisation.steps
+        return sum(m for d, m in marched if d > 0) / n + sum(m for d, m in marched if d < 0) / (n + 1)
+
+    return count
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_cost(name, solves, tmp_path):
+    w = world()
+    storage = EXACT[name](w, tmp_path)
+    p = so.plan(w.F, storage, trial=False)
+    _, dm, y, _ = exact(w)
+    fresh = so.Jacobian(w.F, source(w), storage=storage)
+    other = so.Jacobian(w.F, source(w), storage=storage)
+    assert solves(lambda: fresh @ dm, w) == pytest.approx(p.solves("J dm")[1])
+    assert solves(lambda: fresh @ dm, w) == pytest.approx(p.solves("J dm")[0])
+    assert solves(lambda: other.H @ y, w) == pytest.approx(p.solves("J.H d")[1])
+    assert solves(lambda: other.H @ y, w) == pytest.approx(p.solves("J.H d")[0])
+    G = so.Parametric(w.F, storage=storage)
+
+    def gradient():
+        with G.linearize(w.medium.m, source(w)) as at:
+            at.pullback(y)
+
+    assert solves(gradient, w) == pytest.approx(p.solves("gradient of full-waveform inversion")[0])
+
+
+MEMORY = {
+    "whole": (Full(), lambda s, w: s.whole_bytes),
+    "every fourth": (Subsampled(4), lambda s, w: (s.steps // 4 + 1) * s.entry_bytes),
+    "checkpoints": (Checkpointed(n=3), lambda s, w: 3 * s.state_bytes),
+    "16 bits": (Compressed(), lambda s, w: s.whole_bytes // 4 + (s.steps + 1) * s.itemsize),
+    "frequencies": (Fourier((10.0, 40.0)), lambda s, w: 4 * s.entry_bytes),
+    "with the mean": (Fourier((0.0, 40.0)), lambda s, w: 3 * s.entry_bytes),
+    "probed": (Probed(5), lambda s, w: 5 * s.entry_bytes),
+}
+
+
+@pytest.mark.parametrize("name", MEMORY)
+def test_memory_is_what_the_formula_says(name, monkeypatch):
+    storage, formula = MEMORY[name]
+    w = world()
+    taken, take = [], Pool.take
+
+    def counting(self, shapes, dtype, what, cure):
+        arrays = take(self, shapes, dtype, what, cure)
+        taken.append(arrays)
+        return arrays
+
+    monkeypatch.setattr(Pool, "take", counting)
+    J = so.Jacobian(w.F, source(w), storage=storage)
+    J @ J.domain.random(1)
+    J.H @ J.range.random(1)
+    backgrounds = imaging(J)._kept.values()
+    assert [b.nbytes for b in backgrounds] == w.shots * [formula(layout(w), w)]
+    assert J.held_bytes == sum(b.nbytes for b in backgrounds)
+    used = sum(a.nbytes for a in {id(a): a for arrays in taken for a in arrays}.values())
+    if name != "16 bits":  # whose codes are no pool's
+        assert used == J.held_bytes + max(b.working_bytes for b in backgrounds)
+
+
+def arrays_of(background):
+    return sum(a.nbytes for arrays in (*background._states.values(), *background._kept.values()) for a in arrays)
+
+
+@pytest.mark.parametrize("nbytes", [0.3, 0.5, 0.75, 0.9])
+def test_checkpoints_take_what_they_may(nbytes):
+    w = world()
+    allowed = int(nbytes * whole(w))
+    J = so.Jacobian(w.F, source(w), storage=Checkpointed(bytes=allowed))
+    J.H @ J.range.random(0)
+    J.H @ J.range.random(0)
+    for background in imaging(J)._kept.values():
+        assert arrays_of(background) == background.nbytes
+        assert background.nbytes + background.working_bytes <= allowed
+    assert J.held_bytes + J._pool.nbytes <= w.shots * allowed
+
+
+def test_the_default_is_the_least_for_one_more_solve():
+    s = Layout(2000, 1, 6, ((200, 100),), "float32", 1e-3, ((2, 216, 116), (1, 216, 30)))
+    least = schedule.leanest(s)
+    needed = least.held_bytes(s) + least.working_bytes(s)
+    assert least.again_forward(s) == least.again_backward(s) == 1
+    assert needed == pytest.approx(2 * math.sqrt(s.steps * s.state_bytes * s.entry_bytes), rel=0.05)
+    assert needed < 0.08 * s.whole_bytes
+    assert schedule.within(s, needed).again_backward(s) == 1 < schedule.within(s, needed - 1).again_backward(s)
+
+
+@pytest.mark.parametrize("every", [1, 4])
+def test_schedules_follow_their_budget(every):
+    s = Layout(1001, every, 12, ((60, 50), (76, 66)), "float64", 1e-3, ((2, 76, 66),))
+    shares = np.geomspace(s.buffer_bytes(12) / s.whole_bytes * 1.01, 0.99, 12)
+    costs = []
+    for share in shares:
+        allowed = int(share * s.whole_bytes)
+        found = schedule.within(s, allowed)
+        assert found.held_bytes(s) + found.working_bytes(s) <= allowed
+        costs.append(found.again_backward(s))
+    assert costs[-1] < 0.2 and costs == sorted(costs, reverse=True)
+    with pytest.raises(UnfusedError, match="shortest segment"):
+        schedule.within(s, s.buffer_bytes(12) - 1)
+
+
+@cache
+def optimal(segments, copies):
+    """The recursion that Griewank & Walther's formula solves."""
+    if segments == 1:
+        return 1
+    if not copies:
+        return segments * (segments + 1) // 2
+    return min(m + optimal(segments - m, copies - 1) + optimal(m, copies) for m in range(1, segments))
+
+
+def test_copies_are_placed_as_by_revolve():
+    for segments in range(1, 40):
+        for copies in range(8):
+            assert schedule.marches(segments, copies) == optimal(segments, copies)
+            assert schedule._steps([1] * segments, 0, segments, copies) == optimal(segments, copies)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.8, 1.2, 1.7, 2.1])
+def test_auto_never_holds_more_than_its_budget(share):
+    w = world()
+    budget = int(share * whole(w))
+    J = so.Jacobian(w.F, source(w), storage=Auto(keep_bytes=budget))
+    for _ in range(2):
+        J @ J.domain.random(0)
+        assert J.held_bytes <= budget
+        J.H @ J.range.random(0)
+        assert J.held_bytes <= budget
+    kinds = [type(b) for b in imaging(J)._kept.values()]
+    assert kinds.count(Whole) == (2 if share > 2 else 1 if share > 1.5 else kinds.count(Whole))
+    assert share < 2 or kinds == [Whole, Whole]
+
+
+def test_auto_leaves_memory_to_others(monkeypatch):
+    """What is free counts too, not the budget alone."""
+    w = world()
+    free = type("Free", (), {"available": int(1.2 * whole(w))})
+    monkeypatch.setattr("seisops.wave.storage.psutil.virtual_memory", lambda: free)
+    _, dm, y, wanted = exact(w)
+    J = so.Jacobian(w.F, source(w))
+    assert same(products(J, dm, y), wanted)
+    for background in imaging(J)._kept.values():
+        assert isinstance(background, Checkpoints) and background.nbytes + background.working_bytes < whole(w)
+
+
+# ---- disk
+
+
+def test_files_have_no_name_and_go(tmp_path):
+    w = world()
+    J = so.Jacobian(w.F, source(w), storage=Disk(tmp_path))
+    J @ J.domain.random(0)
+    assert J.held_bytes == 0 and not any(tmp_path.iterdir())
+    files = [b.codec._file for b in imaging(J)._kept.values()]
+    assert [os.fstat(f.fileno()).st_size for f in files] == 2 * [whole(w)]
+    J.forget()
+    assert all(f.closed for f in files)
+
+
+def test_a_full_disk(tmp_path, monkeypatch):
+    w = world()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    J = so.Jacobian(w.F, source(w), storage=Disk(tmp_path))
+    with pytest.raises(UnfusedError, match="No space left.*another directory"):
+        J @ J.domain.random(0)
+
+
+def test_a_missing_directory(tmp_path):
+    w = world()
+    J = so.Jacobian(w.F, source(w), storage=Disk(tmp_path / "nowhere"))
+    with pytest.raises(ParameterError, match="nowhere.*a directory that exists"):
+        J @ J.domain.random(0)
+
+
+# ---- what cannot be
+
+WRONG = {
+    "both": (lambda: Checkpointed(n=3, bytes=10), "one of them"),
+    "count": (lambda: Checkpointed(n=-1), "at least 0"),
+    "bytes": (lambda: Checkpointed(bytes=0), "at least 1"),
+    "bits": (lambda: Compressed(bits=12), "16 or 8"),
+    "directory": (lambda: Disk(""), "give a directory"),
+    "nothing": (lambda: Fourier(()), "one frequency or more"),
+    "one number": (lambda: Fourier(10.0), "one frequency or more"),
+    "negative": (lambda: Fourier((-10.0,)), "not negative"),
+    "probes": (lambda: Probed(r=0), "at least 1"),
+    "seed": (lambda: Probed(seed=None), "seed"),
+    "keep": (lambda: Auto(keep_bytes=-1), "keep_bytes"),
+    "name": (lambda: world().jacobian(storage="fourier"), "'auto'"),
+    "class": (lambda: world().jacobian(storage=Full), "'auto'"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_arguments(name):
+    make, message = WRONG[name]
+    with pytest.raises(ParameterError, match=message):
+        make()
+
+
+FREQUENCIES = {
+    "beyond Nyquist": ((10.0, 250.0), "250 Hz is not below the Nyquist frequency.*250 Hz at a step of 0.002 s"),
+    "too close": ((40.0, 45.0), "40 and 45 Hz cannot be told apart.*0.092 s.*10.8696 Hz apart"),
+    "too low": ((3.0, 40.0), "3 Hz cannot be told from 0.*at least 5.43478 Hz"),
+    "too close to the mean": ((0.0, 3.0), "0 and 3 Hz cannot be told apart"),
+    "twice": ((40.0, 40.0), "40 and 40 Hz"),
+}
+
+
+@pytest.mark.parametrize("name", FREQUENCIES)
+def test_frequencies_that_cannot_be(name):
+    frequencies, message = FREQUENCIES[name]
+    J = world().jacobian(storage=Fourier(frequencies))
+    with pytest.raises(ParameterError, match=message):
+        J @ J.domain.random(0)
+
+
+def test_too_little_memory():
+    w = world()
+    J = w.jacobian(storage=Checkpointed(bytes=1000))
+    with pytest.raises(UnfusedError, match="shortest segment alone takes"):
+        J @ J.domain.random(0)
+
+
+def test_no_memory(monkeypatch):
+    w = world()
+    free = type("Free", (), {"available": 1000})
+    J = w.jacobian(storage=Full())
+    monkeypatch.setattr("seisops.wave.pool.psutil.virtual_memory", lambda: free)
+    with pytest.raises(UnfusedError, match="background wavefield of one shot.*storage='auto'"):
+        J @ J.domain.random(0)
