@@ -39,20 +39,24 @@ LIMIT = 0.98
 # samples that the solver runs on beyond the last, so that filters between the two time axes do not meet its end
 TAIL = 16
 
-# cells beyond the layer that a strip may have
-WIDEST = 32
-
 _lock = threading.Lock()
+_systems: dict = {}
 _plans: dict = {}
 
 
 class Plan:
-    """The symbols and kernels of one kind of wave equation, shared by all media, surveys and sizes."""
+    """The kernels of one kind of wave equation, shared by all media, surveys and sizes.
 
-    def __init__(self, equation: WaveEquation, template: Template, boundary, free_surface: bool, shape):
-        self.system: System = equation.system(template, boundary, free_surface)
-        self.transposed: System = adjoint(self.system)
-        self.strips = self._strips(template, boundary, free_surface, shape)
+    Parameters
+    ----------
+    system, transposed : System
+        The equation and its adjoint.
+    strips : Strips
+        Where the fields of its layer live.
+    """
+
+    def __init__(self, system: System, transposed: System, strips: Strips):
+        self.system, self.transposed, self.strips = system, transposed, strips
         self._states: dict = {}
         self._kernels: dict = {}
         self._borns: dict = {}
@@ -85,18 +89,6 @@ class Plan:
         """The equation run backward in time, without its layer."""
         return reverse(self.system, self.strips)
 
-    def _strips(self, template: Template, boundary, free_surface: bool, shape) -> Strips:
-        compact = {**self.system.compact, **self.transposed.compact}
-        if not compact:
-            return Strips(template, {}, {}, {})
-        half = any(p.denominator > 1 for where in self.system.positions.values() for p in where)
-        halo = max(max(reach(s).values()) for s in (self.system, self.transposed))
-        widths, sides = {}, {}
-        for d, n in zip(template.dimensions, shape, strict=True):
-            widths[d] = min(boundary.cells + half + halo, n)
-            sides[d] = ("high",) if free_surface and d is template.dimensions[-1] else ("low", "high")
-        return Strips(template, compact, widths, sides, boundary.cells + half, halo)
-
     def born(self, wrt: tuple[str, ...], every: int) -> Born:
         if (wrt, every) not in self._borns:
             self._borns[wrt, every] = born(self.system, wrt, every)
@@ -126,13 +118,33 @@ def plan(equation: WaveEquation, template: tuple, boundary, free_surface: bool, 
 
     The widths of the layer's strips are compiled in; grids narrower than a strip are a kind of their own.
     """
-    cells = boundary.cells if boundary else 0
-    narrow = tuple(min(n, cells + WIDEST) for n in shape)
-    key = (equation.kind, template, type(boundary), cells, free_surface, narrow)
+    kind = (equation.kind, template, type(boundary), free_surface)
     with _lock:
+        if kind not in _systems:
+            system = equation.system(Template(*template), boundary, free_surface)
+            transposed = adjoint(system)
+            _systems[kind] = system, transposed, max(max(reach(s).values()) for s in (system, transposed))
+        system, transposed, halo = _systems[kind]
+        strips = _strips(system, transposed, boundary, free_surface, shape, halo)
+        key = (*kind, strips.key)
         if key not in _plans:
-            _plans[key] = Plan(equation, Template(*template), boundary, free_surface, narrow)
+            _plans[key] = Plan(system, transposed, strips)
         return _plans[key]
+
+
+def _strips(
+    system: System, transposed: System, boundary, free_surface: bool, shape: tuple[int, ...], halo: int
+) -> Strips:
+    """Where the fields of a layer live on a padded grid of a given shape, reaching `halo` cells beyond it."""
+    template, compact = system.template, {**system.compact, **transposed.compact}
+    if not compact:
+        return Strips(template, {}, {}, {})
+    half = any(p.denominator > 1 for where in system.positions.values() for p in where)
+    widths, sides = {}, {}
+    for d, n in zip(template.dimensions, shape, strict=True):
+        widths[d] = min(boundary.cells + half + halo, n)
+        sides[d] = ("high",) if free_surface and d is template.dimensions[-1] else ("low", "high")
+    return Strips(template, compact, widths, sides, boundary.cells + half, halo)
 
 
 @dataclass(frozen=True)
