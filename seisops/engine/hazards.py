@@ -6,7 +6,7 @@ import devito
 from devito.ir.iet import Expression, FindNodes, Iteration
 from devito.symbolics import retrieve_indexed
 
-__all__ = ["racing", "time_loops"]
+__all__ = ["racing", "stray", "time_loops"]
 
 
 def time_loops(operator: devito.Operator) -> int:
@@ -26,6 +26,25 @@ def racing(operator: devito.Operator) -> list[str]:
         if loop.is_Parallel and not loop.dim.is_Time
         for write, read in _conflicts(loop)
     ]
+
+
+def stray(operator: devito.Operator) -> list[str]:
+    """Loop variables that are used outside of their loop; none in sound code.
+
+    Devito (4.8.23) may index what it takes out of a loop over a strip, to compute it once, by the axis itself.
+    """
+    inside: dict = {}
+    for loop in FindNodes(Iteration).visit(operator):
+        for node in FindNodes(Expression).visit(loop):
+            inside.setdefault(node, set()).update({loop.dim, *loop.uindices})
+    return sorted(
+        {
+            s.name
+            for node, known in inside.items()
+            for s in node.expr.free_symbols
+            if getattr(s, "is_Dimension", False) and not any(s is d or s.name == d.name for d in known)
+        }
+    )
 
 
 def _conflicts(loop):

@@ -229,7 +229,7 @@ def solves(monkeypatch):
     runs, run = [], Kernel.run
 
     def counted(self, *args, **named):
-        runs.append(self.operator.name)
+        runs.append("Forward" if self.system.direction > 0 else "Adjoint")
         return run(self, *args, **named)
 
     monkeypatch.setattr(Kernel, "run", counted)

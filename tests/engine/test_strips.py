@@ -11,8 +11,8 @@ from devito import Derivative
 
 import seisops as so
 from seisops.engine.derive import System, adjoint
-from seisops.engine.hazards import racing, time_loops
-from seisops.engine.kernel import Ports
+from seisops.engine.hazards import racing, stray, time_loops
+from seisops.engine.kernel import OPTIMISE, PLAIN, Ports
 from seisops.engine.symbol import lossless
 from seisops.engine.tangent import tangent
 from seisops.engine.template import Template
@@ -120,6 +120,28 @@ def test_loops_that_race_are_found():
         assert racing(devito.Operator(equations, language="openmp"))
         sound = devito.Operator(equations[:2], language="openmp")
     assert not racing(sound) and time_loops(sound) == 1
+
+
+class Resisting(so.WaveEquation):
+    """Its scale has a sum in the denominator, which Devito would rather divide by once for each cell."""
+
+    parameters = ("m", "r")
+
+    def residual(self, fields, parameters):
+        u, (m, r) = fields.u, parameters
+        return (m * u.dt2 + r * u.dtc - u.laplace,)
+
+
+def test_what_is_taken_out_of_a_strip_is_taken_out_right():
+    medium = Resisting(GRID, m=2.5e-7, r=1e-6)
+    resisting = plan(medium, (2, 8, "float64"), PML(cells=6), False, (36, 33))
+    equations = [
+        a.lowered(resisting.system.template, resisting.strips)
+        for a in resisting.kernel(False, POINTS, POINTS)._assignments()
+    ]
+    with devito.switchconfig(log_level="WARNING"):
+        assert stray(devito.Operator(equations, language="openmp", opt=OPTIMISE))
+        assert not stray(devito.Operator(equations, language="openmp", opt=PLAIN))
 
 
 def test_which_equations_can_be_run_backward(physics):
