@@ -1,0 +1,192 @@
+"""Devito's example solver, ``examples.seismic.acoustic.AcousticWaveSolver``: a sponge of 40 cells, shots one by one.
+
+It works in m, ms and km/s, and injects ``dt^2 / m`` times the source at a cell, not divided by its volume: a source
+``s / volume`` gives the data of seisops, with no factor between them. Squared slowness in ms2/m2 is 1e6 times that in
+s2/m2. Its loops leave out the first and the last sample, hence one sample more. Wavefields are allocated once and reused,
+which is cheaper than its default, new ones in every call.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .job import Job, Skipped, require
+from .problem import ORDER, Problem
+
+try:
+    import devito
+    from devito import Function, TimeFunction
+    from examples.seismic import AcquisitionGeometry, SeismicModel
+    from examples.seismic.acoustic import AcousticWaveSolver
+except ImportError as error:
+    raise Skipped(f"Devito's example solver cannot be imported: {error}") from error
+
+VERSION = devito.__version__
+SPONGE = 40  # cells
+MS, KM, M = 1e3, 1e-3, 1e6  # from s, from m, from s2/m2
+
+
+class Survey:
+    """A problem, set up around one model."""
+
+    def __init__(self, problem: Problem, velocity, sponge: int = SPONGE):
+        p = self.problem = problem
+        self.sponge = sponge
+        self.model = SeismicModel(
+            origin=(0.0,) * p.ndim,
+            spacing=(p.spacing,) * p.ndim,
+            shape=p.shape,
+            space_order=ORDER,
+            vp=velocity * np.float32(KM),
+            nbl=sponge,
+            bcs="damp",
+            dt=np.float32(p.step * MS),
+        )
+        sources = p.sources[:, 0] * p.spacing
+        geometry = AcquisitionGeometry(
+            self.model, p.places * p.spacing, sources[:1], t0=0.0, tn=p.step * MS * p.samples, src_type=None
+        )
+        if geometry.nt != p.samples + 1:
+            raise Skipped(f"the example solver makes {geometry.nt} samples of {p.samples + 1}")
+        self.solver = AcousticWaveSolver(self.model, geometry, space_order=ORDER)
+        self.sources = sources
+        self.src = geometry.new_src(name="src", src_type=None)
+        self.rec = geometry.new_rec(name="rec")
+        self.src.data[: p.samples, 0] = p.wavelet[0, 0] / p.volume
+        self.fields: dict = {}
+
+    def field(self, name: str, shot: int | None = None, **options):
+        """A wavefield, made once and set to zero in every use; the history of a shot needs no zeros."""
+        key = (name, shot)
+        if key not in self.fields:
+            self.fields[key] = TimeFunction(name=name, grid=self.model.grid, time_order=2, space_order=ORDER, **options)
+        if not options:
+            self.fields[key].data_with_halo.fill(0.0)
+        return self.fields[key]
+
+    def history(self, shot: int = 0):
+        """The whole forward wavefield; the levels that are not computed stay zero."""
+        return self.field("u", shot, save=self.problem.samples + 1)
+
+    def history_bytes(self) -> int:
+        cells = math.prod(n + 2 * (self.sponge + ORDER) for n in self.problem.shape)
+        return 4 * cells * (self.problem.samples + 1)
+
+    def at(self, shot: int):
+        self.src.coordinates.data[0] = self.sources[shot]
+
+    def forward(self, shot: int, u, save: bool = False):
+        self.at(shot)
+        return self.read(self.solver.forward(src=self.src, rec=self.rec, u=u, save=save)[0])
+
+    def born(self, shot: int, dm):
+        self.at(shot)
+        u, U = self.field("u"), self.field("U")
+        return self.read(self.solver.jacobian(dm, src=self.src, rec=self.rec, u=u, U=U)[0])
+
+    def adjoint(self, residual, u, grad):
+        """Add the gradient of a shot."""
+        self.rec.data[: self.problem.samples] = residual.T
+        self.solver.jacobian_adjoint(self.rec, u, v=self.field("v"), grad=grad)
+
+    def read(self, rec):
+        """Data (receiver, time)."""
+        return np.ascontiguousarray(np.asarray(rec.data)[: self.problem.samples].T)
+
+    def gradient(self, shots):
+        """The gradient of all shots, from pairs of a residual and a forward wavefield."""
+        grad = self.blank("grad")
+        grad.data_with_halo.fill(0.0)
+        for residual, u in shots:
+            self.adjoint(residual, u, grad)
+        return grad
+
+    def blank(self, name: str, **options):
+        if name not in self.fields:
+            self.fields[name] = Function(name=name, grid=self.model.grid, **options)
+        return self.fields[name]
+
+    def crop(self, grad):
+        """By squared slowness in s2/m2, without the sponge."""
+        return np.array(grad.data[(slice(self.sponge, -self.sponge),) * self.problem.ndim]) * np.float32(M)
+
+
+def model_all(p: Problem, velocity, sponge: int):
+    """Data (shot, receiver, time) in a model."""
+    s = Survey(p, velocity, sponge)
+    return np.stack([s.forward(shot, s.field("u")) for shot in range(p.shots)])
+
+
+def forward(p: Problem, wide: int = 0, sponge: int = SPONGE) -> Job:
+    s = Survey(p, p.true, sponge)
+
+    def run():
+        return np.stack([s.forward(shot, s.field("u")) for shot in range(p.shots)])
+
+    return Job(run, lambda d: {"data": d}, p.samples - 1, f"sponge {sponge}", widened(forward, p, wide))
+
+
+def gradient(p: Problem, wide: int = 0, sponge: int = SPONGE) -> Job:
+    """Forward with the wavefield saved, and the gradient, shot by shot in the same memory."""
+    s = Survey(p, p.start, sponge)
+    require(s.history_bytes(), "the example solver's forward wavefield")
+    observed = model_all(p, p.true, sponge)
+
+    def shots():
+        for shot in range(p.shots):
+            u = s.history()
+            yield s.forward(shot, u, save=True) - observed[shot], u
+
+    return Job(
+        lambda: s.gradient(shots()),
+        lambda g: {"gradient": s.crop(g)},
+        p.samples - 1,
+        f"sponge {sponge}, all steps kept",
+        widened(gradient, p, wide),
+    )
+
+
+def lsrtm(p: Problem, keep: bool = False, wide: int = 0, sponge: int = SPONGE) -> Job:
+    """Born, which solves for the background beside the perturbation, and the gradient.
+
+    The gradient needs the background's history: computed again for each shot, or kept for all shots between iterations.
+    """
+    s = Survey(p, p.start, sponge)
+    require(s.history_bytes() * (p.shots if keep else 1), "the example solver's forward wavefield")
+    residual = model_all(p, p.true, sponge) - model_all(p, p.start, sponge)
+    dm = s.blank("dm", space_order=0)
+    dm.data[(slice(sponge, -sponge),) * p.ndim] = p.perturbation * np.float32(M)
+
+    def background(shot: int):
+        kept = keep and ("u", shot) in s.fields
+        u = s.history(shot if keep else 0)
+        if not kept:
+            s.forward(shot, u, save=True)
+        return u
+
+    def run():
+        data = np.stack([s.born(shot, dm) for shot in range(p.shots)])
+        return data, s.gradient((residual[shot], background(shot)) for shot in range(p.shots))
+
+    def results(out):
+        return {"data": out[0], "image": s.crop(out[1])}
+
+    note = f"sponge {sponge}, " + ("u of all shots kept" if keep else "u computed again in every iteration")
+    return Job(run, results, p.samples - 1, note, widened(lsrtm, p, wide))
+
+
+def widened(task, p: Problem, wide: int):
+    """The same task once with a sponge so wide that little comes back: what is left to compare is the equation."""
+    if not wide:
+        return None
+
+    def check():
+        job = task(p, sponge=wide)
+        return job.results(job.run())
+
+    return check
+
+
+TASKS = {"forward": forward, "gradient": gradient, "lsrtm": lsrtm}
