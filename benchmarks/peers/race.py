@@ -10,7 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -65,7 +65,7 @@ class Process:
         finally:
             guard.cancel()
         if not line:
-            raise Stopped(f"its process ended, or did not answer for {LIMIT:.0f} s (exit code {self.process.wait()})")
+            raise Stopped(f"no answer within {LIMIT:.0f} s, or its process ended: exit code {self.process.wait()}")
         answer = json.loads(line)
         if "error" in answer:
             raise Stopped(answer["error"])
@@ -75,7 +75,8 @@ class Process:
         return self
 
     def __exit__(self, *_) -> None:
-        self.process.stdin.close()
+        with suppress(BrokenPipeError):  # it ended before it read its last command
+            self.process.stdin.close()
         try:
             self.process.wait(timeout=10.0)
         except subprocess.TimeoutExpired:
