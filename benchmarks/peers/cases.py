@@ -82,7 +82,14 @@ def _forward(case, policies, wide):
         Contender("seisops", "seisops"),
         Contender("seisops, dispersion=False", "seisops", {"dispersion": False}),
         Contender("deepwave", "deepwave"),
+        *_devito(wide),
+    ]
+
+
+def _devito(wide):
+    return [
         Contender("devito", "devito", {"wide": wide}),
+        Contender("devito, wavefields reused", "devito", {"reuse": True}),
     ]
 
 
@@ -95,7 +102,7 @@ def _gradient(case, policies, wide):
         theirs = Contender("deepwave, every 4th step", "deepwave", {"every": 4}, approximate=True)
     else:
         theirs = Contender("deepwave", "deepwave")
-    return [*_policies(policies), theirs, Contender("devito", "devito", {"wide": wide})]
+    return [*_policies(policies), theirs, *_devito(wide)]
 
 
 def _lsrtm(case, policies, wide):
@@ -104,8 +111,8 @@ def _lsrtm(case, policies, wide):
         *_policies(policies),
         first,
         Contender("deepwave", "deepwave"),
-        Contender("devito", "devito", {"wide": wide}),
-        Contender("devito, u kept", "devito", {"keep": True}),
+        *_devito(wide),
+        Contender("devito, u kept", "devito", {"keep": True, "reuse": True}),
     ]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import gcd, prod
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-__all__ = ["ALIGNMENT", "aligned", "zeros"]
+__all__ = ["ALIGNMENT", "aligned", "stackable", "zeros"]
 
 #: Devito's generated loops state this alignment of their arrays, in bytes; NumPy does not guarantee it.
 ALIGNMENT = 64
@@ -29,3 +29,11 @@ def aligned(a: np.ndarray) -> np.ndarray:
     out = zeros(a.shape, a.dtype)
     out[...] = a
     return out
+
+
+def stackable(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """`shape` with its longest axis made a little longer, so that in a stack every such array is aligned."""
+    longest = max(range(len(shape)), key=shape.__getitem__)
+    others = prod(shape) // shape[longest] * itemsize
+    unit = ALIGNMENT // gcd(ALIGNMENT, others)
+    return tuple(-(-n // unit) * unit if axis == longest else n for axis, n in enumerate(shape))

@@ -13,7 +13,7 @@ from math import ceil
 
 import numpy as np
 
-from seisops.engine.arrays import aligned
+from seisops.engine.arrays import aligned, stackable
 from seisops.engine.born import Born, born
 from seisops.engine.derive import System, adjoint
 from seisops.engine.kernel import Kernel, Ports
@@ -62,17 +62,20 @@ class Plan:
         self._borns: dict = {}
 
     def edges(self, wrt: tuple[str, ...], shape: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
-        """Names of the arrays that keep what lies along the edges, and their shapes for one time step."""
+        """Names of the arrays that keep what lies along the edges, and their shapes for one time step.
+
+        A march takes them in parts, each of which has to be aligned: else it would be copied.
+        """
         kept = [(u, True) for u in self.reversed.fields]
         kept += [(h.function, False) for h in self.born(wrt, 1).histories]
-        dimensions = self.system.template.dimensions
+        dimensions, itemsize = self.system.template.dimensions, np.dtype(self.system.template.dtype).itemsize
+
+        def extents(edge) -> tuple[int, ...]:
+            cells = tuple(edge.cells if d is edge.axis else n for d, n in zip(dimensions, shape, strict=True))
+            return stackable(cells, itemsize)
+
         return [
-            (
-                PREFIX + edge.name(function),
-                tuple(edge.cells if d is edge.axis else n for d, n in zip(dimensions, shape, strict=True)),
-            )
-            for function, ring in kept
-            for edge in edges(self.strips, ring)
+            (PREFIX + edge.name(function), extents(edge)) for function, ring in kept for edge in edges(self.strips, ring)
         ]
 
     def states(self, transposed: bool = False, kernel: Kernel | None = None) -> States:

@@ -327,10 +327,18 @@ def lossless(equation: WaveEquation, template: Template, dt: float) -> bool:
     return all(is_lossless(system, corner, equation.grid.spacing, dt) for corner in _corners(equation))
 
 
+# by structure: media of one kind come and go with every step of an inversion
+_interiors: dict[tuple, System] = {}
+
+
 def _interior(equation: WaveEquation, template: Template) -> System:
     """The discrete system without boundaries."""
-    fields, rows = residuals(equation, template)
-    return System(template, fields, tuple(expand_time(row, template) for row in rows), ({0: 1.0},), ({0: 1.0},))
+    key = (equation.kind, template.ndim, template.space_order, template.dtype)
+    if key not in _interiors:
+        fields, rows = residuals(equation, template)
+        rows = tuple(expand_time(row, template) for row in rows)
+        _interiors[key] = System(template, fields, rows, ({0: 1.0},), ({0: 1.0},))
+    return _interiors[key]
 
 
 def _corners(equation: WaveEquation) -> list[dict[str, float]]:

@@ -138,6 +138,7 @@ class Solver:
     def __init__(self, discretisation: Discretisation, medium: WaveEquation):
         self.discretisation, self.medium = discretisation, medium
         self.plan = discretisation.plan(medium)
+        self._lossless = False  # not known to be
         self.coefficients = {
             PREFIX + name: aligned(discretisation.with_halo(discretisation.padding.apply(a)))
             for name, a in medium.coefficients().items()
@@ -226,9 +227,10 @@ class Solver:
         ParameterError
             If the wave equation loses energy elsewhere than in a layer that lives along the edges.
         """
-        d = self.discretisation
-        d.check_lossless(self.medium)
-        return tuple(shape for _, shape in self.plan.edges(wrt, d.padding.shape))
+        if not self._lossless:
+            self.discretisation.check_lossless(self.medium)
+            self._lossless = True
+        return tuple(shape for _, shape in self.plan.edges(wrt, self.discretisation.padding.shape))
 
     def _arguments(self) -> tuple[dict[str, np.ndarray], dict[str, int], dict[str, bool]]:
         """What a march of this medium is given, before its ports: arrays, bounds, arrays by row."""
