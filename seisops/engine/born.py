@@ -31,7 +31,7 @@ class Born:
     tangents : tuple of devito.Function
         The perturbations, in the order asked for.
     histories : tuple of indexed devito functions
-        Saved factors of the background field, at the time index of the residual.
+        Factors of the background field, at the time index of the residual: saved, or present only.
     factors : tuple of expressions
         What is saved in each, in terms of the background's fields.
     every : int
@@ -45,8 +45,11 @@ class Born:
     every: int
 
 
-def born(system: System, wrt: Sequence[str], every: int = 1) -> Born:
-    """Linearise a system with respect to the parameters named in `wrt`."""
+def born(system: System, wrt: Sequence[str], every: int = 1, present: bool = False) -> Born:
+    """Linearise a system with respect to the parameters named in `wrt`.
+
+    With `present`, the background is not kept, but there at each step.
+    """
     template = system.template
     tangents = {template.parameter(name): template.parameter(f"d_{name}") for name in wrt}
     histories: dict = {}
@@ -55,8 +58,11 @@ def born(system: System, wrt: Sequence[str], every: int = 1) -> Born:
         key = (factor, differentiated)
         if key not in histories:
             # symbols are shared by name: what differs in kind needs a name of its own
-            kind = f"{'_'.join(wrt)}_{every}"
-            histories[key] = template.saved(f"history{len(histories)}_{kind}", every=every, halo=differentiated)
+            name = f"history{len(histories)}_{'_'.join(wrt)}_{'now' if present else every}"
+            if present:
+                histories[key] = template.present(name, halo=differentiated)
+            else:
+                histories[key] = template.saved(name, every=every, halo=differentiated)
         return histories[key]
 
     def separate(expr, differentiated=False):

@@ -7,6 +7,7 @@ are evaluated here: the points are those that Devito would take, the weights are
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from itertools import product
 
@@ -23,19 +24,22 @@ __all__ = ["evaluate", "stencil"]
 DIGITS = 17
 
 
-def stencil(derivative: Derivative, template: Template) -> dict[tuple[int, ...], sympy.Expr]:
-    """Weights ``{offsets along derivative.dims: weight}`` of a derivative, with the spacings as symbols.
+def stencil(
+    derivative: Derivative, template: Template, spacings: Mapping | None = None
+) -> dict[tuple[int, ...], sympy.Expr]:
+    """Weights ``{offsets along derivative.dims: weight}`` of a derivative, with the spacings as symbols or as given.
 
     The weights on given points are those of polynomial interpolation (Fornberg 1988, doi:10.1090/S0025-5718-1988-0935077-0).
     """
-    axes = []
+    axes, spacings = [], spacings or {}
     for d, order, width in zip(derivative.dims, derivative.deriv_order, derivative.fd_order, strict=True):
         x0 = derivative.x0.get(d, d)
         key = (d, order, width, x0, derivative.side)
         taps = _one_axis(template, key, tuple(derivative.weights or ()))
         if derivative.transpose == transpose:
             taps = {-k: w for k, w in taps.items()}
-        axes.append({k: w / d.spacing**order for k, w in taps.items()})
+        unit = spacings.get(d, d.spacing) ** order
+        axes.append({k: w / unit for k, w in taps.items()})
     return {tuple(k for k, _ in taps): sympy.prod([w for _, w in taps]) for taps in product(*(a.items() for a in axes))}
 
 

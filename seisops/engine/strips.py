@@ -57,6 +57,11 @@ class Strips:
         compact = tuple(sorted((name, d.name) for name, d in self.compact.items()))
         return compact, tuple(self.widths.values()), tuple(self.sides.values()), self.layer, self.halo
 
+    @property
+    def inside(self) -> dict:
+        """The grid without strips, as a box."""
+        return dict.fromkeys(self.sides, CORE)
+
     def boxes(self, axes: frozenset) -> Iterator[dict]:
         """The strips (corners) where something compact along all of `axes` lives: ``{axis: side}``."""
         order = [d for d in self.template.dimensions if d in axes]

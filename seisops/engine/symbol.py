@@ -125,9 +125,8 @@ def _symbol(expr, system, values, waves, cells) -> dict:
     if isinstance(expr, Derivative):
         wave = np.zeros(len(waves), complex)
         axes = [system.template.dimensions.index(d) for d in expr.dims]
-        for offsets, weight in stencil(expr, system.template).items():
-            weight = complex(weight.subs({d.spacing: h for d, h in cells.items()}))
-            wave += weight * np.exp(1j * sum(k * waves[:, a] for k, a in zip(offsets, axes, strict=True)))
+        for offsets, weight in stencil(expr, system.template, cells).items():
+            wave += complex(weight) * np.exp(1j * sum(k * waves[:, a] for k, a in zip(offsets, axes, strict=True)))
         inner = _symbol(expr.expr, system, values, waves, cells)
         return {key: [(c, w * wave) for c, w in terms] for key, terms in inner.items()}
     raise UnstableError(f"cannot analyse the stability of {expr}")

@@ -169,6 +169,11 @@ class Template:
         )
         return kept.subs(kept.dimensions[0], IntDiv(self.time, every))
 
+    def present(self, name: str, halo: bool = False) -> devito.TimeFunction:
+        """A field at the loop's step only; with `halo` if derivatives are taken of it."""
+        order = self.space_order if halo else 0
+        return self._symbol(devito.TimeFunction, name, grid=self.grid, time_order=0, space_order=order)
+
     def when(self, every: int) -> tuple:
         """Implicit dimension of equations that hold at every `every`-th step only; empty for all steps."""
         if every == 1:

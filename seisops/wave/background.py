@@ -35,8 +35,7 @@ class March(Protocol):
 #: Segments one after another; closed by who stops before the last.
 Segments = Generator[Segment, None, None]
 
-#: Starts a march for a background: "history" and "edges" forward and from rest, taking down one or the other; "backward"
-#: from its end to histories, by what the edges have kept.
+#: Starts a march for a background, forward and from rest, taking down its "history" or what is along the "edges".
 Again = Callable[..., AbstractContextManager[March]]
 
 
@@ -53,6 +52,10 @@ class Background(ABC):
 
     #: What is taken down in the forward march.
     records = "history"
+    #: Whether the wavefield is made again beside an adjoint field, so that :meth:`backward` has no segments.
+    beside = False
+    #: Whether there is anything that could be held for the next product.
+    recorded = True
 
     def __init__(self, layout: Layout, again: Again, pool: Pool):
         self.layout, self.again, self.pool = layout, again, pool
@@ -101,20 +104,21 @@ class Background(ABC):
     def release(self) -> None:
         """Leave the memory to the pool."""
 
+    def make(self, hold: bool = True) -> None:
+        """Run the forward march, and record it."""
+        with self.again(self.records) as march:
+            for _ in self.record(march, hold):
+                pass
+
     def made_forward(self, hold: bool) -> Segments:
         """Record, and follow forward."""
-        self._make(hold)
+        self.make(hold)
         yield from self.forward()
 
     def made_backward(self) -> Segments:
         """Record, and follow backward."""
-        self._make(True)
+        self.make()
         yield from self.backward()
-
-    def _make(self, hold: bool) -> None:
-        with self.again(self.records) as march:
-            for _ in self.record(march, hold):
-                pass
 
     def _take(self, shapes: Sequence[tuple[int, ...]], what: str = "the background wavefield of one shot") -> Arrays:
         return self.pool.take(
@@ -260,18 +264,20 @@ class Checkpoints(Background):
 class Edges(Background):
     """What is seen along the edges, from which a lossless wavefield is made again on the way back."""
 
-    #: Rows that are made at a time take about this much memory.
+    #: Rows that are made at a time, forward, take about this much memory.
     BLOCK_BYTES = 2**23
     repeats = (1.0, 1.0)
     records = "edges"
+    beside = True
     way = "edges"
+    #: What was kept along the edges, a row for each of the time loop, and the time levels after the last.
+    edges: Arrays = ()
+    end: Arrays = ()
 
     def __init__(self, layout: Layout, again: Again, pool: Pool):
         super().__init__(layout, again, pool)
-        self._shapes = [(layout.steps, *shape) for shape in layout.edges()]
+        self._shapes = [(layout.steps + 1, *shape) for shape in layout.edges()]
         self._segments = layout.segments(layout.length_within(self.BLOCK_BYTES))
-        self._edges: Arrays = ()
-        self._end: Arrays = ()
 
     @property
     def nbytes(self) -> int:
@@ -286,11 +292,15 @@ class Edges(Background):
         return self.layout.length_within(self.BLOCK_BYTES)
 
     def record(self, march, hold=True):
-        self._edges = self._take(self._shapes)
-        march(0, self.layout.steps, self._edges)
-        self._end = self._take(self.layout.state_shapes, "the end of the background of one shot")
-        march.save(self._end, self.layout.steps)
+        self.edges = self._take(self._shapes)
+        march(0, self.layout.steps, self.edges)
+        self.end = self._take(self.layout.state_shapes, "the end of the background of one shot")
+        march.save(self.end, self.layout.steps + 1)
         yield from ()
+
+    @property
+    def recorded(self):
+        return bool(self.edges)
 
     def made_forward(self, hold):
         # forward, nothing is needed but the source
@@ -304,17 +314,12 @@ class Edges(Background):
                 yield Segment(first, last, histories)
 
     def backward(self):
-        with self.again("backward") as march, self._buffer(self._length) as buffer:
-            march.restore(self._end, self.layout.steps)
-            for first, last in reversed(self._segments):
-                histories = self.layout.view(buffer, first, last)
-                march(first, last, (*histories, *(a[first : last + 1] for a in self._edges)))
-                yield Segment(first, last, histories)
+        raise NotImplementedError("edges are followed backward beside an adjoint field")
 
     def release(self):
-        self.pool.give(self._edges)
-        self.pool.give(self._end)
-        self._edges, self._end = (), ()
+        self.pool.give(self.edges)
+        self.pool.give(self.end)
+        self.edges, self.end = (), ()
 
 
 class Codec(ABC):

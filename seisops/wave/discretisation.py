@@ -16,7 +16,7 @@ import numpy as np
 from seisops.engine.arrays import aligned, stackable
 from seisops.engine.born import Born, born
 from seisops.engine.derive import System, adjoint
-from seisops.engine.kernel import Kernel, Ports
+from seisops.engine.kernel import Again, Kernel, Ports
 from seisops.engine.reverse import edges, reverse
 from seisops.engine.state import States
 from seisops.engine.strips import Strips, reach
@@ -67,8 +67,9 @@ class Plan:
         A march takes them in parts, each of which has to be aligned: else it would be copied.
         """
         kept = [(u, True) for u in self.reversed.fields]
-        kept += [(h.function, False) for h in self.born(wrt, 1).histories]
-        dimensions, itemsize = self.system.template.dimensions, np.dtype(self.system.template.dtype).itemsize
+        template = self.system.template
+        kept += [(h.function, False) for h in self.born(wrt, 1, present=True).histories]
+        dimensions, itemsize = template.dimensions, np.dtype(template.dtype).itemsize
 
         def extents(edge) -> tuple[int, ...]:
             cells = tuple(edge.cells if d is edge.axis else n for d, n in zip(dimensions, shape, strict=True))
@@ -92,10 +93,11 @@ class Plan:
         """The equation run backward in time, without its layer."""
         return reverse(self.system, self.strips)
 
-    def born(self, wrt: tuple[str, ...], every: int) -> Born:
-        if (wrt, every) not in self._borns:
-            self._borns[wrt, every] = born(self.system, wrt, every)
-        return self._borns[wrt, every]
+    def born(self, wrt: tuple[str, ...], every: int, present: bool = False) -> Born:
+        key = (wrt, every, present)
+        if key not in self._borns:
+            self._borns[key] = born(self.system, *key)
+        return self._borns[key]
 
     def kernel(
         self,
@@ -104,15 +106,16 @@ class Plan:
         read: Ports,
         wrt: tuple[str, ...] = (),
         every: int = 1,
-        again: bool = False,
+        again: Ports | None = None,
     ) -> Kernel:
-        """The kernel of some ports; `again` is the equation itself run backward in time, see :class:`Kernel`."""
+        """The kernel of some ports; `again` are those of a background that it makes again, see :class:`Kernel`."""
         key = (transposed, write, read, wrt, every, again)
         with _lock:
             if key not in self._kernels:
-                system = self.transposed if transposed else self.reversed if again else self.system
-                linearised = self.born(wrt, every) if wrt else None
-                self._kernels[key] = Kernel(system, write, read, linearised, self.strips, again)
+                system = self.transposed if transposed else self.system
+                linearised = self.born(wrt, every, bool(again) or read.edges) if wrt else None
+                background = Again(self.reversed, again) if again else None
+                self._kernels[key] = Kernel(system, write, read, linearised, self.strips, background)
             return self._kernels[key]
 
 

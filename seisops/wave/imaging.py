@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -16,11 +16,13 @@ from seisops.wave.background import Background, March, Segments
 from seisops.wave.equation import WaveEquation
 from seisops.wave.layout import Layout
 from seisops.wave.padding import Padding
-from seisops.wave.pool import Pool
+from seisops.wave.pool import Arrays, Pool
 from seisops.wave.space import Wavefield
 from seisops.wave.storage import Policy
 
 __all__ = ["Imaging", "perturbation_space"]
+
+Found = TypeVar("Found")
 
 
 def perturbation_space(waves: Wavefield, wrt: tuple[str, ...]) -> Space:
@@ -41,6 +43,9 @@ class Source(Protocol):
         self, shot: int, coefficients: tuple[str, ...], every: int, kind: str = "history"
     ) -> AbstractContextManager[March]:
         """A march for the background of a shot; see :data:`seisops.wave.background.Again`."""
+
+    def replay(self, shot: int, edges: Arrays, end: Arrays) -> object:
+        """What the background of a shot is made again from, beside an adjoint field."""
 
 
 class Imaging(Sampler):
@@ -109,16 +114,35 @@ class Imaging(Sampler):
             pass
         self._keep(shot, background)
 
-    def meet(self, shot: int, backward: bool, march: March) -> None:
-        """Take a march with an image port through all rows of a shot, beside its background."""
+    def meet(self, shot: int, backward: bool, run: Callable[..., Found]) -> Found:
+        """Run a march with an image port through all rows of a shot, beside its background.
+
+        Parameters
+        ----------
+        shot : int
+        backward : bool
+        run : callable
+            Takes what takes the march through the rows (`through`), or a background that it makes itself (`replay`).
+        """
         background = self._kept.get(shot)
-        if background is not None:
-            self._follow(background.backward() if backward else background.forward(), march)
-            return
-        background = self._new(shot)
-        made = background.made_backward() if backward else background.made_forward(self._fits(background))
-        self._follow(made, march)
-        self._keep(shot, background)
+        new = background is None
+        if new:
+            background = self._new(shot)
+        if backward and background.beside:
+            if new:
+                background.make()
+            found = run(replay=self.source.replay(shot, background.edges, background.end))
+        else:
+            if not new:
+                segments = background.backward() if backward else background.forward()
+            elif backward:
+                segments = background.made_backward()
+            else:
+                segments = background.made_forward(self._fits(background))
+            found = run(through=partial(self._follow, segments))
+        if new:
+            self._keep(shot, background)
+        return found
 
     def _follow(self, segments: Segments, march: March) -> None:
         with closing(segments):
@@ -141,7 +165,7 @@ class Imaging(Sampler):
 
     def _keep(self, shot: int, background: Background) -> None:
         """Hold a background if the budget allows, else hand its memory in."""
-        if self._fits(background):
+        if background.recorded and self._fits(background):
             self._kept[shot] = background
         else:
             background.release()

@@ -21,7 +21,8 @@ from seisops.wave.equation import WaveEquation
 from seisops.wave.imaging import Imaging
 from seisops.wave.layout import Layout
 from seisops.wave.samplers import Projection, Taps, Wavelet, located
-from seisops.wave.solver import Input, March, Output, Solver
+from seisops.wave.pool import Arrays
+from seisops.wave.solver import Input, March, Output, Replay, Solver
 from seisops.wave.space import Wavefield
 from seisops.wave.wavelets import bandwidth
 
@@ -235,14 +236,15 @@ class Solve(LinearOperator):
         wanted.signals = [(c, self._out_transposed(r.signature[shot])) for r, c in places if isinstance(r, Wavelet)]
         wanted.fields = tuple(dict.fromkeys(c for r, c in places if isinstance(r, Everything)))
         wanted.image = any(isinstance(r, Imaging) for r, _ in places)
-        if recorder is not None:
-            met, through = recorder, partial(recorder.record, shot)
-        elif imaging:
-            met, through = imaging[0], partial(imaging[0].meet, shot, self.is_adjoint)
-        else:
-            met, through = None, None
+        met = recorder if recorder is not None else imaging[0] if imaging else None
         derivative = (met.coefficients, met.every) if met else ((), 1)
-        result = self.modeling.solver.run(self.is_adjoint, given, wanted, *derivative, through)
+        run = partial(self.modeling.solver.run, self.is_adjoint, given, wanted, *derivative)
+        if recorder is not None:
+            result = run(through=partial(recorder.record, shot))
+        elif imaging:
+            result = imaging[0].meet(shot, self.is_adjoint, run)
+        else:
+            result = run()
         traces = {channel: iter(found) for channel, found in result["traces"].items()}
         stacks = iter(result["stacks"])
         for (reader, channel), o in zip(places, out, strict=True):
@@ -324,8 +326,15 @@ class AtSource:
         self, shot: int, coefficients: tuple[str, ...], every: int, kind: str = "history"
     ) -> AbstractContextManager[March]:
         """A march for the background of a shot; see :data:`seisops.wave.background.Again`."""
+        return self.solve.modeling.solver.background(self._given(shot), coefficients, every, kind)
+
+    def replay(self, shot: int, edges: Arrays, end: Arrays) -> Replay:
+        """What the background of a shot is made again from, beside an adjoint field."""
+        return Replay(self._given(shot), edges, end)
+
+    def _given(self, shot: int) -> Input:
         parts = self.solve.domain.split(self.x) if len(self.solve.writers) > 1 else [self.x]
-        return self.solve.modeling.solver.background(self.solve.given(shot, parts), coefficients, every, kind)
+        return self.solve.given(shot, parts)
 
 
 def outside() -> int:

@@ -8,7 +8,7 @@ the data at n and determines the adjoint field at n - 1, the multiplier of row n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from math import lcm
@@ -25,7 +25,7 @@ from seisops.wave.layout import Layout
 from seisops.wave.pool import Arrays
 from seisops.wave.samplers import Taps
 
-__all__ = ["Input", "March", "Output", "Solver"]
+__all__ = ["Input", "March", "Output", "Replay", "Solver"]
 
 
 @dataclass
@@ -60,6 +60,23 @@ class Output:
     records: str = ""
 
 
+@dataclass(frozen=True)
+class Replay:
+    """A background that is made again beside an adjoint field, backward in time.
+
+    Attributes
+    ----------
+    given : Input
+        What had entered it.
+    edges, end : tuple of arrays
+        What was kept along the edges, and of its end.
+    """
+
+    given: Input
+    edges: Arrays
+    end: Arrays
+
+
 class March:
     """A run of a kernel through the time loop, in as many parts as its user likes.
 
@@ -79,7 +96,7 @@ class March:
     rows : dict of str to bool
         The arrays with an entry for each row, and whether the kernel writes to them.
     histories : tuple of str
-        Names of the histories.
+        Names of the histories, or of what is kept along the edges.
     """
 
     def __init__(
@@ -99,7 +116,7 @@ class March:
 
     def __call__(self, first: int, last: int, histories: Arrays = ()) -> None:
         """Go through rows `first` to `last`, with the histories there."""
-        d, forward = self._discretisation, self._kernel.system.direction > 0 or self._kernel.again
+        d, kernel = self._discretisation, self._kernel
         arrays = {**self._arrays, **dict(zip(self._histories, histories, strict=True))}
         copies = []
         if (first, last) != (0, d.steps):
@@ -108,8 +125,9 @@ class March:
                 arrays[name] = aligned(part)
                 if written and arrays[name] is not part:
                     copies.append((part, arrays[name]))
-        end = min(last, d.steps - 1) if forward else last
-        self._kernel.run(d.padding.shape, d.grid.spacing, d.dt, (0, end - first), arrays, self._bounds)
+        # the last row determines nothing forward, but where a march from it backward begins
+        end = min(last, d.steps - 1) if kernel.system.direction > 0 and not kernel.read.edges else last
+        kernel.run(d.padding.shape, d.grid.spacing, d.dt, (0, end - first), arrays, self._bounds)
         for part, copy in copies:
             part[...] = copy
 
@@ -171,6 +189,7 @@ class Solver:
         wrt: tuple[str, ...] = (),
         every: int = 1,
         through: Callable[[March], None] | None = None,
+        replay: Replay | None = None,
     ) -> dict:
         """March once through time.
 
@@ -185,7 +204,9 @@ class Solver:
         every : int
             Every how many steps the background is kept.
         through : callable, optional
-            Takes the march through all rows, with their histories; needed by image and history ports.
+            Takes the march through all rows, with their histories; needed by image and history ports, unless there is:
+        replay : Replay, optional
+            The background of an image, made again on the way.
 
         Returns
         -------
@@ -196,7 +217,9 @@ class Solver:
         arrays, bounds, rows = self._arguments()
         write = self._writing(given, wrt, arrays, bounds, rows)
         read = self._reading(transposed, wanted, wrt, arrays, bounds, rows)
-        with self._march(transposed, write, read, wrt, every, arrays, bounds, rows) as march:
+        with ExitStack() as stack:
+            again = self._again(replay, wrt, arrays, bounds, rows, stack) if replay else None
+            march = stack.enter_context(self._march(transposed, write, read, wrt, every, arrays, bounds, rows, again))
             if through:
                 through(march)
             else:
@@ -214,9 +237,8 @@ class Solver:
         """A march for a background; see :data:`seisops.wave.background.Again`."""
         arrays, bounds, rows = self._arguments()
         write = self._writing(given, wrt, arrays, bounds, rows)
-        again = kind == "backward"
-        read = Ports(history=again or kind == "history", edges=kind == "edges")
-        with self._march(False, write, read, wrt, every, arrays, bounds, rows, again) as march:
+        read = Ports(history=kind == "history", edges=kind == "edges")
+        with self._march(False, write, read, wrt, every, arrays, bounds, rows) as march:
             yield march
 
     def edges(self, wrt: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
@@ -237,29 +259,41 @@ class Solver:
         return {**self.coefficients, **self.discretisation.profiles(self.plan.strips)}, {}, {}
 
     @contextmanager
-    def _march(self, transposed, write, read, wrt, every, arrays, bounds, rows, again=False) -> Iterator[March]:
+    def _march(self, transposed, write, read, wrt, every, arrays, bounds, rows, again=None) -> Iterator[March]:
         kernel = self.plan.kernel(transposed, write, read, wrt, every, again)
-        states = self.plan.states(transposed, kernel)
-        histories = tuple(h.function.name for h in self.plan.born(wrt, every).histories) if wrt else ()
-        if read.edges or again:
-            edges = tuple(name for name, _ in self.plan.edges(wrt, self.discretisation.padding.shape))
-            histories = (*histories, *edges) if again else edges
-        with states.borrow(self.discretisation.padding.shape) as state:
-            yield March(kernel, self.discretisation, states, state, arrays, bounds, rows, histories)
+        states, shape = self.plan.states(transposed, kernel), self.discretisation.padding.shape
+        if read.edges:
+            kept = tuple(name for name, _ in self.plan.edges(wrt, shape))
+        else:
+            kept = tuple(h.function.name for h in self.plan.born(wrt, every).histories) if wrt and not again else ()
+        with states.borrow(shape) as state:
+            yield March(kernel, self.discretisation, states, state, arrays, bounds, rows, kept)
 
-    def _writing(self, given: Input, wrt, arrays, bounds, rows) -> Ports:
+    def _again(self, replay: Replay, wrt, arrays, bounds, rows, stack: ExitStack) -> Ports:
+        """Lay out a background that is to be made again from its end, and say what enters it."""
+        d, states = self.discretisation, self.plan.states()
+        shape, template = d.padding.shape, self.plan.system.template
+        state = stack.enter_context(states.borrow(shape))
+        states.restore(state, d.steps + 1, replay.end)
+        names = (name for name, _ in self.plan.edges(wrt, shape))
+        arrays.update({**state, **dict(zip(names, replay.edges, strict=True))})
+        for now in (h.function for h in self.plan.born(wrt, 1, present=True).histories):
+            arrays[now.name] = zeros((1, *(n + 2 * now.space_order for n in shape)), template.dtype)
+        return self._writing(replay.given, (), arrays, bounds, rows, "again")
+
+    def _writing(self, given: Input, wrt, arrays, bounds, rows, kind: str = "write") -> Ports:
         """Put in what enters: row n takes sample n, in both directions."""
         d, dtype = self.discretisation, self.plan.system.template.dtype
         for channel, (taps, traces) in given.points.items():
-            self._taps(arrays, bounds, "write", channel, taps)
-            arrays[name := f"{PREFIX}write{channel}_data"] = aligned(np.ascontiguousarray(traces.T, dtype))
+            self._taps(arrays, bounds, kind, channel, taps)
+            arrays[name := f"{PREFIX}{kind}{channel}_data"] = aligned(np.ascontiguousarray(traces.T, dtype))
             rows[name] = False
         for k, (_, image, signal) in enumerate(given.stacks):
-            arrays[f"{PREFIX}write_image{k}"] = np.ascontiguousarray(image, dtype)
-            arrays[name := f"{PREFIX}write_signal{k}"] = np.ascontiguousarray(signal, dtype)
+            arrays[f"{PREFIX}{kind}_image{k}"] = np.ascontiguousarray(image, dtype)
+            arrays[name := f"{PREFIX}{kind}_signal{k}"] = np.ascontiguousarray(signal, dtype)
             rows[name] = False
         for channel, values in given.fields.items():
-            arrays[name := f"{PREFIX}write{channel}_field"] = aligned(np.ascontiguousarray(values, dtype))
+            arrays[name := f"{PREFIX}{kind}{channel}_field"] = aligned(np.ascontiguousarray(values, dtype))
             rows[name] = False
         if given.image is not None:
             for name in wrt:
@@ -311,7 +345,7 @@ class Solver:
 
     def _taps(self, arrays, bounds, kind: str, channel: int, taps: Taps) -> None:
         side = f"{kind}{channel}"
-        if kind == "write":
+        if kind != "read":
             cells, weights, arrays[f"{PREFIX}{side}_points"] = taps.by_cell(self.discretisation.padding.shape)
         else:
             cells, weights = taps.cells, taps.weights
