@@ -101,6 +101,10 @@ class Survey:
             self.solver.jacobian_adjoint(self.rec, u, v=self.field("v"), grad=grad)  # adds to it
         return grad
 
+    def read(self, rec):
+        """Data (receiver, time)."""
+        return np.ascontiguousarray(np.asarray(rec.data)[: self.problem.samples].T)
+
     def crop(self, grad):
         """By squared slowness in s2/m2, without the sponge."""
         return np.array(grad.data[(slice(self.sponge, -self.sponge),) * self.problem.ndim]) * np.float32(M)

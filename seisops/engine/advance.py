@@ -68,7 +68,7 @@ class Advance:
             late = self._late(waiting, parts)
             out += self._rows([row for row in waiting if row not in late])
             waiting = []
-            out += self.sheet.put(step.field, grid, self.strips.inside if self.again else GRID)
+            out += self.sheet.put(step.field, grid, self.strips.inside() if self.again else GRID)
             out += self._layer(step, parts, late)
             out += self._entries(step)
         return out + self._rows(waiting)
@@ -169,7 +169,7 @@ class Advance:
             if step.index in self.system.source[channel]:
                 out += self._injection(step, channel)
         if self.again:
-            for edge in edges(self.strips, ring=True):
+            for edge in edges(self.strips, "ring"):
                 out += self.sheet.bring_back(step.field, edge)
         return out + self.mirror(step.field)
 

@@ -20,11 +20,11 @@ from seisops.engine.derive import System, transpose
 from seisops.engine.hazards import racing, stray, time_loops
 from seisops.engine.ports import Ports, at, points
 from seisops.engine.program import describe, program
-from seisops.engine.reverse import earliest, edges, reverse
+from seisops.engine.reverse import earliest, edges, reverse, unknown
 from seisops.engine.sheet import Sheet
-from seisops.engine.strips import CORE, Strips
+from seisops.engine.strips import CORE, MODEL, Strips
 from seisops.engine.template import PREFIX, Template
-from seisops.engine.terms import leaves, looked_around, names, occurrences, time_offset
+from seisops.engine.terms import looked_around, names, occurrences, time_offset
 
 __all__ = ["Again", "Kernel", "Ports", "build_count"]
 
@@ -140,8 +140,8 @@ class Kernel:
         out = march.assignments()
         if not self._pointwise:
             for h, factor in zip(self.born.histories, self.born.factors, strict=True):
-                out += sheet.put(h, self._within(factor), self.strips.inside)
-                for edge in edges(self.strips, ring=False):
+                out += sheet.put(h, self._within(factor), self.strips.inside())
+                for edge in edges(self.strips):
                     out += sheet.bring_back(h, edge)
                 out += march.mirror(h, factor)
         return out
@@ -179,13 +179,11 @@ class Kernel:
         return out
 
     def _keep_edges(self, sheet: Sheet) -> list[Assignment]:
-        """Keep what making the wavefield again needs: its earliest level in the ring, the factors in layer and ring."""
-        wanted = [(f.function, f, True) for f in earliest(reverse(self.system, self.strips))]
-        factors = zip(self.born.histories, self.born.factors, strict=True)
-        wanted += [(h.function, factor, False) for h, factor in factors]
-        return [
-            a for f, expr, ring in wanted for edge in edges(self.strips, ring) for a in sheet.keep(f, expr, edge)
-        ]
+        """Keep what making the wavefield again needs: its earliest level in the ring, the factors where they are unknown."""
+        wanted = [(f.function, f, "ring") for f in earliest(reverse(self.system, self.strips))]
+        part = unknown(self.strips, self.born)
+        wanted += [(h.function, factor, part) for h, factor in zip(self.born.histories, self.born.factors, strict=True)]
+        return [a for f, expr, part in wanted for edge in edges(self.strips, part) for a in sheet.keep(f, expr, edge)]
 
     def _images(self, sheet: Sheet) -> list[Assignment]:
         gradients = {p: sympy.S.Zero for p in self.born.tangents}
@@ -204,14 +202,15 @@ class Kernel:
     def _in_pieces(self, sheet: Sheet, image, expr) -> list[Assignment]:
         """What is added to an image, of what the background is inside the strips and was along the edges: no cell twice."""
         histories, factors = self.born.histories, [self._within(f) for f in self.born.factors]
-        inside = self.strips.inside
+        part = unknown(self.strips, self.born)
+        inside = self.strips.inside(CORE if part == "strip" else MODEL)
         out = sheet.add(image, expr.xreplace(dict(zip(histories, factors, strict=True))), inside)
-        order = list(inside)
-        for edge in edges(self.strips, ring=False):
+        order = list(inside)  # corners belong to the strips of the axis that comes first
+        for edge in edges(self.strips, part):
             place = sheet.along(edge)
             kept = expr.xreplace({h: place.kept(h.function) for h in histories})
-            core = {d: CORE for d in order[: order.index(edge.axis)]}
-            out += place.only(sheet.add(image, kept, {**core, **place.box}))
+            before = {d: side for d, side in inside.items() if order.index(d) < order.index(edge.axis)}
+            out += place.only(sheet.add(image, kept, {**before, **place.box}))
         return out
 
     # -- running

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import operator
-import os
 import platform
 import re
 import shutil
@@ -30,6 +29,7 @@ from devito.arch.archinfo import get_cpu_info
 
 from seisops.engine.arrays import ALIGNMENT
 from seisops.engine.cache import directory, read, write
+from seisops.engine.threads import count
 from seisops.engine.tuning import tuned
 
 __all__ = ["Argument", "Program", "describe", "program"]
@@ -228,7 +228,7 @@ class Program:
             `seisops.engine.arrays.ALIGNMENT` bytes and, if the loop writes to them, are writeable. They are as large as
             the bounds and the halos of their symbols demand: that is the caller's to see to.
         threads : int, optional
-            Number of OpenMP threads; by default ``OMP_NUM_THREADS``, or else the number of cores.
+            Number of OpenMP threads; by default that of :func:`seisops.engine.threads.count`.
 
         Raises
         ------
@@ -263,18 +263,10 @@ def _misnamed(missing: Set[str], unknown: Set[str]) -> str:
 
 def _threads(threads: int | None) -> int:
     if threads is None:
-        threads = _default_threads(os.environ.get("OMP_NUM_THREADS"))
-    elif operator.index(threads) < 1:
+        return count()
+    if operator.index(threads) < 1:
         raise ValueError(f"the number of threads has to be at least 1, not {threads}")
     return threads
-
-
-@cache
-def _default_threads(chosen: str | None) -> int:
-    """The number that Devito would take; of a list for nested regions the outermost."""
-    if chosen:
-        return max(1, int(chosen.split(",")[0]))
-    return max(1, devito.configuration["platform"].cores_physical_per_numa_domain)
 
 
 class _Applied(Program):

@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from devito import Derivative
+
+from seisops.engine.born import Born
 from seisops.engine.derive import System
 from seisops.engine.strips import Strips
 from seisops.engine.template import PREFIX
 from seisops.engine.terms import move
 
-__all__ = ["Edge", "edges", "earliest", "reverse"]
+__all__ = ["Edge", "earliest", "edges", "reverse", "unknown"]
 
 
 def reverse(system: System, strips: Strips) -> System:
@@ -67,12 +70,24 @@ class Edge:
         return f"edge_{function.name.removeprefix(PREFIX)}_{self.axis.name}_{self.side}"
 
 
-def edges(strips: Strips, ring: bool) -> Iterator[Edge]:
-    """Where values are kept: in the ring inside the layer, or in the layer and the ring."""
+def edges(strips: Strips, part: str = "strip") -> Iterator[Edge]:
+    """Where values are kept: in the whole strips along the edges, in their layer only, or in the ring that this leaves."""
     for axis, sides in strips.sides.items():
+        width, layer = strips.widths[axis], min(strips.layer, strips.widths[axis])
         for side in sides:
-            beyond = strips.widths[axis] - strips.layer
-            if not ring:
-                yield Edge(axis, side, 0, strips.widths[axis])
-            else:
-                yield Edge(axis, side, strips.layer if side == "low" else 0, beyond)
+            low = side == "low"
+            yield {
+                "strip": Edge(axis, side, 0, width),
+                "layer": Edge(axis, side, 0 if low else width - layer, layer),
+                "ring": Edge(axis, side, layer if low else 0, width - layer),
+            }[part]
+
+
+def unknown(strips: Strips, born: Born) -> str:
+    """The part of the strips in which factors of a background do not follow from its fields inside and in the ring.
+
+    In the ring they follow if nobody looks around there, neither they at the fields nor others at them.
+    """
+    looking = any(h.function.space_order for h in born.histories) or any(f.has(Derivative) for f in born.factors)
+    layered = any(set(strips.separate(f)) != {frozenset()} for f in born.factors)
+    return "strip" if looking or layered else "layer"

@@ -19,10 +19,10 @@ from seisops.engine.stencils import stencil
 from seisops.engine.template import Template
 from seisops.engine.terms import depends, leaves
 
-__all__ = ["CORE", "Strips", "reach"]
+__all__ = ["CORE", "MODEL", "Strips", "reach"]
 
-#: Side of an axis that is neither end: the grid without strips.
-CORE = "core"
+#: Side of an axis that is neither end: the grid without strips, or without the layer in them.
+CORE, MODEL = "core", "model"
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,9 @@ class Strips:
         compact = tuple(sorted((name, d.name) for name, d in self.compact.items()))
         return compact, tuple(self.widths.values()), tuple(self.sides.values()), self.layer, self.halo
 
-    @property
-    def inside(self) -> dict:
-        """The grid without strips, as a box."""
-        return dict.fromkeys(self.sides, CORE)
+    def inside(self, side: str = CORE) -> dict:
+        """The grid without strips, or without the layer, as a box."""
+        return dict.fromkeys(self.sides, side)
 
     def boxes(self, axes: frozenset) -> Iterator[dict]:
         """The strips (corners) where something compact along all of `axes` lives: ``{axis: side}``."""
@@ -125,8 +124,8 @@ class Strips:
         if home is not None and f.function.is_TimeFunction:
             places = places[1:]  # advanced where it stands
         for axis, (d, index) in zip(function.dimensions, places, strict=True):
-            if d in box and box[d] == CORE:
-                index = self.core(d) + (index - d) / d.spacing
+            if d in box and box[d] in (CORE, MODEL):
+                index = self._without(d, box[d]) + (index - d) / d.spacing
             elif d in box:
                 strip = self.loop(d, box[d], phase, part)
                 index = strip + (index - d) / d.spacing
@@ -143,10 +142,10 @@ class Strips:
         chosen = part[1:] if part is not None and part[0] is d else None
         return self.template.strip(d, side, self.widths[d], self.halo, phase, chosen)
 
-    def core(self, d):
-        """The loop over an axis without its strips."""
-        low, high = (self.widths[d] if side in self.sides[d] else 0 for side in ("low", "high"))
-        return self.template.core(d, low, high)
+    def _without(self, d, side: str):
+        """The loop over an axis without its strips, or without the layer."""
+        cells = self.widths[d] if side == CORE else min(self.layer, self.widths[d])
+        return self.template.core(d, *(cells if end in self.sides[d] else 0 for end in ("low", "high")))
 
     def in_layer(self, d, side: str) -> tuple:
         """The part of a strip that is in the layer."""

@@ -186,7 +186,9 @@ class Checkpoints(Background):
     @property
     def way(self):
         n, kept = len(self.schedule.bases), self.schedule.kept
-        return f"{n} checkpoint{'s' * (n != 1)}" + (f" and {kept / self.schedule.count:.0%} of the history" if kept else "")
+        return f"{n} checkpoint{'s' * (n != 1)}" + (
+            f" and {kept / self.schedule.count:.0%} of the history" if kept else ""
+        )
 
     @property
     def repeats(self):

@@ -123,7 +123,9 @@ class File(Codec):
                     "keep_bytes, or use storage='auto'"
                 ) from e
             if n == 0:
-                raise UnfusedError(f"storage.Disk: the file in {str(self.directory)!r} is shorter than what was written")
+                raise UnfusedError(
+                    f"storage.Disk: the file in {str(self.directory)!r} is shorter than what was written"
+                )
             moved += n
         return moved
 

@@ -17,7 +17,7 @@ from seisops.engine.arrays import aligned, stackable
 from seisops.engine.born import Born, born
 from seisops.engine.derive import System, adjoint
 from seisops.engine.kernel import Again, Kernel, Ports
-from seisops.engine.reverse import edges, reverse
+from seisops.engine.reverse import edges, reverse, unknown
 from seisops.engine.state import States
 from seisops.engine.strips import Strips, reach
 from seisops.engine.template import PREFIX, Template
@@ -39,7 +39,8 @@ LIMIT = 0.98
 # samples that the solver runs on beyond the last, so that filters between the two time axes do not meet its end
 TAIL = 16
 
-_lock = threading.Lock()
+# symbols are made once: held by whoever makes any, for all that follows from them
+_lock = threading.RLock()
 _systems: dict = {}
 _plans: dict = {}
 
@@ -66,9 +67,9 @@ class Plan:
 
         A march takes them in parts, each of which has to be aligned: else it would be copied.
         """
-        kept = [(u, True) for u in self.reversed.fields]
-        template = self.system.template
-        kept += [(h.function, False) for h in self.born(wrt, 1, present=True).histories]
+        template, linearised = self.system.template, self.born(wrt, 1, present=True)
+        part = unknown(self.strips, linearised)
+        kept = [(u, "ring") for u in self.reversed.fields] + [(h.function, part) for h in linearised.histories]
         dimensions, itemsize = template.dimensions, np.dtype(template.dtype).itemsize
 
         def extents(edge) -> tuple[int, ...]:
@@ -76,7 +77,9 @@ class Plan:
             return stackable(cells, itemsize)
 
         return [
-            (PREFIX + edge.name(function), extents(edge)) for function, ring in kept for edge in edges(self.strips, ring)
+            (PREFIX + edge.name(function), extents(edge))
+            for function, part in kept
+            for edge in edges(self.strips, part)
         ]
 
     def states(self, transposed: bool = False, kernel: Kernel | None = None) -> States:
@@ -95,9 +98,10 @@ class Plan:
 
     def born(self, wrt: tuple[str, ...], every: int, present: bool = False) -> Born:
         key = (wrt, every, present)
-        if key not in self._borns:
-            self._borns[key] = born(self.system, *key)
-        return self._borns[key]
+        with _lock:
+            if key not in self._borns:
+                self._borns[key] = born(self.system, *key)
+            return self._borns[key]
 
     def kernel(
         self,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, closing
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -81,13 +82,21 @@ class Imaging(Sampler):
         pool: Pool,
     ):
         self.medium, self.wrt, self.storage, self.source, self.pool = medium, wrt, storage, source, pool
+        self._lock = threading.Lock()
         self._kept: dict[int, Background] = {}
+        # backgrounds that have not been made yet; of those that are to be kept, what counts, and what memory they take
+        self._planned: dict[int, Background] = {}
+        self._promised: dict[int, tuple[int, int]] = {}
         self.derivatives = {name: medium.derivatives(name) for name in wrt}
         self.coefficients = tuple(sorted({c for d in self.derivatives.values() for c in d}))
         super().__init__(waves, perturbation_space(waves, wrt))
 
     def __getstate__(self):
-        return {**super().__getstate__(), "_kept": {}}  # backgrounds are large, and computed again where they are needed
+        # backgrounds are large, and computed again where they are needed
+        return {**super().__getstate__(), "_kept": {}, "_planned": {}, "_promised": {}, "_lock": None}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state, _lock=threading.Lock())
 
     @property
     def every(self) -> int:
@@ -105,14 +114,13 @@ class Imaging(Sampler):
         for background in self._kept.values():
             background.release()
         self._kept.clear()
+        self._cancel()
 
     def record(self, shot: int, march: March) -> None:
         """Take the forward march of a shot through all rows, and hold its background if the budget allows."""
-        background = self._new(shot)
-        holds = self._fits(background)
-        for _ in background.record(march, holds):
-            pass
-        self._keep(shot, background)
+        with self._made(shot) as background:
+            for _ in background.record(march, shot in self._promised):
+                pass
 
     def meet(self, shot: int, backward: bool, run: Callable[..., Found]) -> Found:
         """Run a march with an image port through all rows of a shot, beside its background.
@@ -125,50 +133,75 @@ class Imaging(Sampler):
             Takes what takes the march through the rows (`through`), or a background that it makes itself (`replay`).
         """
         background = self._kept.get(shot)
-        new = background is None
-        if new:
-            background = self._new(shot)
-        if backward and background.beside:
-            if new:
+        if background is not None:
+            if backward and background.beside:
+                return run(replay=self.source.replay(shot, background.edges, background.end))
+            return run(through=partial(self._follow, background.backward() if backward else background.forward()))
+        with self._made(shot) as background:
+            if backward and background.beside:
                 background.make()
-            found = run(replay=self.source.replay(shot, background.edges, background.end))
-        else:
-            if not new:
-                segments = background.backward() if backward else background.forward()
-            elif backward:
-                segments = background.made_backward()
-            else:
-                segments = background.made_forward(self._fits(background))
-            found = run(through=partial(self._follow, segments))
-        if new:
-            self._keep(shot, background)
-        return found
+                return run(replay=self.source.replay(shot, background.edges, background.end))
+            made = background.made_backward() if backward else background.made_forward(shot in self._promised)
+            return run(through=partial(self._follow, made))
 
     def _follow(self, segments: Segments, march: March) -> None:
         with closing(segments):
             for segment in segments:
                 march(segment.first, segment.last, segment.histories)
 
-    def _new(self, shot: int) -> Background:
-        """An empty background, of the kind that the policy chooses for what is left of the budget."""
-        to_come = self.domain.shots - len(self._kept)
+    def _take_up(self, shot: int) -> Background:
+        """An empty background. All are planned at once, in order: they share the budget, whoever is ready first."""
+        with self._lock:
+            if shot not in self._planned:
+                for other in range(self.domain.shots):
+                    if other not in self._kept and other not in self._planned:
+                        self._plan(other)
+            return self._planned.pop(shot)
+
+    def _plan(self, shot: int) -> None:
+        """A background of the kind that the policy chooses for what is left of the budget."""
+        to_come = self.domain.shots - len(self._kept) - len(self._planned)
         layout = self.source.layout(self.coefficients, self.every)
         again = partial(self.source.again, shot, self.coefficients, self.every)
-        return self.storage.background(layout, again, self.pool, self._left, to_come)
+        background = self.storage.background(layout, again, self.pool, self._left, to_come)
+        self._planned[shot] = background
+        if background.held_bytes <= self._left:
+            self._promised[shot] = background.held_bytes, background.nbytes
+            self.pool.promised += background.nbytes
 
     @property
     def _left(self) -> int:
-        return self.storage.keep_bytes - sum(b.held_bytes for b in self._kept.values())
+        kept = sum(b.held_bytes for b in self._kept.values())
+        return self.storage.keep_bytes - kept - sum(held for held, _ in self._promised.values())
 
-    def _fits(self, background: Background) -> bool:
-        return background.held_bytes <= self._left
+    def _settle(self, shot: int) -> bool:
+        """Withdraw what was promised, and say whether there was anything."""
+        held, nbytes = self._promised.pop(shot, (None, 0))
+        self.pool.promised -= nbytes
+        return held is not None
 
-    def _keep(self, shot: int, background: Background) -> None:
-        """Hold a background if the budget allows, else hand its memory in."""
-        if background.recorded and self._fits(background):
-            self._kept[shot] = background
-        else:
-            background.release()
+    @contextmanager
+    def _made(self, shot: int) -> Iterator[Background]:
+        """A background to be made in the block; then held, if that was promised and is still possible."""
+        background, done = self._take_up(shot), False
+        try:
+            yield background
+            done = True
+        finally:
+            with self._lock:
+                holds = self._settle(shot) and done and background.recorded and background.held_bytes <= self._left
+                if holds:
+                    self._kept[shot] = background
+                if not done:  # the others will be planned anew
+                    self._cancel()
+            if not holds:
+                background.release()
+
+    def _cancel(self) -> None:
+        """Drop what is planned."""
+        for shot in self._planned:
+            self._settle(shot)
+        self._planned.clear()
 
     # -- perturbations
 

@@ -167,13 +167,15 @@ class Plan:
             f"{self.shots} shots on {self.workers} worker{'s' * (self.workers > 1)}",
             f"a solve: {self.cells:,} points x {self.steps:,} steps of {1e3 * self.step:.4g} ms "
             f"({self.substeps} for each sample)",
-            f"  memory {_size(self.solve_bytes)}" + ("" if self.seconds is None else f", about {self.seconds:.3g} s here"),
+            f"  memory {_size(self.solve_bytes)}"
+            + ("" if self.seconds is None else f", about {self.seconds:.3g} s here"),
             f"backgrounds: {self.storage}, {self.exactness}; whole, one takes {_size(self.history_bytes)}, the "
             f"{each} of a worker {_size(each * self.history_bytes)}; {_size(self.budget_bytes)} may be kept",
             *map(_said, self.backgrounds),
             f"memory of a worker: {_size(self.worker_bytes)} with derivatives",
             "",
-            f"{'one application':44} {'solves':>8} {'the first':>10}" + ("" if self.seconds is None else f"{'time':>11}"),
+            f"{'one application':44} {'solves':>8} {'the first':>10}"
+            + ("" if self.seconds is None else f"{'time':>11}"),
         ]
         for what in PRODUCTS:
             n, first = self.solves(what)

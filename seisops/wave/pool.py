@@ -20,6 +20,9 @@ Arrays = tuple[np.ndarray, ...]
 class Pool:
     """Sets of arrays that are handed in and taken out again, by their shapes."""
 
+    #: Bytes that are going to be taken, by those who said so.
+    promised = 0
+
     def __init__(self):
         self._free: dict[tuple, list[Arrays]] = {}
         self._lock = threading.Lock()
@@ -32,6 +35,10 @@ class Pool:
         """Memory that is free to be taken."""
         with self._lock:
             return sum(a.nbytes for alike in self._free.values() for arrays in alike for a in arrays)
+
+    def room(self, share: float) -> int:
+        """Bytes that can be taken: a share of the memory that is free, and what was handed in, but for what is promised."""
+        return int(share * psutil.virtual_memory().available) + self.nbytes - self.promised
 
     def take(self, shapes: Sequence[tuple[int, ...]], dtype, what: str, cure: str) -> Arrays:
         """Arrays of these shapes: used ones, which hold what was last written, or zeroed new ones.

@@ -57,7 +57,6 @@ class Taps:
         cells = [np.concatenate([widen(p.cells[d]) for p in parts]) for d in range(ndim)]
         return cls(cells, np.concatenate([widen(p.weights) for p in parts]))
 
-
     def by_cell(self, shape: tuple[int, ...]) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
         """The transposed table: each cell once, with the points that reach it.
 

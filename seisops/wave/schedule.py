@@ -102,9 +102,7 @@ def split(segments: int, copies: int) -> int:
     """The segment at whose start a copy serves best; 0 without room for one."""
     if not copies:
         return 0
-    return min(
-        range(1, segments), key=lambda m: m + marches(segments - m, copies - 1) + marches(m, copies)
-    )
+    return min(range(1, segments), key=lambda m: m + marches(segments - m, copies - 1) + marches(m, copies))
 
 
 def with_copies(layout: Layout, n: int) -> Schedule:

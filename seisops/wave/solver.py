@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from math import lcm
+from math import lcm, prod
 
 import numpy as np
 
@@ -176,6 +176,12 @@ class Solver:
             state_shapes=states.saved_shapes(d.padding.shape),
             edges=partial(self.edges, wrt),
         )
+
+    @property
+    def state_bytes(self) -> int:
+        """Memory of the fields' time levels."""
+        shapes = self.plan.states().shapes(self.discretisation.padding.shape).values()
+        return sum(map(prod, shapes)) * np.dtype(self.discretisation.dtype).itemsize
 
     def background_bytes(self, wrt: tuple[str, ...], every: int) -> int:
         """Memory of the whole history of one shot."""

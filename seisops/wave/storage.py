@@ -20,7 +20,6 @@ from math import inf
 from pathlib import Path
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from seisops.errors import ParameterError
@@ -193,7 +192,7 @@ class Auto(Policy):
     """
 
     def background(self, layout, again, pool, left, shots):
-        free = int(SAFE * psutil.virtual_memory().available) + pool.nbytes
+        free = pool.room(SAFE)
         left, lean = min(left, free), leanest(layout)
         held, working = lean.held_bytes(layout), lean.working_bytes(layout)
         # the others are to have their checkpoints

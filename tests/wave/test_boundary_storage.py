@@ -48,12 +48,12 @@ def test_memory_is_what_is_held():
     full.H @ y, edges.H @ y
     kept = edges._operator.writers[0]._kept.values()
     assert {type(b) for b in kept} == {Edges} and len(kept) == w.shots
-    layer, ring, (x, z) = 6 + 2, 2, (36, 33)  # of the padded grid
+    layer, ring, (x, z) = 6, 2, (36, 33)  # of the padded grid
     cells = 2 * (layer + ring) * (x + z)
     for b in kept:
         assert b.nbytes == sum(a.nbytes for a in (*b.edges, *b.end))
-        # a row of a ring of 2 x 33 cells is lengthened to end where an aligned one begins
-        assert sum(a.nbytes for a in b.edges) == 8 * (b.layout.steps + 1) * (cells + 2 * 2 * 3)
+        # rows are lengthened to end where an aligned one begins: 2 x 33 cells to 2 x 36, 6 x 33 to 6 x 36
+        assert sum(a.nbytes for a in b.edges) == 8 * (b.layout.steps + 1) * (cells + 2 * (layer + ring) * 3)
     assert edges.held_bytes == sum(b.nbytes for b in kept)
 
 
