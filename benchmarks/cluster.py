@@ -33,8 +33,10 @@ def survey(shots, shape, samples):
 
 def main():
     F, q = survey(SHOTS, (301, 151), 751)
-    clusters = {n: Client(LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=None), set_as_default=False)
-                for n in (1, 2)}
+    clusters = {
+        n: Client(LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=None), set_as_default=False)
+        for n in (1, 2)
+    }
     ways = {f"{n} workers of 1 thread": so.dask.distribute(F, client) for n, client in clusters.items()}
     ways["this process"] = F
     times = {name: [] for name in ways}
@@ -54,7 +56,9 @@ def main():
         D @ q
         spent = median(seconds(lambda D=D: D @ q) for _ in range(ROUNDS))
         own = median(seconds(lambda: F @ q) for _ in range(ROUNDS))
-        print(f"{size:3} shots a task: {1e3 * spent / MANY:.1f} ms for a shot that takes {1e3 * own / MANY:.1f} ms here")
+        print(
+            f"{size:3} shots a task: {1e3 * spent / MANY:.1f} ms for a shot that takes {1e3 * own / MANY:.1f} ms here"
+        )
     for client in clusters.values():
         client.cluster.close()
         client.close()

@@ -52,7 +52,9 @@ def main(shots, folder, parts=(4, 2, 1)):
     survey = so.Survey.from_arrays(
         [(c, 20.0) for c in centres], [np.column_stack([c + offsets, np.full(RECEIVERS, 20.0)]) for c in centres], axis
     )
-    print(f"{shots} shots of {RECEIVERS} traces of {SAMPLES} samples: {shots * RECEIVERS * SAMPLES * 4 / 2**30:.2f} GiB")
+    print(
+        f"{shots} shots of {RECEIVERS} traces of {SAMPLES} samples: {shots * RECEIVERS * SAMPLES * 4 / 2**30:.2f} GiB"
+    )
     q = np.ascontiguousarray(np.broadcast_to(so.ricker(axis, f0=12.0).astype("float32"), (shots, 1, SAMPLES)))
     layer = {"margin": 200.0, "max_velocity": 2700.0, "space_order": 4}
     options = {"shots_per_task": 10, "progress": True, "keep_bytes": 0}
@@ -67,8 +69,10 @@ def main(shots, folder, parts=(4, 2, 1)):
             D = so.dask.distribute(J.select(range(n)), client, **options)
             with Peak() as peak:
                 image = D.H @ data[:n]
-            print(f"migrated {n} shots: peak {peak.value:.0f} MiB, {peak.seconds:.0f} s, image {np.abs(image).max():.3g}",
-                  flush=True)
+            print(
+                f"migrated {n} shots: peak {peak.value:.0f} MiB, {peak.seconds:.0f} s, image {np.abs(image).max():.3g}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -71,49 +71,101 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"seisops {_version()}")
     commands = parser.add_subparsers(title="commands", required=True)
     demo = commands.add_parser(
-        "demo", help="model shots, migrate them and invert them", epilog=EXAMPLES,
+        "demo",
+        help="model shots, migrate them and invert them",
+        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Models shots over a 2D model, migrates them, runs least-squares migration (PyLops' cgls) and\n"
-                    "full-waveform inversion (SciPy's L-BFGS-B), and writes a table, arrays and figures to a folder.",
+        "full-waveform inversion (SciPy's L-BFGS-B), and writes a table, arrays and figures to a folder.",
     )
     demo.set_defaults(command=_demo)
-    demo.add_argument("--output", type=Path, default=Path("seisops-demo"), metavar="FOLDER",
-                      help="where results go (default: ./seisops-demo)")
+    demo.add_argument(
+        "--output",
+        type=Path,
+        default=Path("seisops-demo"),
+        metavar="FOLDER",
+        help="where results go (default: ./seisops-demo)",
+    )
     demo.add_argument("--force", action="store_true", help="write into a folder that is not empty")
     demo.add_argument("--no-figures", action="store_true", help="leave the figures out (they need matplotlib)")
     demo.add_argument("--quiet", action="store_true", help="print nothing: no progress, no table")
 
     model = demo.add_argument_group("model", "By formula, or from a file; what its numbers mean has to be stated.")
-    model.add_argument("--model", type=Path, metavar="FILE",
-                       help="HDF5, NumPy (.npy, .npz) or SEG-Y file of the true model")
+    model.add_argument(
+        "--model", type=Path, metavar="FILE", help="HDF5, NumPy (.npy, .npz) or SEG-Y file of the true model"
+    )
     model.add_argument("--dataset", metavar="NAME", help="its name in an HDF5 or .npz file that holds several arrays")
-    model.add_argument("--start", type=Path, metavar="FILE",
-                       help="file of the starting model, if not the same (default: the true model, smoothed)")
+    model.add_argument(
+        "--start",
+        type=Path,
+        metavar="FILE",
+        help="file of the starting model, if not the same (default: the true model, smoothed)",
+    )
     model.add_argument("--start-dataset", metavar="NAME", help="name of the starting model in its file")
-    model.add_argument("--quantity", choices=sorted(UNITS), default="vp",
-                       help="what files hold: velocity (vp) or squared slowness (m) (default: vp)")
-    model.add_argument("--units", choices=[u for units in UNITS.values() for u in units],
-                       help="their units (default: m/s for vp, s2/m2 for m)")
+    model.add_argument(
+        "--quantity",
+        choices=sorted(UNITS),
+        default="vp",
+        help="what files hold: velocity (vp) or squared slowness (m) (default: vp)",
+    )
+    model.add_argument(
+        "--units",
+        choices=[u for units in UNITS.values() for u in units],
+        help="their units (default: m/s for vp, s2/m2 for m)",
+    )
     model.add_argument("--order", choices=("xz", "zx"), default="xz", help="order of the axes in files (default: xz)")
-    model.add_argument("--spacing", type=_spacing, metavar="METRES",
-                       help=f"size of the cells: one number, or x,z; needed with --model (default: {SPACING[0]:g})")
+    model.add_argument(
+        "--spacing",
+        type=_spacing,
+        metavar="METRES",
+        help=f"size of the cells: one number, or x,z; needed with --model (default: {SPACING[0]:g})",
+    )
 
     work = demo.add_argument_group("work")
     work.add_argument("--shots", type=int, default=Settings.shots, help="sources, evenly spaced (default: %(default)s)")
-    work.add_argument("--f0", type=float, default=Settings.f0, metavar="HZ",
-                      help="peak frequency of the Ricker wavelet (default: %(default)s)")
-    work.add_argument("--duration", type=float, metavar="S", help="length of the records (default: down to the deepest "
-                      "cell and back at the start's mean velocity, and 1.5 times that)")
-    work.add_argument("--step", type=float, default=Settings.step, metavar="S",
-                      help="sampling interval of the records (default: %(default)s)")
-    work.add_argument("--mute", type=float, metavar="M",
-                      help="depth above which nothing is imaged or updated (default: an eighth of the model's)")
-    work.add_argument("--iterations", type=int, default=Settings.iterations,
-                      help="of least-squares migration (default: %(default)s)")
-    work.add_argument("--fwi-iterations", type=int, default=Settings.fwi_iterations,
-                      help="of full-waveform inversion (default: %(default)s)")
-    work.add_argument("--memory", type=float, default=Settings.memory, metavar="GIB",
-                      help="forward wavefields to keep; less is slower (default: %(default)s)")
+    work.add_argument(
+        "--f0",
+        type=float,
+        default=Settings.f0,
+        metavar="HZ",
+        help="peak frequency of the Ricker wavelet (default: %(default)s)",
+    )
+    work.add_argument(
+        "--duration",
+        type=float,
+        metavar="S",
+        help="length of the records (default: down to the deepest "
+        "cell and back at the start's mean velocity, and 1.5 times that)",
+    )
+    work.add_argument(
+        "--step",
+        type=float,
+        default=Settings.step,
+        metavar="S",
+        help="sampling interval of the records (default: %(default)s)",
+    )
+    work.add_argument(
+        "--mute",
+        type=float,
+        metavar="M",
+        help="depth above which nothing is imaged or updated (default: an eighth of the model's)",
+    )
+    work.add_argument(
+        "--iterations", type=int, default=Settings.iterations, help="of least-squares migration (default: %(default)s)"
+    )
+    work.add_argument(
+        "--fwi-iterations",
+        type=int,
+        default=Settings.fwi_iterations,
+        help="of full-waveform inversion (default: %(default)s)",
+    )
+    work.add_argument(
+        "--memory",
+        type=float,
+        default=Settings.memory,
+        metavar="GIB",
+        help="forward wavefields to keep; less is slower (default: %(default)s)",
+    )
     _add_segy(commands)
     _add_plan(commands)
     return parser
@@ -121,25 +173,32 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_plan(commands) -> None:
     plan_ = commands.add_parser(
-        "plan", help="memory, solves and time of a survey before it runs",
+        "plan",
+        help="memory, solves and time of a survey before it runs",
         description="Says what modeling a survey, its gradients and its migration will cost on this machine: memory of each "
-                    "process, number of solves, and time, from a trial of a few steps.",
+        "process, number of solves, and time, from a trial of a few steps.",
     )
     plan_.set_defaults(command=_plan)
     plan_.add_argument("--shape", type=_counts, required=True, metavar="NX,NZ", help="cells of the model: x,z or x,y,z")
     plan_.add_argument("--spacing", type=_numbers, required=True, metavar="METRES", help="size of the cells")
     plan_.add_argument("--vmax", type=float, required=True, metavar="M/S", help="largest velocity")
     plan_.add_argument("--duration", type=float, required=True, metavar="S", help="length of the records")
-    plan_.add_argument("--step", type=float, default=0.004, metavar="S",
-                       help="sampling interval of the records (default: %(default)s)")
+    plan_.add_argument(
+        "--step", type=float, default=0.004, metavar="S", help="sampling interval of the records (default: %(default)s)"
+    )
     plan_.add_argument("--shots", type=int, default=1, help="number of shots (default: %(default)s)")
     plan_.add_argument("--workers", type=int, default=1, help="processes that share them (default: %(default)s)")
     plan_.add_argument("--space-order", type=int, default=8, help="order of the stencil (default: %(default)s)")
     plan_.add_argument("--density", action="store_true", help="with variable density")
-    plan_.add_argument("--every", type=int, default=1, metavar="N",
-                       help="keep the background at every N-th step only (default: all)")
-    plan_.add_argument("--memory", type=float, metavar="GIB",
-                       help="backgrounds to keep in each process; the others are computed again (default: 2)")
+    plan_.add_argument(
+        "--every", type=int, default=1, metavar="N", help="keep the background at every N-th step only (default: all)"
+    )
+    plan_.add_argument(
+        "--memory",
+        type=float,
+        metavar="GIB",
+        help="backgrounds to keep in each process; the others are computed again (default: 2)",
+    )
     plan_.add_argument("--no-trial", action="store_true", help="compile and time nothing")
 
 
@@ -167,12 +226,17 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 def _add_segy(commands) -> None:
     segy = commands.add_parser("segy", help="look into SEG-Y files").add_subparsers(title="commands", required=True)
-    info_ = segy.add_parser("info", help="what is in them: shots, geometry, time axes, formats",
-                           description="Prints what is in SEG-Y files, from their headers.")
+    info_ = segy.add_parser(
+        "info",
+        help="what is in them: shots, geometry, time axes, formats",
+        description="Prints what is in SEG-Y files, from their headers.",
+    )
     info_.set_defaults(command=_segy_info)
-    check_ = segy.add_parser("check", help="what is odd about them",
-                            description="Prints what is odd about SEG-Y files; the exit status is 1 if they cannot be "
-                                        "read as they are.")
+    check_ = segy.add_parser(
+        "check",
+        help="what is odd about them",
+        description="Prints what is odd about SEG-Y files; the exit status is 1 if they cannot be read as they are.",
+    )
     check_.add_argument("--samples", action="store_true", help="read all samples too")
     check_.set_defaults(command=_segy_check)
     for command in (info_, check_):
@@ -231,8 +295,11 @@ def _check_plot() -> None:
 def _models(options: argparse.Namespace):
     """The grid, and the true and starting squared slowness."""
     if options.model is None:
-        given = [f"--{name.replace('_', '-')}" for name in ("dataset", "start", "start_dataset", "units", "spacing")
-                 if getattr(options, name) is not None]
+        given = [
+            f"--{name.replace('_', '-')}"
+            for name in ("dataset", "start", "start_dataset", "units", "spacing")
+            if getattr(options, name) is not None
+        ]
         if given:
             raise ParameterError(f"{', '.join(given)} describes a file: name it with --model")
         grid = Grid(SHAPE, SPACING)
@@ -246,8 +313,10 @@ def _models(options: argparse.Namespace):
         return grid, m, smoothed(m, cells=0.06 * grid.shape[1])
     m0 = _read(options, options.start or options.model, options.start_dataset)
     if m0.shape != m.shape:
-        raise ParameterError(f"the starting model has shape {m0.shape}, the true model {m.shape}, both (x, z): "
-                             "they must be on the same grid")
+        raise ParameterError(
+            f"the starting model has shape {m0.shape}, the true model {m.shape}, both (x, z): "
+            "they must be on the same grid"
+        )
     return grid, m, m0
 
 
@@ -260,8 +329,12 @@ def _settings(options: argparse.Namespace, grid: Grid, m0) -> Settings:
     depth = grid.extent[1][1] - grid.extent[1][0]
     travel = 3.0 * depth * float(np.mean(np.sqrt(m0)))
     return Settings(
-        shots=options.shots, f0=options.f0, step=options.step, iterations=options.iterations,
-        fwi_iterations=options.fwi_iterations, memory=options.memory,
+        shots=options.shots,
+        f0=options.f0,
+        step=options.step,
+        iterations=options.iterations,
+        fwi_iterations=options.fwi_iterations,
+        memory=options.memory,
         duration=ceil(10 * travel) / 10 if options.duration is None else options.duration,
         mute=depth / 8 if options.mute is None else options.mute,
     )

@@ -261,7 +261,10 @@ def _work(step: Step, whole: LinearOperator | Map, token: str, shots: tuple[int,
             try:
                 if len(shots) == 1:
                     raise error
-                single, one = step.select([i]), [_one(space, part, i) for space, part in zip(step.inputs, x, strict=True)]
+                single, one = (
+                    step.select([i]),
+                    [_one(space, part, i) for space, part in zip(step.inputs, x, strict=True)],
+                )
                 _merge_into(done, _attempt(single, whole, token, (shot,), one, workshop))
             except Exception as cause:  # noqa: BLE001
                 kind = f"{type(cause).__name__}: {cause}"

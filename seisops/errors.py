@@ -22,7 +22,9 @@ class ParameterError(SeisopsError, ValueError):
     """A parameter of a medium, a survey or an operator is missing, unknown or has an impossible value."""
 
 
-class UnfusedError(MemoryError, SeisopsError):  # in this order: what workers raise is unpickled by MemoryError's __new__
+class UnfusedError(
+    MemoryError, SeisopsError
+):  # in this order: what workers raise is unpickled by MemoryError's __new__
     """An expression would materialise a wavefield larger than its memory budget."""
 
 

@@ -112,7 +112,10 @@ class Layer:
         value, kept = (
             jax.custom_vjp(partial(_on_host, host, self.map.range)) for host in (self._host_value, self._host_forward)
         )
-        for function in (value, kept):  # what is differentiated keeps its linearisation, and may be differentiated again
+        for function in (
+            value,
+            kept,
+        ):  # what is differentiated keeps its linearisation, and may be differentiated again
             function.defvjp(lambda *x: (kept(*x), x), lambda x, y: self._pullback(y, *x))
         return value
 

@@ -24,8 +24,14 @@ except ImportError as error:
 __all__ = ["curves", "image", "model", "record"]
 
 
-def model(grid: Grid, values: ArrayLike, title: str = "", label: str = "velocity (m/s)",
-          limits: tuple[float, float] | None = None, ax: Axes | None = None) -> Axes:
+def model(
+    grid: Grid,
+    values: ArrayLike,
+    title: str = "",
+    label: str = "velocity (m/s)",
+    limits: tuple[float, float] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw an array on a grid of two dimensions, for example a velocity.
 
     Parameters
@@ -46,8 +52,9 @@ def model(grid: Grid, values: ArrayLike, title: str = "", label: str = "velocity
     return _on_grid(grid, values, title, label, "viridis", limits, ax)
 
 
-def image(grid: Grid, values: ArrayLike, title: str = "", label: str = "", clip: float = 99.0,
-          ax: Axes | None = None) -> Axes:
+def image(
+    grid: Grid, values: ArrayLike, title: str = "", label: str = "", clip: float = 99.0, ax: Axes | None = None
+) -> Axes:
     """Draw an image or a perturbation in shades of grey about zero.
 
     Parameters
@@ -68,8 +75,14 @@ def image(grid: Grid, values: ArrayLike, title: str = "", label: str = "", clip:
     return _on_grid(grid, values, title, label, "gray", _symmetric(values, clip), ax)
 
 
-def record(time: Time, traces: ArrayLike, positions: ArrayLike | None = None, title: str = "", clip: float = 97.0,
-           ax: Axes | None = None) -> Axes:
+def record(
+    time: Time,
+    traces: ArrayLike,
+    positions: ArrayLike | None = None,
+    title: str = "",
+    clip: float = 97.0,
+    ax: Axes | None = None,
+) -> Axes:
     """Draw the traces of one shot, time downwards.
 
     Parameters
@@ -100,8 +113,13 @@ def record(time: Time, traces: ArrayLike, positions: ArrayLike | None = None, ti
     return ax
 
 
-def curves(series: Mapping[str, Sequence[float]], xlabel: str = "iteration", ylabel: str = "", title: str = "",
-           ax: Axes | None = None) -> Axes:
+def curves(
+    series: Mapping[str, Sequence[float]],
+    xlabel: str = "iteration",
+    ylabel: str = "",
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
     """Draw named series of numbers, one point for each iteration.
 
     Parameters
@@ -127,8 +145,10 @@ def curves(series: Mapping[str, Sequence[float]], xlabel: str = "iteration", yla
 def _on_grid(grid, values, title, label, colours, limits, ax):
     values = np.asarray(values)
     if grid.ndim != 2 or values.shape != grid.shape:
-        raise SpaceError(f"an array of shape {values.shape} cannot be drawn on {grid!r}: it needs the shape (x, z) "
-                         "of a grid of two dimensions")
+        raise SpaceError(
+            f"an array of shape {values.shape} cannot be drawn on {grid!r}: it needs the shape (x, z) "
+            "of a grid of two dimensions"
+        )
     (left, right), (top, bottom) = grid.extent
     if ax is None:
         ax = _axes((8.0, float(np.clip(6.2 * (bottom - top) / (right - left), 1.5, 8.0)) + 1.0))

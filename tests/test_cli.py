@@ -51,14 +51,20 @@ def test_an_output_that_is_not_empty_or_a_file_is_refused(tmp_path, velocity, ca
     assert "is a file" in refused(capsys, "--output", velocity)
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["--units", "km/s", "--spacing", "20"], "outside 100 to 10000 m/s"),
-    (["--quantity", "m", "--spacing", "20"], "perhaps vp in m/s"),
-    ([], "state the size of its cells"),
-    (["--spacing", "20", "--start-dataset", "m0", "--start", "missing.h5"], "missing.h5: no such file"),
-    (["--spacing", "20", "--shots", "0"], "shots must be an integer"),
-    (["--spacing", "20", "--mute", "500", "--quiet"], "a mute of 500 m leaves nothing of a model that is 480 m deep"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--units", "km/s", "--spacing", "20"], "outside 100 to 10000 m/s"),
+        (["--quantity", "m", "--spacing", "20"], "perhaps vp in m/s"),
+        ([], "state the size of its cells"),
+        (["--spacing", "20", "--start-dataset", "m0", "--start", "missing.h5"], "missing.h5: no such file"),
+        (["--spacing", "20", "--shots", "0"], "shots must be an integer"),
+        (
+            ["--spacing", "20", "--mute", "500", "--quiet"],
+            "a mute of 500 m leaves nothing of a model that is 480 m deep",
+        ),
+    ],
+)
 def test_a_model_that_does_not_fit_what_is_stated(tmp_path, velocity, capsys, arguments, message):
     said = refused(capsys, "--no-figures", "--output", tmp_path / "out", "--model", velocity, *arguments)
     assert said.startswith("seisops: ") and message in said
@@ -67,14 +73,34 @@ def test_a_model_that_does_not_fit_what_is_stated(tmp_path, velocity, capsys, ar
 
 def test_a_start_on_another_grid(tmp_path, velocity, capsys):
     np.save(tmp_path / "start.npy", np.full((40, 25), 1500.0))
-    said = refused(capsys, "--no-figures", "--output", tmp_path / "out", "--model", velocity, "--spacing", "20",
-                   "--start", tmp_path / "start.npy")
+    said = refused(
+        capsys,
+        "--no-figures",
+        "--output",
+        tmp_path / "out",
+        "--model",
+        velocity,
+        "--spacing",
+        "20",
+        "--start",
+        tmp_path / "start.npy",
+    )
     assert "(40, 25)" in said and "same grid" in said
 
 
 def test_a_start_that_leaves_nothing_to_image(tmp_path, velocity, capsys):
-    said = refused(capsys, "--no-figures", "--quiet", "--output", tmp_path / "out", "--model", velocity,
-                   "--start", velocity, *SMALL)
+    said = refused(
+        capsys,
+        "--no-figures",
+        "--quiet",
+        "--output",
+        tmp_path / "out",
+        "--model",
+        velocity,
+        "--start",
+        velocity,
+        *SMALL,
+    )
     assert "nothing to image" in said and "starting model" in said
 
 

@@ -59,48 +59,65 @@ def test_a_model_without_water_has_none():
 # -- models from files
 
 
-@pytest.mark.parametrize(("name", "options", "stored"), [
-    ("a.npy", {}, lambda vp: vp),
-    ("a.npy", {"units": "km/s"}, lambda vp: vp / 1e3),
-    ("a.npz", {"quantity": "m", "units": "s2/km2"}, lambda vp: 1e6 / vp**2),
-    ("a.npz", {"dataset": "model", "quantity": "m", "units": "s2/m2", "order": "zx"}, lambda vp: vp.T**-2.0),
-    ("a.h5", {}, lambda vp: vp),
-    ("a.h5", {"dataset": "model", "order": "zx"}, lambda vp: vp.T),
-    ("a.segy", {}, lambda vp: vp),
-])
+@pytest.mark.parametrize(
+    ("name", "options", "stored"),
+    [
+        ("a.npy", {}, lambda vp: vp),
+        ("a.npy", {"units": "km/s"}, lambda vp: vp / 1e3),
+        ("a.npz", {"quantity": "m", "units": "s2/km2"}, lambda vp: 1e6 / vp**2),
+        ("a.npz", {"dataset": "model", "quantity": "m", "units": "s2/m2", "order": "zx"}, lambda vp: vp.T**-2.0),
+        ("a.h5", {}, lambda vp: vp),
+        ("a.h5", {"dataset": "model", "order": "zx"}, lambda vp: vp.T),
+        ("a.segy", {}, lambda vp: vp),
+    ],
+)
 def test_every_kind_of_file_gives_squared_slowness(tmp_path, name, options, stored):
     path, array = tmp_path / name, stored(velocities())
-    write = {".npy": lambda: np.save(path, array), ".npz": lambda: np.savez(path, model=array, n=np.arange(2)),
-             ".h5": lambda: write_hdf5(path, model=array, n=np.arange(2)), ".segy": lambda: write_segy(path, array)}
+    write = {
+        ".npy": lambda: np.save(path, array),
+        ".npz": lambda: np.savez(path, model=array, n=np.arange(2)),
+        ".h5": lambda: write_hdf5(path, model=array, n=np.arange(2)),
+        ".segy": lambda: write_segy(path, array),
+    }
     write[path.suffix]()
     m = read_model(path, **options)
     assert m.flags.c_contiguous
     np.testing.assert_allclose(m, velocities() ** -2, rtol=3e-6)
 
 
-@pytest.mark.parametrize(("stored", "options", "message"), [
-    (lambda vp: vp / 1e3, {}, r"1\.5 to 4\.5 m/s, outside 100 to 10000 m/s\..*perhaps vp in km/s \(then 1500 to 4500"),
-    (lambda vp: 1e6 / vp**2, {"quantity": "m", "units": "s2/m2"}, r"perhaps m in s2/km2 \(then 1500 to 4500 m/s\)"),
-    (lambda vp: vp / 1e12, {}, "No unit that is known here fits"),
-    (lambda vp: vp, {"units": "s2/km2"}, "'vp' in 's2/km2' is unknown: state vp in m/s or km/s"),
-    (lambda vp: vp, {"order": "yz"}, "use 'xz' or 'zx'"),
-    (lambda vp: np.where(vp > 4000.0, np.nan, vp), {}, r"not positive and finite in \d+ of 35 cells, first nan"),
-    (lambda vp: vp[None], {}, "two dimensions"),
-])
+@pytest.mark.parametrize(
+    ("stored", "options", "message"),
+    [
+        (
+            lambda vp: vp / 1e3,
+            {},
+            r"1\.5 to 4\.5 m/s, outside 100 to 10000 m/s\..*perhaps vp in km/s \(then 1500 to 4500",
+        ),
+        (lambda vp: 1e6 / vp**2, {"quantity": "m", "units": "s2/m2"}, r"perhaps m in s2/km2 \(then 1500 to 4500 m/s\)"),
+        (lambda vp: vp / 1e12, {}, "No unit that is known here fits"),
+        (lambda vp: vp, {"units": "s2/km2"}, "'vp' in 's2/km2' is unknown: state vp in m/s or km/s"),
+        (lambda vp: vp, {"order": "yz"}, "use 'xz' or 'zx'"),
+        (lambda vp: np.where(vp > 4000.0, np.nan, vp), {}, r"not positive and finite in \d+ of 35 cells, first nan"),
+        (lambda vp: vp[None], {}, "two dimensions"),
+    ],
+)
 def test_what_does_not_fit_is_refused_with_the_fix(tmp_path, stored, options, message):
     np.save(tmp_path / "a.npy", stored(velocities()))
     with pytest.raises(so.ParameterError, match=message):
         read_model(tmp_path / "a.npy", **options)
 
 
-@pytest.mark.parametrize(("name", "content", "dataset", "message"), [
-    ("a.txt", b"1 2", None, r"unknown kind of file '\.txt'"),
-    ("a.npy", None, None, "no such file"),
-    ("a.h5", b"nothing", None, "not an HDF5 file"),
-    ("a.segy", b"nothing", None, "not a SEG-Y file"),
-    ("a.npy", b"nothing", None, "not a NumPy file"),
-    ("a.segy", b"nothing", "vp", "has no dataset 'vp'"),
-])
+@pytest.mark.parametrize(
+    ("name", "content", "dataset", "message"),
+    [
+        ("a.txt", b"1 2", None, r"unknown kind of file '\.txt'"),
+        ("a.npy", None, None, "no such file"),
+        ("a.h5", b"nothing", None, "not an HDF5 file"),
+        ("a.segy", b"nothing", None, "not a SEG-Y file"),
+        ("a.npy", b"nothing", None, "not a NumPy file"),
+        ("a.segy", b"nothing", "vp", "has no dataset 'vp'"),
+    ],
+)
 def test_files_that_are_not_what_they_say(tmp_path, name, content, dataset, message):
     if content is not None:
         (tmp_path / name).write_bytes(content)
@@ -183,10 +200,15 @@ def test_the_preconditioner_mutes_then_scales_with_depth():
     assert (preconditioner(GRID, 0.0) @ np.ones(GRID.size, dtype=np.float32)).reshape(GRID.shape)[:, 1:].all()
 
 
-@pytest.mark.parametrize(("bad", "message"), [
-    ({"shots": 0}, "shots must be an integer"), ({"f0": -1.0}, "f0 must be a positive"),
-    ({"mute": -5.0}, "mute must not be negative"), ({"iterations": 1.5}, "iterations must be an integer"),
-])
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"shots": 0}, "shots must be an integer"),
+        ({"f0": -1.0}, "f0 must be a positive"),
+        ({"mute": -5.0}, "mute must not be negative"),
+        ({"iterations": 1.5}, "iterations must be an integer"),
+    ],
+)
 def test_settings_are_checked(bad, message):
     with pytest.raises(so.ParameterError, match=message):
         Settings(**bad)

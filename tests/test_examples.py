@@ -59,7 +59,10 @@ def test_example(path, tmp_path):
         assert float(fell[1]) < FALLS.get(path.stem, 0.7), said
         if path.stem == "torch_unrolled_lsrtm":
             solves, errors = (
-                {row[0]: float(row[column]) for row in re.findall(r"^(RTM|LSRTM|network) +(\d+) +(\S+)", said, re.MULTILINE)}
+                {
+                    row[0]: float(row[column])
+                    for row in re.findall(r"^(RTM|LSRTM|network) +(\d+) +(\S+)", said, re.MULTILINE)
+                }
                 for column in (1, 2)
             )
             assert solves["network"] <= solves["LSRTM"]

@@ -45,14 +45,7 @@ CASES = {
     "scaled": (lambda w: 2 * w.Pr * (-w.A) * (3 * w.Ps).H, 1, "-6 * {Pr * A * Ps.H}"),
     "scaled inside": (lambda w: w.Pr * (2 * (w.A * w.Ps.H)), 1, "2 * {Pr * A * Ps.H}"),
     "small neighbours": (
-        lambda w: (
-            Identity(w.Pr.range)
-            * (2 * Identity(w.Pr.range))
-            * w.Pr
-            * w.A
-            * w.Ps.H
-            * (3 * Identity(w.Ps.range))
-        ),
+        lambda w: Identity(w.Pr.range) * (2 * Identity(w.Pr.range)) * w.Pr * w.A * w.Ps.H * (3 * Identity(w.Ps.range)),
         1,
         "6 * {Pr * A * Ps.H}",
     ),
@@ -203,11 +196,7 @@ PLAIN = {
     "plain column": (lambda w: pylops.VStack([w.Pr, w.Pr2]) * w.A * w.Ps.H, 1),
     "plain row": (lambda w: (restriction(w) * w.Pr) * w.A * pylops.HStack([w.Ps.H, w.Pw.H]), 1),
     "plain diagonal": (
-        lambda w: (
-            pylops.BlockDiag([w.Pr, w.Pr2])
-            * pylops.BlockDiag([w.A, w.B])
-            * pylops.BlockDiag([w.Ps.H, w.Pw.H])
-        ),
+        lambda w: pylops.BlockDiag([w.Pr, w.Pr2]) * pylops.BlockDiag([w.A, w.B]) * pylops.BlockDiag([w.Ps.H, w.Pw.H]),
         2,
     ),
     "block": (
@@ -334,17 +323,13 @@ def test_wavefields_beyond_the_budget_are_refused(name):
         with pytest.raises(UnfusedError) as caught:
             attempt()
         message = str(caught.value)
-        assert all(
-            word in message for word in ("waves[shot=3, time=4, x=5]", "GiB", "budget", "Pr * Ainv * Ps.H")
-        )
+        assert all(word in message for word in ("waves[shot=3, time=4, x=5]", "GiB", "budget", "Pr * Ainv * Ps.H"))
     assert not w.log
 
 
 # those that end in wavefields, or hand one from solve to solve
 EXTENDED = {
-    name
-    for name in CASES
-    if name.split()[0] in ("wavefield", "wavefields", "everything", "bare", "opaque", "two")
+    name for name in CASES if name.split()[0] in ("wavefield", "wavefields", "everything", "bare", "opaque", "two")
 }
 EXTENDED |= {"column of propagators", "shared second solve", "scattering", "no propagator", "power"}
 

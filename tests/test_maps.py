@@ -181,9 +181,7 @@ class Broken(Square):
         raise RuntimeError("no solve")
 
 
-@pytest.mark.parametrize(
-    "make", [lambda f: Broken(Y, X) @ f, lambda f: Stacked([f, Broken(Y, X) @ Bilinear()])]
-)
+@pytest.mark.parametrize("make", [lambda f: Broken(Y, X) @ f, lambda f: Stacked([f, Broken(Y, X) @ Bilinear()])])
 def test_failures_close_what_was_opened(make):
     f = Bilinear()
     with pytest.raises(RuntimeError, match="no solve"):

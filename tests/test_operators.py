@@ -35,9 +35,7 @@ class Matrix(LinearOperator):
     """A matrix between two spaces."""
 
     def __init__(self, domain, range, seed=0, symbol="M"):
-        self.matrix = (
-            np.random.default_rng(seed).standard_normal((range.size, domain.size)).astype(domain.dtype)
-        )
+        self.matrix = np.random.default_rng(seed).standard_normal((range.size, domain.size)).astype(domain.dtype)
         self.symbol = symbol
         super().__init__(domain, range)
 
@@ -49,9 +47,7 @@ class Matrix(LinearOperator):
 
 
 def spaces(dtype="float64"):
-    return Space("image", [Axis("x", 3), Axis("z", 2)], dtype), Space(
-        "data", [Axis("r", 2), Axis("t", 4)], dtype
-    )
+    return Space("image", [Axis("x", 3), Axis("z", 2)], dtype), Space("data", [Axis("r", 2), Axis("t", 4)], dtype)
 
 
 def operators(dtype="float64"):
@@ -271,9 +267,7 @@ REFUSED = {
     "complex scale": (lambda a, b, c: 2j * a, ["complex", "2j", "float64"]),
     "power": (lambda a, b, c: a**2, ["power", "image[x=3, z=2]"]),
     "sampling": (
-        lambda a, b, c: (
-            Identity(Space("image", [Axis("x", 3, 1.0)])) @ Identity(Space("image", [Axis("x", 3, 2.0)]))
-        ),
+        lambda a, b, c: Identity(Space("image", [Axis("x", 3, 1.0)])) @ Identity(Space("image", [Axis("x", 3, 2.0)])),
         ["step=1", "step=2"],
     ),
 }
@@ -314,9 +308,7 @@ def test_wrong_operands():
             kind([])
 
 
-@pytest.mark.parametrize(
-    "scalar", [2, 2.5, np.float32(2.5), np.float64(2.5), np.int64(2), np.array(2.5), True]
-)
+@pytest.mark.parametrize("scalar", [2, 2.5, np.float32(2.5), np.float64(2.5), np.int64(2), np.array(2.5), True])
 def test_real_scalars_of_any_kind(scalar):
     a, _, _ = operators("float32")
     x = a.domain.random(0)

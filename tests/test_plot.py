@@ -42,11 +42,14 @@ def test_figures_are_drawn_without_pyplot_and_written(tmp_path):
     assert plot.curves({"b": [1.0]}, ax=ax) is ax
 
 
-@pytest.mark.parametrize("draw", [
-    lambda: plot.model(GRID, VALUES.T),
-    lambda: plot.image(so.Grid((3, 3, 3), 1.0), np.zeros((3, 3, 3))),
-    lambda: plot.record(so.Time(n=11, step=0.1), np.ones((11, 3))),
-])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plot.model(GRID, VALUES.T),
+        lambda: plot.image(so.Grid((3, 3, 3), 1.0), np.zeros((3, 3, 3))),
+        lambda: plot.record(so.Time(n=11, step=0.1), np.ones((11, 3))),
+    ],
+)
 def test_arrays_that_do_not_fit_are_refused(draw):
     with pytest.raises(so.SpaceError, match="shape"):
         draw()

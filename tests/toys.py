@@ -95,9 +95,7 @@ class Dense(Propagator):
         self.log: list[str] = [] if log is None else log
         super().__init__(waves, waves)
 
-    def solve(
-        self, readers: tuple[Sampler, ...], writers: tuple[Sampler, ...], adjoint: bool
-    ) -> LinearOperator:
+    def solve(self, readers: tuple[Sampler, ...], writers: tuple[Sampler, ...], adjoint: bool) -> LinearOperator:
         return DenseSolve(self, readers, writers, adjoint)
 
     def at(self, **parameters: float) -> Dense:

@@ -18,8 +18,9 @@ UNITS = {"vp": {"m/s": 1.0, "km/s": 1e3}, "m": {"s2/m2": 1.0, "s2/km2": 1e-6}}
 PLAUSIBLE = (100.0, 10_000.0)
 
 
-def read_model(path: str | Path, dataset: str | None = None, quantity: str = "vp", units: str = "m/s",
-               order: str = "xz") -> NDArray:
+def read_model(
+    path: str | Path, dataset: str | None = None, quantity: str = "vp", units: str = "m/s", order: str = "xz"
+) -> NDArray:
     """Squared slowness in s2/m2, of shape (x, z), from a file.
 
     Parameters
@@ -66,8 +67,10 @@ def squared_slowness(array: NDArray, quantity: str, units: str, name: str) -> ND
     if not PLAUSIBLE[0] <= lowest <= highest <= PLAUSIBLE[1]:
         fits = [
             f"{q} in {u} (then {a:.4g} to {b:.4g} m/s)"
-            for q, known in UNITS.items() for u in known
-            for a, b in [_velocities(array, q, u)] if PLAUSIBLE[0] <= a <= b <= PLAUSIBLE[1]
+            for q, known in UNITS.items()
+            for u in known
+            for a, b in [_velocities(array, q, u)]
+            if PLAUSIBLE[0] <= a <= b <= PLAUSIBLE[1]
         ]
         raise ParameterError(
             f"{name} holds {array.min():.4g} to {array.max():.4g}; read as {quantity} in {units} that is a velocity of "
@@ -86,8 +89,15 @@ def _velocities(array, quantity, units):
 def read_array(path: str | Path, dataset: str | None = None) -> NDArray:
     """The array in a file; see :func:`read_model`."""
     path = Path(path)
-    readers = {".npy": _numpy, ".npz": _numpy, ".sgy": _segy, ".segy": _segy,
-               ".h5": _hdf5, ".hdf5": _hdf5, ".jld": _hdf5}
+    readers = {
+        ".npy": _numpy,
+        ".npz": _numpy,
+        ".sgy": _segy,
+        ".segy": _segy,
+        ".h5": _hdf5,
+        ".hdf5": _hdf5,
+        ".jld": _hdf5,
+    }
     if path.suffix.lower() not in readers:
         raise ParameterError(f"{path}: unknown kind of file {path.suffix!r}; use one of {', '.join(readers)}")
     if not path.is_file():

@@ -63,16 +63,21 @@ def _figures(result: Result) -> dict:
     ax = {
         "model": plot.model(grid, vp, "true model", limits=limits),
         "start": plot.model(grid, result.m0**-0.5, "starting model", limits=limits),
-        "shot": plot.record(result.time, result.data[middle], result.receivers[:, 0],
-                            f"shot at x = {result.sources[middle, 0]:.0f} m"),
+        "shot": plot.record(
+            result.time, result.data[middle], result.receivers[:, 0], f"shot at x = {result.sources[middle, 0]:.0f} m"
+        ),
         "perturbation": plot.image(grid, _micro(result.m - result.m0), "true perturbation", "m - m0 (s2/km2)"),
         "rtm": plot.image(grid, _shown(result), "reverse-time migration, scaled with depth"),
         "lsrtm": plot.image(grid, _micro(result.lsrtm), "least-squares migration", "m - m0 (s2/km2)"),
         "fwi": plot.model(grid, result.fwi**-0.5, "full-waveform inversion", limits=limits),
         "misfit": plot.curves(
-            {"least-squares migration": result.lsrtm_misfit, "full-waveform inversion": result.fwi_misfit,
-             "model error of the inversion": result.fwi_error},
-            ylabel="relative norm", title="convergence",
+            {
+                "least-squares migration": result.lsrtm_misfit,
+                "full-waveform inversion": result.fwi_misfit,
+                "model error of the inversion": result.fwi_error,
+            },
+            ylabel="relative norm",
+            title="convergence",
         ),
     }
     return {name: axes.figure for name, axes in ax.items()}

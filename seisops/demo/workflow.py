@@ -133,8 +133,9 @@ class Result:
 Progress = Callable[[str, int], None]
 
 
-def run(grid: Grid, m: NDArray, m0: NDArray, settings: Settings,
-        progress: Progress = lambda step, solves: None) -> Result:
+def run(
+    grid: Grid, m: NDArray, m0: NDArray, settings: Settings, progress: Progress = lambda step, solves: None
+) -> Result:
     """Model shots, migrate them, and invert them by least squares and by full-waveform inversion.
 
     Parameters
@@ -199,7 +200,14 @@ def run(grid: Grid, m: NDArray, m0: NDArray, settings: Settings,
     with _timed(result, progress, "inversion"):
         G = Parametric(F0, storage=kept)
         result.fwi, result.fwi_misfit, result.fwi_error = invert(
-            G, q, result.data, m0, D, bounds, settings.fwi_iterations, m,
+            G,
+            q,
+            result.data,
+            m0,
+            D,
+            bounds,
+            settings.fwi_iterations,
+            m,
             lambda: progress("inversion", 2 * settings.shots),
         )
     result.peak_bytes = _peak_memory()
@@ -223,15 +231,25 @@ def preconditioner(grid: Grid, mute: float) -> pylops.LinearOperator:
     return scaling * pylops.Diagonal(taper.astype(np.float32), dims=grid.shape, axis=1, dtype="float32")
 
 
-def least_squares(J: Jacobian, D: pylops.LinearOperator, d: NDArray, iterations: int,
-                  tick: Callable[[], None]) -> tuple[NDArray, list[float]]:
+def least_squares(
+    J: Jacobian, D: pylops.LinearOperator, d: NDArray, iterations: int, tick: Callable[[], None]
+) -> tuple[NDArray, list[float]]:
     """Solve ``min |J D x - d|``; the perturbation ``D x`` and the relative residual of every iteration."""
     x, _, _, _, _, residual = pylops.cgls(J * D, d.ravel(), niter=iterations, tol=0.0, callback=lambda x: tick())
     return (D @ x).reshape(J.domain.shape), [float(r / residual[0]) for r in residual]
 
 
-def invert(G: Parametric, q: NDArray, data: NDArray, m0: NDArray, D: pylops.LinearOperator, bounds: tuple[float, float],
-           iterations: int, truth: NDArray, tick: Callable[[], None]) -> tuple[NDArray, list[float], list[float]]:
+def invert(
+    G: Parametric,
+    q: NDArray,
+    data: NDArray,
+    m0: NDArray,
+    D: pylops.LinearOperator,
+    bounds: tuple[float, float],
+    iterations: int,
+    truth: NDArray,
+    tick: Callable[[], None],
+) -> tuple[NDArray, list[float], list[float]]:
     """Full-waveform inversion by bounded L-BFGS over x in s2/km2, ``m = m0 + D x``: the model, misfits and errors.
 
     The objective is multiplied by |g|^2 / |J D g|^2 of the first gradient g: its first step, along -g, then ends at the
@@ -251,9 +269,9 @@ def invert(G: Parametric, q: NDArray, data: NDArray, m0: NDArray, D: pylops.Line
             return then(0.5 * float(np.linalg.norm(residual)) ** 2, gradient, J)
 
     start = np.zeros(m0.size)
-    first, scale = linearized(start, lambda value, g, J: (
-        value, float(g @ g) / float(np.linalg.norm(J @ (D @ g.astype(np.float32)))) ** 2
-    ))
+    first, scale = linearized(
+        start, lambda value, g, J: (value, float(g @ g) / float(np.linalg.norm(J @ (D @ g.astype(np.float32)))) ** 2)
+    )
     misfits, errors = [_relative(2 * first, data)], [1.0]
 
     def objective(x):
@@ -266,8 +284,9 @@ def invert(G: Parametric, q: NDArray, data: NDArray, m0: NDArray, D: pylops.Line
     movable = weights > 0
     low, high = (np.divide(bound - m0.ravel(), weights, out=np.zeros(m0.size), where=movable) for bound in bounds)
     options = {"maxiter": iterations, "maxfun": 2 * iterations + 2, "maxcor": 8, "ftol": 0.0, "gtol": 0.0}
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=Bounds(low, high), callback=accepted,
-                     options=options)
+    found = minimize(
+        objective, start, jac=True, method="L-BFGS-B", bounds=Bounds(low, high), callback=accepted, options=options
+    )
     return at(found.x), misfits, errors
 
 

@@ -223,7 +223,11 @@ def _pair(F: LinearOperator, parts: Fused) -> tuple[Projection, Projection | Wav
     left = parts.left.op if isinstance(parts.left, Scaled) else parts.left
     plain = isinstance(left, Identity) and isinstance(parts.right, Identity) and not parts.adjoint
     sides: list[Any] = [*parts.readers, *parts.writers]
-    if not plain or len(sides) != 2 or not (isinstance(sides[0], Projection) and isinstance(sides[1], Projection | Wavelet)):
+    if (
+        not plain
+        or len(sides) != 2
+        or not (isinstance(sides[0], Projection) and isinstance(sides[1], Projection | Wavelet))
+    ):
         raise ParameterError(
             f"cannot encode {F}: expected receivers, a solve and sources, as Pr * Ainv * Ps.H or Pr * Ainv * Pw.H; put what "
             "stands beside them around the encoded operator"

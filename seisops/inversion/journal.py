@@ -207,7 +207,9 @@ class Journal:
         except FileNotFoundError:
             return None
         except Foreign as error:
-            raise ParameterError(f"{path} is no entry of this journal, {error}: remove it, or use another path") from None
+            raise ParameterError(
+                f"{path} is no entry of this journal, {error}: remove it, or use another path"
+            ) from None
         except Damaged as error:
             warnings.warn(f"{path} is damaged: {error}; it is computed again", JournalWarning, stacklevel=outside())
             return None

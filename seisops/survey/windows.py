@@ -215,7 +215,9 @@ class ShotwiseLinearization(Linearization):
 
         def jacobians() -> list[Shotwise]:
             columns = zip(*(part.jacobians for part in self._parts), strict=True)
-            return [Shotwise(Parts.of(column), space, of.range) for space, column in zip(of.domain, columns, strict=True)]
+            return [
+                Shotwise(Parts.of(column), space, of.range) for space, column in zip(of.domain, columns, strict=True)
+            ]
 
         super().__init__(value, jacobians, self._close_parts)
 
@@ -235,7 +237,8 @@ class ShotwiseLinearization(Linearization):
         dx = [None if part is None else space.asarray(part) for space, part in zip(of.domain, dx, strict=True)]
         for i, at_x in enumerate(self._parts):
             given = (
-                None if part is None else space.take(part, [i]).ravel() for space, part in zip(of.domain, dx, strict=True)
+                None if part is None else space.take(part, [i]).ravel()
+                for space, part in zip(of.domain, dx, strict=True)
             )
             of._put(out, at_x.pushforward(*given), i)
         return out

@@ -135,8 +135,11 @@ def test_wavefields_stay_on_their_workers(client):
     D = so.dask.distribute(so.Jacobian(F, F.domain.random(3)), client)
     y = D.range.random(1)
     D.H @ y
-    held = client.run(lambda dask_worker: sum(
-        op.held_bytes for op in dask_worker.plugins["seisops"].left.values() if isinstance(op, LinearOperator)))
+    held = client.run(
+        lambda dask_worker: sum(
+            op.held_bytes for op in dask_worker.plugins["seisops"].left.values() if isinstance(op, LinearOperator)
+        )
+    )
     assert sum(held.values()) > 0
     places = dict(D._cluster._workers)
     D.H @ y
@@ -158,8 +161,11 @@ def test_a_budget_of_nothing_keeps_nothing():
         D = so.dask.distribute(J, client, keep_bytes=0, threads=1)
         y = J.range.random(1)
         np.testing.assert_allclose(D.H @ y, J.H @ y, rtol=1e-5, atol=1e-6 * np.abs(J.H @ y).max())
-        held = client.run(lambda dask_worker: sum(
-            op.held_bytes for op in dask_worker.plugins["seisops"].left.values() if isinstance(op, LinearOperator)))
+        held = client.run(
+            lambda dask_worker: sum(
+                op.held_bytes for op in dask_worker.plugins["seisops"].left.values() if isinstance(op, LinearOperator)
+            )
+        )
         assert not any(held.values())
 
 
@@ -267,7 +273,11 @@ def test_a_worker_that_is_killed(moment):
 @pytest.mark.parametrize(
     ("attempt", "error", "words"),
     [
-        (lambda c: so.dask.distribute(pylops.Identity(4, dtype="float32"), c), ParameterError, "does not know of shots"),
+        (
+            lambda c: so.dask.distribute(pylops.Identity(4, dtype="float32"), c),
+            ParameterError,
+            "does not know of shots",
+        ),
         (lambda c: so.dask.distribute(Fragile([0]), c, on_error="ignore"), ParameterError, "'raise' or 'skip'"),
         (lambda c: so.dask.distribute(Fragile([0]), c, shots_per_task=0), ParameterError, "shots_per_task=0"),
         (lambda c: so.dask.distribute(LinearMap(so.Identity(Space("x", [Axis("x", 3)]))), c), ParameterError, "shots"),

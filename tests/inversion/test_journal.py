@@ -155,7 +155,9 @@ def test_foreign_files_are_refused(tmp_path):
     ours, theirs = tmp_path / "a" / "000003.entry", tmp_path / "b" / "000003.entry"
     whole = ours.read_bytes()
     ours.write_bytes(theirs.read_bytes())
-    with pytest.raises(so.ParameterError, match=r"another run: evaluation 3 has the problem 'another' there and '' here"):
+    with pytest.raises(
+        so.ParameterError, match=r"another run: evaluation 3 has the problem 'another' there and '' here"
+    ):
         steps(Journal(tmp_path / "a"), Counting())
     ours.write_bytes((tmp_path / "a" / "000002.entry").read_bytes())
     with pytest.raises(so.ParameterError, match="has the number 2 there and 3 here"):
@@ -235,7 +237,9 @@ def test_a_full_disk(tmp_path, monkeypatch):
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", limited)
-    with pytest.raises(OSError, match="No space left on device: evaluation 2 could not be written to .* the 2 eval") as e:
+    with pytest.raises(
+        OSError, match="No space left on device: evaluation 2 could not be written to .* the 2 eval"
+    ) as e:
         steps(Journal(full), Counting())
     assert e.value.errno == errno.ENOSPC
     assert sorted(p.name for p in full.iterdir()) == ["000000.entry", "000001.entry", "journal.json"]

@@ -23,7 +23,9 @@ def line(ragged=False, times=False):
     rng = np.random.default_rng(1)
     centres = [100.0, 230.0, 360.0, 490.0]
     sources = [np.array([(c, 20.0)]) for c in centres]
-    receivers = [c + rng.uniform((-60, 10 - c), (60, 150 - c), (3 + i if ragged else 3, 2)) for i, c in enumerate(centres)]
+    receivers = [
+        c + rng.uniform((-60, 10 - c), (60, 150 - c), (3 + i if ragged else 3, 2)) for i, c in enumerate(centres)
+    ]
     axes = [so.Time(31 + 4 * i if times else 31, 0.002) for i in range(4)]
     return so.Survey.from_arrays(sources, receivers, axes)
 

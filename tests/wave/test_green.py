@@ -106,9 +106,7 @@ def test_half_space_with_image_source():
     traces = (so.Projection(waves, receivers) * ainv * so.Projection(waves, [source]).H @ signal[None, None])[0]
     mirror = source * [1, -1]
     for receiver, trace in zip(receivers, traces, strict=True):
-        exact = sum(
-            a * analytic(2, signal, step, np.linalg.norm(receiver - s)) for a, s in ((1, source), (-1, mirror))
-        )
+        exact = sum(a * analytic(2, signal, step, np.linalg.norm(receiver - s)) for a, s in ((1, source), (-1, mirror)))
         assert np.linalg.norm(trace - exact) < 5e-3 * np.linalg.norm(exact)
 
 

@@ -35,9 +35,7 @@ def test_value_semantics():
 
 def test_contains():
     grid = Grid((11, 6), 0.1, origin=(0.3, 0.0))
-    edges = np.array(
-        [[0.3, 0.0], [1.3, 0.5], [1.3000000001, 0.5], [1.301, 0.5], [0.5, -0.001], [np.nan, 0.1]]
-    )
+    edges = np.array([[0.3, 0.0], [1.3, 0.5], [1.3000000001, 0.5], [1.301, 0.5], [0.5, -0.001], [np.nan, 0.1]])
     np.testing.assert_array_equal(grid.contains(edges), [True, True, True, False, False, False])
 
 

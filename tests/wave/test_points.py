@@ -16,9 +16,7 @@ def evaluate(field, gridpoints, coefficients):
     """Interpolate a 2D field with separable weights."""
     r = coefficients.shape[-1]
     ix, iz = (gridpoints[:, d, None] + np.arange(r) for d in range(2))
-    return np.einsum(
-        "pi,pk,pik->p", coefficients[:, 0], coefficients[:, 1], field[ix[:, :, None], iz[:, None, :]]
-    )
+    return np.einsum("pi,pk,pik->p", coefficients[:, 0], coefficients[:, 1], field[ix[:, :, None], iz[:, None, :]])
 
 
 def random_points(n=200, seed=0):
@@ -64,9 +62,7 @@ def test_linear_is_exact_for_bilinear_fields():
     values = evaluate(
         2 + 3 * x[:, None] - z + 0.1 * x[:, None] * z, *weights(points, GRID, ORIGIN_INDEX, SHAPE, "linear")
     )
-    np.testing.assert_allclose(
-        values, 2 + 3 * points[:, 0] - points[:, 1] + 0.1 * points.prod(axis=1), rtol=1e-12
-    )
+    np.testing.assert_allclose(values, 2 + 3 * points[:, 0] - points[:, 1] + 0.1 * points.prod(axis=1), rtol=1e-12)
 
 
 @pytest.mark.parametrize("points_per_wavelength, tolerance", [(4, 2.8e-3), (8, 1.5e-3), (16, 1.1e-3)])

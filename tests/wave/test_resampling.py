@@ -12,9 +12,7 @@ from seisops.wave.resampling import Resampling, _kernel, _taper
 from seisops.wave.time import Time
 from seisops.wave.wavelets import ricker
 
-CASES = [
-    (ratio, dispersion) for ratio in (1, 2, 3, 5) for dispersion in (True, False) if ratio > 1 or dispersion
-]
+CASES = [(ratio, dispersion) for ratio in (1, 2, 3, 5) for dispersion in (True, False) if ratio > 1 or dispersion]
 
 
 def dense_row(n, ratio, dispersion, j, points=40001):
@@ -119,9 +117,7 @@ def test_threads_share_the_factors():
             np.testing.assert_array_equal(result, expected)
 
 
-@pytest.mark.parametrize(
-    "ratio, omega_dt, f0", [(1, 1.2, 20.0), (2, 0.8, 25.0), (3, 0.5, 25.0), (5, 0.3, 25.0)]
-)
+@pytest.mark.parametrize("ratio, omega_dt, f0", [(1, 1.2, 20.0), (2, 0.8, 25.0), (3, 0.5, 25.0), (5, 0.3, 25.0)])
 def test_oscillator_is_exact(ratio, omega_dt, f0):
     # some 300 periods
     time = Time(1501, 0.004)
@@ -148,12 +144,8 @@ def test_interpolation_of_a_band_limited_signal():
     time = Time(400, 0.004)
     maps = Resampling(time, 3, dispersion=False)
     fine = Time(maps.n, maps.step)
-    np.testing.assert_allclose(
-        maps.up(ricker(time, 25.0, delay=0.8)), ricker(fine, 25.0, delay=0.8), atol=1e-7
-    )
-    np.testing.assert_allclose(
-        maps.down(ricker(fine, 25.0, delay=0.8)), ricker(time, 25.0, delay=0.8), atol=1e-7
-    )
+    np.testing.assert_allclose(maps.up(ricker(time, 25.0, delay=0.8)), ricker(fine, 25.0, delay=0.8), atol=1e-7)
+    np.testing.assert_allclose(maps.down(ricker(fine, 25.0, delay=0.8)), ricker(time, 25.0, delay=0.8), atol=1e-7)
 
 
 def test_frequencies_near_nyquist_are_removed():

@@ -139,6 +139,7 @@ def test_equations_of_users(wrt):
     if wrt == ("kappa",):
         medium = Heat(grid, kappa=rng.uniform(1000.0, 2000.0, grid.shape))
     elif wrt == ("m",):
+
         class Waves(so.WaveEquation):
             parameters = ("m",)
 
