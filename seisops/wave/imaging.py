@@ -84,8 +84,10 @@ class Imaging(Sampler):
         self.medium, self.wrt, self.storage, self.source, self.pool = medium, wrt, storage, source, pool
         self._lock = threading.Lock()
         self._kept: dict[int, Background] = {}
-        # backgrounds that have not been made yet; of those that are to be kept, what counts, and what memory they take
+        # backgrounds that have not been made yet, shots of those that are being made; of those that are to be kept, what
+        # counts, and what memory they take
         self._planned: dict[int, Background] = {}
+        self._making: set[int] = set()
         self._promised: dict[int, tuple[int, int]] = {}
         self.derivatives = {name: medium.derivatives(name) for name in wrt}
         self.coefficients = tuple(sorted({c for d in self.derivatives.values() for c in d}))
@@ -93,7 +95,7 @@ class Imaging(Sampler):
 
     def __getstate__(self):
         # backgrounds are large, and computed again where they are needed
-        return {**super().__getstate__(), "_kept": {}, "_planned": {}, "_promised": {}, "_lock": None}
+        return {**super().__getstate__(), "_kept": {}, "_planned": {}, "_making": set(), "_promised": {}, "_lock": None}
 
     def __setstate__(self, state):
         self.__dict__.update(state, _lock=threading.Lock())
@@ -154,13 +156,14 @@ class Imaging(Sampler):
         with self._lock:
             if shot not in self._planned:
                 for other in range(self.domain.shots):
-                    if other not in self._kept and other not in self._planned:
+                    if not any(other in taken for taken in (self._kept, self._planned, self._making)):
                         self._plan(other)
+            self._making.add(shot)
             return self._planned.pop(shot)
 
     def _plan(self, shot: int) -> None:
         """A background of the kind that the policy chooses for what is left of the budget."""
-        to_come = self.domain.shots - len(self._kept) - len(self._planned)
+        to_come = self.domain.shots - len(self._kept) - len(self._planned) - len(self._making)
         layout = self.source.layout(self.coefficients, self.every)
         again = partial(self.source.again, shot, self.coefficients, self.every)
         background = self.storage.background(layout, again, self.pool, self._left, to_come)
@@ -189,6 +192,7 @@ class Imaging(Sampler):
             done = True
         finally:
             with self._lock:
+                self._making.remove(shot)
                 holds = self._settle(shot) and done and background.recorded and background.held_bytes <= self._left
                 if holds:
                     self._kept[shot] = background
