@@ -89,7 +89,7 @@ def _forward(case, policies, wide):
 def _devito(wide):
     return [
         Contender("devito", "devito", {"wide": wide}),
-        Contender("devito, wavefields reused", "devito", {"reuse": True}),
+        Contender("devito, wavefields reused", "devito", {"reuse": True, "wide": wide}),
     ]
 
 
@@ -112,7 +112,7 @@ def _lsrtm(case, policies, wide):
         first,
         Contender("deepwave", "deepwave"),
         *_devito(wide),
-        Contender("devito, u kept", "devito", {"keep": True, "reuse": True}),
+        Contender("devito, u kept", "devito", {"keep": True, "reuse": True, "wide": wide}),
     ]
 
 

@@ -10,6 +10,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import NullFormatter
 
 from .cases import CASES
 from .race import Row
@@ -48,8 +49,8 @@ def _panel(axis, rows: Sequence[Row], values: Sequence[float], form: str) -> Non
 
 
 def sweeps(points: Sequence[dict], path: Path) -> None:
-    """Time and memory against what was varied: a panel for each sweep."""
-    names = list(dict.fromkeys(p["sweep"] for p in points))
+    """Time and memory against what was varied: a panel for each sweep; the overhead of a shot is one number."""
+    names = [name for name in dict.fromkeys(p["sweep"] for p in points) if name != "overhead"]
     figure, axes = plt.subplots(len(names), 2, figsize=(11, 3 * len(names)), squeeze=False, layout="constrained")
     for name, (left, right) in zip(names, axes, strict=True):
         mine = [p for p in points if p["sweep"] == name]
@@ -61,5 +62,11 @@ def sweeps(points: Sequence[dict], path: Path) -> None:
         left.set(title=name, xlabel=mine[0]["unit"], ylabel="s")
         right.set(xlabel=mine[0]["unit"], ylabel="MiB above import")
         left.legend(fontsize=7)
+        for axis in (left, right):
+            places = sorted({p["x"] for p in mine})
+            axis.set_xticks(places, [f"{x:.3g}" if x < 1e4 else f"{x:.2g}" for x in places])
+            axis.xaxis.set_minor_formatter(NullFormatter())
+            axis.yaxis.set_minor_formatter(NullFormatter())
+            axis.grid(alpha=0.3)
     figure.savefig(path, dpi=120)
     plt.close(figure)

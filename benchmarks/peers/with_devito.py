@@ -72,9 +72,10 @@ class Survey:
         """The whole forward wavefield; the levels that are not computed stay zero."""
         return self.field("u", shot, save=self.problem.samples + 1)
 
-    def history_bytes(self) -> int:
+    def require_history(self, shots: int):
+        """Check that the histories of some shots fit; new ones are not always freed before the next is made."""
         cells = math.prod(n + 2 * (self.sponge + ORDER) for n in self.problem.shape)
-        return 4 * cells * (self.problem.samples + 1)
+        require(4 * cells * (self.problem.samples + 1) * shots, "the example solver's forward wavefield")
 
     def at(self, shot: int):
         self.src.coordinates.data[0] = self.sources[shot]
@@ -128,7 +129,7 @@ def forward(p: Problem, reuse: bool = False, wide: int = 0, sponge: int = SPONGE
 def gradient(p: Problem, reuse: bool = False, wide: int = 0, sponge: int = SPONGE) -> Job:
     """Forward with the wavefield saved, and the gradient, shot by shot."""
     s = Survey(p, p.start, sponge, reuse)
-    require(s.history_bytes(), "the example solver's forward wavefield")
+    s.require_history(1 if reuse else p.shots)
     observed = model_all(p, p.true, sponge)
 
     def shots():
@@ -151,7 +152,7 @@ def lsrtm(p: Problem, keep: bool = False, reuse: bool = False, wide: int = 0, sp
     The gradient needs the background's history: computed again for each shot, or kept for all shots between iterations.
     """
     s = Survey(p, p.start, sponge, reuse)
-    require(s.history_bytes() * (p.shots if keep else 1), "the example solver's forward wavefield")
+    s.require_history(1 if reuse and not keep else p.shots)
     residual = model_all(p, p.true, sponge) - model_all(p, p.start, sponge)
     dm = Function(name="dm", grid=s.model.grid, space_order=0)
     dm.data[(slice(sponge, -sponge),) * p.ndim] = p.perturbation * np.float32(M)
@@ -182,7 +183,7 @@ def widened(task, p: Problem, wide: int):
         return None
 
     def check():
-        job = task(p, sponge=wide)
+        job = task(p, reuse=True, sponge=wide)
         return job.results(job.run())
 
     return check

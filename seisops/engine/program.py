@@ -359,7 +359,8 @@ def _compile(compiler, source: str, where: Path) -> Path:
     """Compile with the command that Devito would use, in a folder of its own."""
     text, library = where / f"program.{compiler.src_ext}", where / f"program{compiler.so_ext}"
     text.write_text(source)
-    command = [*compiler._cmdline([str(text)], object=False), "-o", str(library)]
+    flags = compiler._cmdline([str(text)], object=False)
+    command = [*flags, *_tuning(compiler.cc, *flags), "-o", str(library)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, cwd=where, check=False)
     except FileNotFoundError as e:
@@ -437,7 +438,9 @@ def _environment() -> tuple[str, ...]:
     compiler = configuration["compiler"].__new_with__(
         platform=configuration["platform"], language=LANGUAGE, mpi=configuration["mpi"]
     )
-    return (*_machine(), *_tools(compiler.cc), *compiler._cmdline([]), "".join(configuration._signature_items()))
+    flags = compiler._cmdline([])
+    tuning = _tuning(compiler.cc, *flags)
+    return (*_machine(), *_tools(compiler.cc), *flags, *tuning, "".join(configuration._signature_items()))
 
 
 @cache
@@ -459,6 +462,20 @@ def _machine() -> tuple[str, ...]:
         str(cpu.get("brand")),
         " ".join(sorted(cpu.get("flags") or ())),
     )
+
+
+@cache
+def _tuning(cc: str, *flags: str) -> tuple[str, ...]:
+    """What makes gcc weigh instructions for a processor with AVX-512 that it does not know.
+
+    Before release 12.3 gcc takes AMD's Zen 4 for Zen 3: it uses AVX-512, at the costs of a processor that has none.
+    """
+    path = shutil.which(cc)
+    if path is None or "-march=native" not in flags or "avx512f" not in (get_cpu_info().get("flags") or ()):
+        return ()
+    done = subprocess.run([path, "-march=native", "-Q", "--help=target"], capture_output=True, text=True, check=False)
+    takes = re.search(r"-mtune=\s+(znver[123])\s", done.stdout)
+    return ("-mtune=skylake-avx512", "-mprefer-vector-width=512") if takes else ()
 
 
 @cache

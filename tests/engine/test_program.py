@@ -656,3 +656,24 @@ def test_a_text_determines_equations():
     x = t.dimensions[0]
     above = [devito.CustomDimension("above", symbolic_min=1, symbolic_max=n, symbolic_size=n) for n in (2, 3)]
     assert len({describe([devito.Eq(u.subs(x, -a), u.subs(x, a))]) for a in above}) == 2
+
+
+@pytest.mark.parametrize(
+    ("tune", "cpu", "flags", "expected"),
+    [
+        ("znver3", ["avx2", "avx512f"], ["-march=native", "-O3"], True),
+        ("znver4", ["avx2", "avx512f"], ["-march=native", "-O3"], False),
+        ("znver3", ["avx2"], ["-march=native", "-O3"], False),
+        ("znver3", ["avx2", "avx512f"], ["-march=x86-64-v3", "-O3"], False),
+    ],
+)
+def test_a_compiler_that_takes_the_processor_for_an_older_one(tmp_path, monkeypatch, tune, cpu, flags, expected):
+    compiler = tmp_path / "cc"
+    compiler.write_text(f"#!/bin/sh\necho '  -mtune=                     \t\t{tune}'\n")
+    compiler.chmod(0o755)
+    monkeypatch.setattr(module, "get_cpu_info", lambda: {"flags": cpu})
+    module._tuning.cache_clear()
+    try:
+        assert bool(module._tuning(str(compiler), *flags)) is expected
+    finally:
+        module._tuning.cache_clear()
