@@ -10,7 +10,7 @@ from cases import REGISTRY, TOLERANCE, World, kinds, parts, world
 
 import seisops as so
 from seisops.check import diagnose, dot_test, linearity_test
-from seisops.engine import kernel as kernels
+from seisops.engine.advance import Advance
 from seisops.wave import discretisation
 from seisops.wave.padding import Padding
 from seisops.wave.resampling import Resampling
@@ -292,13 +292,13 @@ def test_another_interpolation_in_the_adjoint_is_caught(monkeypatch):
 
 def test_a_tampered_injection_scale_is_caught(monkeypatch):
     monkeypatch.setattr(discretisation, "_plans", {})
-    injection = kernels.Kernel._injection
+    injection = Advance._injection
 
     def tampered(self, step, channel):
         scale = step.scale * (1.001 if self.system.direction < 0 else 1.0)
         return injection(self, replace(step, scale=scale), channel)
 
-    monkeypatch.setattr(kernels.Kernel, "_injection", tampered)
+    monkeypatch.setattr(Advance, "_injection", tampered)
     op = fresh(boundary="none").F
     assert dot_test(op) > 1e-5
     assert "scaled by 1.001" in diagnose(op)

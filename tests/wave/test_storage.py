@@ -452,7 +452,7 @@ def test_auto_leaves_memory_to_others(monkeypatch):
     """What is free counts too, not the budget alone."""
     w = world()
     free = type("Free", (), {"available": int(1.2 * whole(w))})
-    monkeypatch.setattr("seisops.wave.storage.psutil.virtual_memory", lambda: free)
+    monkeypatch.setattr("seisops.wave.pool.psutil.virtual_memory", lambda: free)
     _, dm, y, wanted = exact(w)
     J = so.Jacobian(w.F, source(w))
     assert same(products(J, dm, y), wanted)
