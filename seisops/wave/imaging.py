@@ -136,15 +136,19 @@ class Imaging(Sampler):
         """
         background = self._kept.get(shot)
         if background is not None:
-            if backward and background.beside:
-                return run(replay=self.source.replay(shot, background.edges, background.end))
-            return run(through=partial(self._follow, background.backward() if backward else background.forward()))
+            return self._beside(shot, background, backward, run)
         with self._made(shot) as background:
-            if backward and background.beside:
-                background.make()
-                return run(replay=self.source.replay(shot, background.edges, background.end))
-            made = background.made_backward() if backward else background.made_forward(shot in self._promised)
-            return run(through=partial(self._follow, made))
+            if not (backward and background.beside):
+                made = background.made_backward() if backward else background.made_forward(shot in self._promised)
+                return run(through=partial(self._follow, made))
+            background.make()
+            return self._beside(shot, background, backward, run)
+
+    def _beside(self, shot: int, background: Background, backward: bool, run: Callable[..., Found]) -> Found:
+        """Run a march beside a background that has been recorded."""
+        if backward and background.beside:
+            return run(replay=self.source.replay(shot, background.edges, background.end))
+        return run(through=partial(self._follow, background.backward() if backward else background.forward()))
 
     def _follow(self, segments: Segments, march: March) -> None:
         with closing(segments):

@@ -248,10 +248,8 @@ class Solve(LinearOperator):
         imaging = [s for s in (*self.writers, *readers) if isinstance(s, Imaging)]
         if len(imaging) + (recorder is not None) > 1:
             raise SpaceError("two imaging conditions in one solve: build one Jacobian with both parameters in wrt")
-        given, wanted = (
-            self.given(shot, parts),
-            Output(records=recorder.storage.records if recorder is not None else ""),
-        )
+        given = self.given(shot, parts)
+        wanted = Output(records=recorder.storage.records if recorder is not None else "")
         places = [located(r) for r in readers]
         for channel in dict.fromkeys(c for r, c in places if isinstance(r, Projection)):
             wanted.points[channel] = Taps.joined(

@@ -183,10 +183,6 @@ class Solver:
         shapes = self.plan.states().shapes(self.discretisation.padding.shape).values()
         return sum(map(prod, shapes)) * np.dtype(self.discretisation.dtype).itemsize
 
-    def background_bytes(self, wrt: tuple[str, ...], every: int) -> int:
-        """Memory of the whole history of one shot."""
-        return self.layout(wrt, every).whole_bytes
-
     def run(
         self,
         transposed: bool,

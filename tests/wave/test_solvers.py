@@ -159,7 +159,7 @@ def test_backgrounds_are_computed_once(runs):
 def test_backgrounds_beyond_the_budget_are_computed_anew(runs):
     w = world()
     q, dm = w.F.domain.random(0), w.waves.model().random(1)
-    one = w.A.solver.background_bytes(("m",), 1)
+    one = w.A.solver.layout(("m",)).whole_bytes
     kept = so.Jacobian(w.F, q) @ dm
     J = so.Jacobian(w.F, q, storage=so.storage.Full(keep_bytes=one))
     assert np.array_equal(J @ dm, kept)
