@@ -7,10 +7,16 @@ from math import gcd, prod
 import numpy as np
 from numpy.typing import DTypeLike
 
-__all__ = ["ALIGNMENT", "aligned", "stackable", "zeros"]
+__all__ = ["ALIGNMENT", "VECTOR", "aligned", "in_rows", "stackable", "zeros"]
 
 #: Devito's generated loops state this alignment of their arrays, in bytes; NumPy does not guarantee it.
 ALIGNMENT = 64
+
+#: Rows of grids are multiples of this, in bytes: vectors of other rows straddle twice as many cache lines.
+ROW = 32
+
+#: The longest vectors of processors, in bytes.
+VECTOR = 64
 
 
 def zeros(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
@@ -29,6 +35,12 @@ def aligned(a: np.ndarray) -> np.ndarray:
     out = zeros(a.shape, a.dtype)
     out[...] = a
     return out
+
+
+def in_rows(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """`shape` with its last axis made a little longer, so that no row starts askew; the loops leave the rest alone."""
+    unit = ROW // itemsize
+    return (*shape[:-1], -(-shape[-1] // unit) * unit)
 
 
 def stackable(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:

@@ -14,10 +14,13 @@ from seisops.engine.strips import Strips
 from seisops.engine.template import PREFIX, Template
 from seisops.engine.terms import leaves, time_offset
 
-__all__ = ["GRID", "Assignment", "two_levels"]
+__all__ = ["GRID", "RECIPROCAL", "Assignment", "two_levels"]
 
 #: No strip: the whole grid.
 GRID: Mapping = MappingProxyType({})
+
+#: Begins the name of a parameter's reciprocal; no coefficient's name begins with a digit.
+RECIPROCAL = "1_over_"
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ class Assignment:
         return (self.phase, part, *box, *sorted(u.name for u in self.in_place))
 
     def lowered(self, template: Template, strips: Strips) -> devito.Eq:
-        sides = (self._levelled(e, template) for e in (self.lhs, evaluate(self.rhs, template)))
+        rhs = multiplied(evaluate(self.rhs, template), template)
+        sides = (self._levelled(e, template) for e in (self.lhs, rhs))
         lhs, rhs = (strips.place(e, self.box, self.phase, self.part) for e in sides)
         return self.kind(lhs, rhs, implicit_dims=self.when)
 
@@ -75,6 +79,36 @@ class Assignment:
         time = template.step + (newest if offset == oldest else offset) * template.step.spacing
         places = dict(zip(two.dimensions, (time, *f.indices[1:]), strict=True))
         return two.subs({d: i for d, i in places.items() if i != d})
+
+
+def multiplied(expr, template: Template) -> sympy.Expr:
+    """An evaluated expression with reciprocals of parameters as factors, which take a fraction of a division's time."""
+    divisions = [p for p in expr.atoms(sympy.Pow) if _divides(p, template)]
+    factors = {p: _reciprocal(p.base, template) ** -p.exp for p in divisions}
+    return _collected(expr.xreplace(factors), factors.values())
+
+
+def _collected(expr, factors) -> sympy.Expr:
+    """A sum with each of some factors taken out of the terms that have it."""
+    terms = list(expr.args) if expr.is_Add else []
+    for factor in factors:
+        those = [t for t in terms if t.is_Mul and factor in t.args]
+        if len(those) > 1:
+            rest = sympy.Add(*(t.func(*(a for a in t.args if a != factor)) for t in those))
+            terms = [*(t for t in terms if t not in those), factor * rest]
+    return sympy.Add(*terms) if terms else expr
+
+
+def _divides(power: sympy.Pow, template: Template) -> bool:
+    f = power.base
+    parameter = getattr(f, "is_DiscreteFunction", False) and f.function.dimensions == template.dimensions
+    return parameter and power.exp.is_Integer and power.exp.is_negative
+
+
+def _reciprocal(f, template: Template):
+    one_over = template.parameter(RECIPROCAL + f.function.name.removeprefix(PREFIX))
+    places = zip(template.dimensions, f.indices, strict=True)
+    return one_over.subs({d: i for d, i in places if i != d})
 
 
 def two_levels(function) -> str:

@@ -13,8 +13,8 @@ import numpy as np
 import sympy
 
 from seisops.engine.advance import Advance
-from seisops.engine.arrays import aligned
-from seisops.engine.assignment import Assignment
+from seisops.engine.arrays import aligned, zeros
+from seisops.engine.assignment import RECIPROCAL, Assignment
 from seisops.engine.born import Born
 from seisops.engine.derive import System, transpose
 from seisops.engine.hazards import racing, stray, time_loops
@@ -33,6 +33,9 @@ OPTIMISE = ("advanced", {"par-dynamic-work": 10**6})
 
 # without sharing of subexpressions between loops and iterations, where that comes out wrong
 PLAIN = ("advanced", {"par-dynamic-work": 10**6, "cire-mingain": 10**9})
+
+# ways to lower, the fastest code first: whether loops that look around are kept apart, see LocalGrid, and the options
+WAYS = ((False, OPTIMISE), (True, OPTIMISE), (True, PLAIN))
 
 _builds = 0
 
@@ -115,7 +118,8 @@ class Kernel:
         name = "Forward" if self.system.direction > 0 else "Adjoint"
         equations = [a.lowered(self.template, self.strips) for a in assignments]
         faults: list[str] = []
-        for options in (OPTIMISE, PLAIN):
+        for apart, options in WAYS:
+            self.template.grid.apart = apart
             # language per operator, not in devito.configuration: that belongs to the user
             with devito.switchconfig(log_level="WARNING"):
                 operator = devito.Operator(equations, name=name, language="openmp", opt=options)
@@ -215,6 +219,17 @@ class Kernel:
 
     # -- running
 
+    def reciprocals(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Reciprocals of the parameters that the loop divides by, but for those that are among the arrays."""
+        out, start = {}, PREFIX + RECIPROCAL
+        for name in self.program.names:
+            if name.startswith(start) and name not in arrays:
+                parameter = arrays[PREFIX + name.removeprefix(start)]
+                out[name] = zeros(parameter.shape, parameter.dtype)
+                with np.errstate(divide="ignore"):  # as dividing by it would
+                    np.divide(1, parameter, out=out[name])
+        return out
+
     def run(
         self,
         shape: Sequence[int],
@@ -250,6 +265,7 @@ class Kernel:
         for d, n, h in zip(template.dimensions, shape, spacing, strict=True):
             arguments[f"{d.name}_m"], arguments[f"{d.name}_M"] = 0, int(n) - 1
             arguments[d.spacing.name] = template.dtype(h)
+        arguments.update(self.reciprocals(arguments))
         for name, n in bounds.items():
             arguments[f"{PREFIX}{name}_m"], arguments[f"{PREFIX}{name}_M"] = 0, int(n) - 1
         arguments["time_m"], arguments["time_M"] = steps

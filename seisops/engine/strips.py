@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 
+import numpy as np
 import sympy
 from devito import Derivative
 
+from seisops.engine.arrays import in_rows
 from seisops.engine.derive import System
 from seisops.engine.stencils import stencil
 from seisops.engine.template import Template
@@ -158,12 +160,13 @@ class Strips:
         return self.template.compact(function, home, side, self.widths[home], self.halo)
 
     def extents(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Cells, halo included, of an array that holds a field on a padded grid of a given shape."""
+        """Shape, halo included, of an array that holds a field on a padded grid of a given shape."""
         home, halo = self.compact.get(name), 2 * self.template.space_order
-        return tuple(
+        cells = tuple(
             self.widths[d] + 2 * self.halo if d is home else n + halo
             for d, n in zip(self.template.dimensions, shape, strict=True)
         )
+        return in_rows(cells, np.dtype(self.template.dtype).itemsize)
 
     def parts(self, function) -> list[tuple[str, object]]:
         """All symbols that hold a field: ``(side, symbol)``; the field itself where it is not compact."""

@@ -31,6 +31,25 @@ class StripDimension(devito.CustomDimension):
         pass
 
 
+class LocalGrid(devito.Grid):
+    """A grid of one process.
+
+    Devito keeps a loop that looks around in a field apart from the one before it, so that processes can exchange what lies
+    between them. Nothing has to be exchanged here, and loops over the same rows can be one.
+
+    Attributes
+    ----------
+    apart : bool
+        Whether such loops are kept apart all the same.
+    """
+
+    apart = False
+
+    def is_distributed(self, dim):
+        """Whether an axis may be split among processes."""
+        return self.apart and super().is_distributed(dim)
+
+
 class Template:
     """Symbols on an `ndim`-dimensional grid, with spatial derivatives of order `space_order`.
 
@@ -62,7 +81,7 @@ class Template:
             devito.SpaceDimension(name, spacing=devito.types.Spacing(name=f"h_{name}", dtype=self.dtype, is_const=True))
             for name in names
         )
-        return devito.Grid(shape=(2 * self.space_order + 3,) * self.ndim, dimensions=dimensions, dtype=self.dtype)
+        return LocalGrid(shape=(2 * self.space_order + 3,) * self.ndim, dimensions=dimensions, dtype=self.dtype)
 
     @property
     def dimensions(self) -> tuple:

@@ -13,7 +13,7 @@ from math import ceil
 
 import numpy as np
 
-from seisops.engine.arrays import aligned, stackable
+from seisops.engine.arrays import VECTOR, aligned, in_rows, stackable
 from seisops.engine.born import Born, born
 from seisops.engine.derive import System, adjoint
 from seisops.engine.kernel import Again, Kernel, Ports
@@ -154,6 +154,9 @@ def _strips(
     for d, n in zip(template.dimensions, shape, strict=True):
         widths[d] = min(boundary.cells + half + halo, n)
         sides[d] = ("high",) if free_surface and d is template.dimensions[-1] else ("low", "high")
+    # along rows, whole vectors: the rest of one costs nothing, and leaves the rows between the strips aligned
+    last, unit = template.dimensions[-1], VECTOR // np.dtype(template.dtype).itemsize
+    widths[last] = min(-(-widths[last] // unit) * unit, shape[-1])
     return Strips(template, compact, widths, sides, boundary.cells + half, halo)
 
 
@@ -261,13 +264,17 @@ class Discretisation:
         """One-dimensional arrays of the layer, by symbol name, including the halo."""
         return _profiles(self, tuple(strips.widths.values()), strips.halo)
 
+    def extents(self, halo: int = 0) -> tuple[int, ...]:
+        """Shape of an array on the padded grid, with a halo."""
+        return in_rows(tuple(n + 2 * halo for n in self.padding.shape), np.dtype(self.dtype).itemsize)
+
     def with_halo(self, padded: np.ndarray, outside: str = "edge") -> np.ndarray:
         """Add the halo that stencils read: mirrored above a free surface, `outside` (edge or constant) elsewhere."""
         halo = self.space_order
         top = [(0, 0)] * padded.ndim
-        rest = [(halo, halo)] * padded.ndim
+        rest = [(halo, end - halo - n) for n, end in zip(padded.shape, self.extents(halo), strict=True)]
         if self.free_surface:
-            top[-1], rest[-1] = (halo, 0), (0, halo)
+            top[-1], rest[-1] = (halo, 0), (0, rest[-1][1])
         out = np.pad(np.asarray(padded, self.dtype), rest, mode=outside)
         return np.pad(out, top, mode="reflect") if self.free_surface else out
 

@@ -112,6 +112,7 @@ class March:
     ):
         self._kernel, self._discretisation, self._states, self._state = kernel, discretisation, states, state
         self._arrays = {name: aligned(a) for name, a in arrays.items()} | dict(state)
+        self._arrays |= kernel.reciprocals(self._arrays)
         self._bounds, self._rows, self._histories = bounds, rows, histories
 
     def __call__(self, first: int, last: int, histories: Arrays = ()) -> None:
@@ -170,7 +171,7 @@ class Solver:
             steps=d.steps,
             every=every,
             unit=lcm(states.period, every),
-            shapes=tuple(tuple(n + 2 * halo for n in d.padding.shape) for halo in halos),
+            shapes=tuple(d.extents(halo) for halo in halos),
             dtype=d.dtype,
             step=d.dt,
             state_shapes=states.saved_shapes(d.padding.shape),
@@ -228,7 +229,7 @@ class Solver:
                 march(0, self.discretisation.steps)
         out: dict = {}
         out["traces"] = {c: _on_samples(arrays[f"{PREFIX}read{c}_data"], transposed).T for c in read.points}
-        out["stacks"] = [arrays[f"{PREFIX}read_image{k}"] for k in range(len(read.stacks))]
+        out["stacks"] = [self._cells(arrays[f"{PREFIX}read_image{k}"]) for k in range(len(read.stacks))]
         out["fields"] = {c: _on_samples(arrays[f"{PREFIX}read{c}_field"], transposed) for c in read.field}
         if read.image:
             out["image"] = {name: self._gradient(arrays[f"{PREFIX}read_d_{name}"]) for name in wrt}
@@ -280,7 +281,7 @@ class Solver:
         names = (name for name, _ in self.plan.edges(wrt, shape))
         arrays.update({**state, **dict(zip(names, replay.edges, strict=True))})
         for now in (h.function for h in self.plan.born(wrt, 1, present=True).histories):
-            arrays[now.name] = zeros((1, *(n + 2 * now.space_order for n in shape)), template.dtype)
+            arrays[now.name] = zeros((1, *d.extents(now.space_order)), template.dtype)
         return self._writing(replay.given, (), arrays, bounds, rows, "again")
 
     def _writing(self, given: Input, wrt, arrays, bounds, rows, kind: str = "write") -> Ports:
@@ -323,13 +324,13 @@ class Solver:
                 shifted[:-1] = signal[1:]
             arrays[name := f"{PREFIX}read_signal{k}"] = shifted
             rows[name] = False
-            arrays[f"{PREFIX}read_image{k}"] = zeros(shape, dtype)
+            arrays[f"{PREFIX}read_image{k}"] = zeros(d.extents(), dtype)
         for channel in wanted.fields:
             arrays[name := f"{PREFIX}read{channel}_field"] = zeros((count, *shape), dtype)
             rows[name] = True
         if wanted.image:
             for name in wrt:
-                arrays[f"{PREFIX}read_d_{name}"] = zeros(shape, dtype)
+                arrays[f"{PREFIX}read_d_{name}"] = zeros(d.extents(), dtype)
         return Ports(
             points=tuple(sorted(wanted.points)),
             stacks=tuple(channel for channel, _ in wanted.signals),
@@ -339,7 +340,12 @@ class Solver:
             edges=wanted.records == "edges",
         )
 
+    def _cells(self, image):
+        """Of an array on the padded grid, what belongs to it."""
+        return image[..., : self.discretisation.padding.shape[-1]]
+
     def _gradient(self, image):
+        image = self._cells(image)
         if self.discretisation.free_surface:
             # the image of a half space and its mirror image: the surface itself belongs to both
             image[..., 0] *= 0.5

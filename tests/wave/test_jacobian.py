@@ -249,7 +249,8 @@ def test_a_closed_linearisation_leaves_its_memory_to_the_next():
         with G.linearize(m, q) as at_m:
             jacobian = at_m.jacobians[0]
             (imaging,) = (leaf for leaf in jacobian.leaves() if isinstance(leaf, Imaging))
-            return imaging._kept[0].histories[0].ctypes.data, jacobian.H @ y
+            places = {background.histories[0].ctypes.data for background in imaging._kept.values()}
+            return places, jacobian.H @ y
 
     m = w.A.medium.m
     first, gradient = linearised(m)

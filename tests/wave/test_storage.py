@@ -351,9 +351,11 @@ MEMORY = {
 }
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", MEMORY)
-def test_memory_is_what_the_formula_says(name, monkeypatch):
+def test_memory_is_what_the_formula_says(name, threads, monkeypatch):
     storage, formula = MEMORY[name]
+    monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
     w = world()
     taken, take = [], Pool.take
 
@@ -371,7 +373,8 @@ def test_memory_is_what_the_formula_says(name, monkeypatch):
     assert J.held_bytes == sum(b.nbytes for b in backgrounds)
     used = sum(a.nbytes for a in {id(a): a for arrays in taken for a in arrays}.values())
     if name != "16 bits":  # whose codes are no pool's
-        assert used == J.held_bytes + max(b.working_bytes for b in backgrounds)
+        working = max(b.working_bytes for b in backgrounds)
+        assert J.held_bytes + working <= used <= J.held_bytes + threads * working  # shots are made side by side
 
 
 def arrays_of(background):
