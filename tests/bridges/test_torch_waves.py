@@ -92,7 +92,9 @@ def test_the_layer_is_the_map(name):
     x = [part.clone().requires_grad_() for part in point]
     y = lift(G)(*x)
     arrays = [part.numpy() for part in point]
-    np.testing.assert_allclose(y.detach().numpy(), G(*arrays), rtol=0, atol=1e-14)
+    expected = G(*arrays)
+    # a kernel that keeps a history rounds elsewhere
+    np.testing.assert_allclose(y.detach().numpy(), expected, rtol=0, atol=1e-14 * np.abs(expected).max())
     seed = G.range.random(5)
     y.backward(torch.as_tensor(seed))
     with G.linearize(*arrays) as at_x:

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from seisops.engine.arrays import ALIGNMENT, aligned, zeros
+from seisops.engine.arrays import ALIGNMENT, ROW, aligned, in_rows, zeros
 from seisops.engine.derive import System, expand_time
 from seisops.engine.kernel import Kernel, Ports, build_count
 from seisops.engine.state import States
@@ -15,6 +15,11 @@ from seisops.wave.boundaries import PML
 from seisops.wave.discretisation import plan
 from seisops.wave.equations.acoustic import Acoustic
 from seisops.wave.grid import Grid
+from seisops.wave.jacobian import Jacobian
+from seisops.wave.modeling import Modeling
+from seisops.wave.samplers import Projection
+from seisops.wave.space import Wavefield
+from seisops.wave.time import Time
 
 GRID = Grid((24, 21), 10.0)
 POINTS, STACK, FIELD, IMAGE = Ports(points=(0,)), Ports(stacks=(0,)), Ports(field=(0,)), Ports(image=True)
@@ -117,7 +122,48 @@ def test_a_march_by_hand():
         assert not saved[steps].any()
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+def test_the_loop_divides_by_no_parameter(waves, transposed):
+    k = waves.kernel(transposed, POINTS, POINTS)
+    _, loop = k.program.source.split("for (int time", 1)
+    assert "/" not in loop and "so_1_over_m" in k.program.names and "so_m" not in k.program.names
+
+
+def test_reciprocals_are_made_where_there_are_none(waves):
+    k, m = kernel(waves, "points to points"), np.array([[2.0, 4.0], [0.5, 0.0]])
+    made = k.reciprocals({"so_m": m, "so_other": m})
+    assert list(made) == ["so_1_over_m"] and np.array_equal(made["so_1_over_m"], [[0.5, 0.25], [2.0, np.inf]])
+    assert not k.reciprocals({"so_1_over_m": m})
+
+
 # ---- alignment
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(7,), (5, 8), (2, 3, 37)])
+def test_rows_are_a_little_longer(shape, dtype):
+    itemsize = np.dtype(dtype).itemsize
+    *others, last = in_rows(shape, itemsize)
+    assert tuple(others) == shape[:-1] and last * itemsize % ROW == 0 and 0 <= last - shape[-1] < ROW // itemsize
+
+
+def test_rows_of_a_run_start_aligned():
+    """Cells, coefficients and images alike, whatever the grid; nobody notices: see the tests of products."""
+    grid = Grid((23, 18), 10.0)
+    waves = Wavefield(grid, Time(20, 0.001))
+    F = (
+        Projection(waves, [[100.0, 80.0]])
+        * Modeling(waves, Acoustic(grid, vp=2000.0))
+        * Projection(waves, [[20.0, 30.0]]).H
+    )
+    ran = []
+    with pytest.MonkeyPatch.context() as patch:
+        run = Kernel.run
+        patch.setattr(Kernel, "run", lambda self, *a, **k: ran.append(a[4]) or run(self, *a, **k))
+        Jacobian(F, np.ones(20)).H @ np.ones(20, np.float32)
+    arrays = {name: a for given in ran for name, a in given.items() if a.shape[-1] > 18 and a.ndim > 1}
+    assert {"so_u", "so_adj_so_u_in_place", "so_m", "so_1_over_m", "so_read_d_m", "so_mem0_low12"} <= set(arrays)
+    assert all(a.strides[-2] % ROW == 0 for a in arrays.values())
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

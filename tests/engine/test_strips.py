@@ -104,6 +104,26 @@ def test_strips_that_meet_or_overlap(cells, shape, free_surface):
     assert so.check.dot_test(F) < 1e-12
 
 
+def test_the_grid_is_gone_through_once(waves):
+    """The strips of the other axes share rows with it."""
+    for transposed in (False, True):
+        assert waves.kernel(transposed, POINTS, POINTS).program.source.count("for (int x = x_m") == 1
+
+
+def test_loops_are_kept_apart_where_one_would_race(physics):
+    """The rows of these waves look around in what others of the same step have just written."""
+    medium = physics.TiltedWaves(GRID, **{name: VALUES[name] for name in physics.TiltedWaves.parameters})
+    tilted = plan(medium, (2, 4, "float64"), None, False, (24, 21))
+    kernel, template = tilted.kernel(False, POINTS, POINTS), tilted.system.template
+    equations = [a.lowered(template, tilted.strips) for a in kernel._assignments()]
+    found = []
+    for apart in (False, True):
+        template.grid.apart = apart
+        with devito.switchconfig(log_level="WARNING"):
+            found.append(bool(racing(devito.Operator(equations, language="openmp", opt=OPTIMISE))))
+    assert found == [True, False]
+
+
 def test_loops_that_race_are_found():
     """Devito moves the third equation next to the first, and fuses them, although it reads neighbours."""
     grid = devito.Grid((20, 20))
