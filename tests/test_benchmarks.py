@@ -116,3 +116,6 @@ def test_a_code_that_computes_something_else_fails(root, monkeypatch):
     assert wrong(good) == []
     assert wrong(bad) == bad
     assert wrong([Row(Contender("z", "devito"), why="not installed")]) == []
+    (unchecked,) = bad[:1]
+    unchecked.unchecked = True  # what its boundary reflects is part of the difference
+    assert wrong([unchecked]) == []

@@ -100,6 +100,8 @@ class Row:
     differs, away : dict
         Relative difference of each result from that of the case's first contender: as timed, and with boundaries
         that reflect next to nothing.
+    unchecked : bool
+        Whether there was no memory to measure `away`.
     why : str
         Why it was skipped, or how it failed.
     apart : bool
@@ -115,6 +117,7 @@ class Row:
     note: str = ""
     differs: dict[str, float] = field(default_factory=dict)
     away: dict[str, float] = field(default_factory=dict)
+    unchecked: bool = False
     why: str = ""
     failed: bool = False
     apart: bool = False
@@ -252,6 +255,7 @@ class Race:
         entry.process.ask("save", str(folder / f"{name}.npz"))
         checked = entry.process.ask("check", str(folder / f"{name}.check.npz"))
         if "skipped" in checked:
+            entry.row.unchecked = True
             self.say(f"  {name}: not checked without its boundary, {checked['skipped']}")
 
 

@@ -23,8 +23,12 @@ def agreement(row: Row) -> float:
 
 
 def wrong(rows: Iterable[Row]) -> list[Row]:
-    """Rows that failed, or claim to be exact and computed something else."""
-    return [r for r in rows if r.failed or (r.done and not r.contender.approximate and not agreement(r) <= TOLERANCE)]
+    """Rows that failed, or claim to be exact and computed something else, as far as that could be checked."""
+
+    def differs(row: Row) -> bool:
+        return row.done and not (row.contender.approximate or row.unchecked) and not agreement(row) <= TOLERANCE
+
+    return [row for row in rows if row.failed or differs(row)]
 
 
 def percent(differs: dict[str, float]) -> str:
@@ -45,7 +49,7 @@ def cells(row: Row, against: Sequence[Row]) -> list[str]:
         f"{row.first:.1f}",
         str(row.steps),
         percent(row.differs),
-        percent(row.away),
+        "no memory to check" if row.unchecked else percent(row.away),
         row.note,
     ]
 

@@ -234,7 +234,7 @@ class Boundary(Policy):
     Inside the model a lossless wavefield follows from its last two levels and from its values in a ring along the edges, by
     its own equation read backward in time [1]_, in the same loop over time as the adjoint field. What the derivative needs
     within the absorbing layer is kept as it is (within the ring as well where parameters stand under derivatives, as with
-    density). Memory for a shot: N times the cells of layer and ring, an eighth to a sixth of N H in a common 2D model (with
+    density). Memory for a shot: N times the cells of layer and ring, a sixth to a fifth of N H in a common 2D model (with
     density about twice as much). Cost: one extra solve, of the interior alone, with J.H; with J one of the background,
     forward. Gradients differ from those of :class:`Full` by less than 5e-4 in float32 and 1e-10 in float64.
 
