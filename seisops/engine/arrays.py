@@ -7,7 +7,7 @@ from math import gcd, prod
 import numpy as np
 from numpy.typing import DTypeLike
 
-__all__ = ["ALIGNMENT", "VECTOR", "aligned", "in_rows", "stackable", "zeros"]
+__all__ = ["ALIGNMENT", "VECTOR", "aligned", "in_rows", "stackable", "whole", "zeros"]
 
 #: Devito's generated loops state this alignment of their arrays, in bytes; NumPy does not guarantee it.
 ALIGNMENT = 64
@@ -37,10 +37,14 @@ def aligned(a: np.ndarray) -> np.ndarray:
     return out
 
 
+def whole(n: int, unit: int) -> int:
+    """`n` rounded up to a multiple of `unit`."""
+    return -(-n // unit) * unit
+
+
 def in_rows(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     """`shape` with its last axis made a little longer, so that no row starts askew; the loops leave the rest alone."""
-    unit = ROW // itemsize
-    return (*shape[:-1], -(-shape[-1] // unit) * unit)
+    return (*shape[:-1], whole(shape[-1], ROW // itemsize))
 
 
 def stackable(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
@@ -48,4 +52,4 @@ def stackable(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     longest = max(range(len(shape)), key=shape.__getitem__)
     others = prod(shape) // shape[longest] * itemsize
     unit = ALIGNMENT // gcd(ALIGNMENT, others)
-    return tuple(-(-n // unit) * unit if axis == longest else n for axis, n in enumerate(shape))
+    return tuple(whole(n, unit) if axis == longest else n for axis, n in enumerate(shape))

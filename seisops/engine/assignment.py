@@ -77,8 +77,7 @@ class Assignment:
         two = template.field(two_levels(f.function), levels=2)
         offset = time_offset(f)
         time = template.step + (newest if offset == oldest else offset) * template.step.spacing
-        places = dict(zip(two.dimensions, (time, *f.indices[1:]), strict=True))
-        return two.subs({d: i for d, i in places.items() if i != d})
+        return _placed(two, (time, *f.indices[1:]))
 
 
 def multiplied(expr, template: Template) -> sympy.Expr:
@@ -107,8 +106,12 @@ def _divides(power: sympy.Pow, template: Template) -> bool:
 
 def _reciprocal(f, template: Template):
     one_over = template.parameter(RECIPROCAL + f.function.name.removeprefix(PREFIX))
-    places = zip(template.dimensions, f.indices, strict=True)
-    return one_over.subs({d: i for d, i in places if i != d})
+    return _placed(one_over, f.indices)
+
+
+def _placed(function, indices: tuple):
+    """A function at some indices."""
+    return function.subs({d: i for d, i in zip(function.dimensions, indices, strict=True) if i != d})
 
 
 def two_levels(function) -> str:

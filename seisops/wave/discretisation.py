@@ -13,7 +13,7 @@ from math import ceil
 
 import numpy as np
 
-from seisops.engine.arrays import VECTOR, aligned, in_rows, stackable
+from seisops.engine.arrays import VECTOR, aligned, in_rows, stackable, whole
 from seisops.engine.born import Born, born
 from seisops.engine.derive import System, adjoint
 from seisops.engine.kernel import Again, Kernel, Ports
@@ -156,7 +156,7 @@ def _strips(
         sides[d] = ("high",) if free_surface and d is template.dimensions[-1] else ("low", "high")
     # along rows, whole vectors: the rest of one costs nothing, and leaves the rows between the strips aligned
     last, unit = template.dimensions[-1], VECTOR // np.dtype(template.dtype).itemsize
-    widths[last] = min(-(-widths[last] // unit) * unit, shape[-1])
+    widths[last] = min(whole(widths[last], unit), shape[-1])
     return Strips(template, compact, widths, sides, boundary.cells + half, halo)
 
 
