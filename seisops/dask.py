@@ -462,8 +462,7 @@ class Cluster:
                 for i, batch in enumerate(self.batches)
             ]  # fmt: skip
         self._watch(step, futures)
-        failures = self._lost(futures)
-        ends = [f for f in futures if f.status == "finished"]
+        ends, failures = self._ended(futures)
         if any(space.shots is None for space in step.outputs):
             ends = self._tree(step, ends, run)
         out = [space.zeros() for space in step.outputs]
@@ -509,16 +508,22 @@ class Cluster:
             for future in as_completed(futures, loop=self.client.loop, raise_errors=False):
                 bar.update(sizes[future.key])
 
-    def _lost(self, futures: list) -> list[Failure]:
-        """Shots whose workers died again and again."""
-        failures = []
+    def _ended(self, futures: list) -> tuple[list, list[Failure]]:
+        """Tasks with a result, and shots whose workers died again and again.
+
+        A result that was lost since, with the worker that had it, is on its way again: it counts as a result.
+        """
+        ends, failures = [], []
         for batch, future in zip(self.batches, futures, strict=True):
-            if future.status != "finished":
-                error = future.exception() if future.status == "error" else "cancelled"
-                where = getattr(getattr(error, "last_worker", None), "address", "a lost worker")
-                kind = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else str(error)
-                failures += [Failure(shot, where, kind, "") for shot in batch]
-        return failures
+            status = future.status
+            if status not in ("error", "cancelled"):
+                ends.append(future)
+                continue
+            error = future.exception() if status == "error" else "cancelled"
+            where = getattr(getattr(error, "last_worker", None), "address", "a lost worker")
+            kind = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else str(error)
+            failures += [Failure(shot, where, kind, "") for shot in batch]
+        return ends, failures
 
     def drop(self, token: str) -> None:
         """Release what the workers hold for a token; without waiting for it."""

@@ -243,7 +243,10 @@ class Program:
         if not (self._required <= given <= self.names):
             raise TypeError(_misnamed(self._required.difference(given), given - self.names))
         count = _threads(threads)
-        frame = self._frames.pop() if self._frames else _Frame(self._arguments)
+        try:
+            frame = self._frames.pop()
+        except IndexError:
+            frame = _Frame(self._arguments)
         try:
             alive = frame.fill(arguments, count)
             code = self._routine(*frame.passed)

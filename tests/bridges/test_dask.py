@@ -270,6 +270,51 @@ def test_a_worker_that_is_killed(moment):
         assert np.linalg.norm(ours - reference) < 1e-5 * np.linalg.norm(reference)
 
 
+class Slow(LinearOperator):
+    """The sum of images of shots, which takes its time."""
+
+    def __init__(self, shots):
+        self.count = shots
+        image = [Axis("x", 4)]
+        super().__init__(Space("images", [Axis("shot", shots), *image], "float32"), Space("image", image, "float32"))
+
+    def select(self, shots):
+        return Slow(len(shots))
+
+    def _apply(self, x):
+        time.sleep(0.5)
+        return x.sum(axis=0)
+
+    def _apply_adjoint(self, y):
+        time.sleep(0.5)
+        return np.repeat(y[None], self.count, axis=0)
+
+
+@pytest.mark.parametrize("adjoint", [False, True], ids=["summed up", "of each shot"])
+def test_a_worker_that_dies_with_its_results(monkeypatch, adjoint):
+    op = Slow(4)
+    x = (op.range if adjoint else op.domain).random(0)
+    watch = sodask.Cluster._watch
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        D = so.dask.distribute(op, client)
+        lost = []
+
+        def watch_and_kill(self, step, futures):
+            watch(self, step, futures)
+            os.kill(client.run(os.getpid)[client.who_has(futures)[futures[0].key][0]], signal.SIGKILL)
+            end = time.time() + 60
+            while not lost and time.time() < end:
+                lost.extend(f.key for f in futures if f.status == "lost")
+
+        monkeypatch.setattr(sodask.Cluster, "_watch", watch_and_kill)
+        y = D.H @ x if adjoint else D @ x
+        assert lost and not D.skipped
+    np.testing.assert_allclose(y, op.H @ x if adjoint else op @ x, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("attempt", "error", "words"),
     [
