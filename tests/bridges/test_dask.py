@@ -17,10 +17,18 @@ from seisops.maps import LinearMap
 from seisops.operators import LinearOperator
 from seisops.spaces import Axis, Space
 
+dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 sodask = pytest.importorskip("seisops.dask")
 
 SHOTS = 6
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unprofiled():
+    """Workers without Dask's profiler: it looks into the frames of other threads, which CPython 3.11 may not survive."""
+    with dask.config.set({"distributed.worker.profile.enabled": False}):
+        yield
 
 
 @pytest.fixture(scope="module")
