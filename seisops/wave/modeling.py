@@ -271,7 +271,7 @@ class Solve(LinearOperator):
         stacks, out = iter(result["stacks"]), []
         for reader, channel in places:
             if isinstance(reader, Projection):
-                out.append(self._out(np.array(list(islice(traces[channel], reader.points.counts[shot])))))
+                out.append(self._out(np.array(list(islice(traces[channel], len(reader.points.shot(shot)))))))
             elif isinstance(reader, Wavelet):
                 out.append(d.padding.crop(next(stacks)))
             elif isinstance(reader, Imaging):

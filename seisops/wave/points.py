@@ -3,6 +3,7 @@
 from itertools import accumulate
 
 import numpy as np
+from scipy.special import i0
 
 from seisops.errors import ParameterError
 from seisops.wave.grid import NODE_TOLERANCE, Grid
@@ -199,7 +200,7 @@ def _window(position, r):
     distance = nodes - position[:, None]
     if r == WIDTHS["sinc"]:
         taper = np.sqrt(np.clip(1 - (2 * distance / r) ** 2, 0, None))
-        window = np.i0(KAISER_SHAPE * taper) / np.i0(KAISER_SHAPE)
+        window = i0(KAISER_SHAPE * taper) / i0(KAISER_SHAPE)
         # sin(pi x) is not exactly zero at the floating-point integers
         return nodes, np.where(distance == np.rint(distance), distance == 0, np.sinc(distance) * window)
     return nodes, np.clip(1 - np.abs(distance), 0, None)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from seisops.engine.arrays import aligned, zeros
 from seisops.errors import ParameterError
 from seisops.operators import Sampler
 from seisops.wave.points import Points, on_nodes, weights
@@ -15,6 +16,9 @@ __all__ = ["Channel", "Projection", "Taps", "Wavelet", "located"]
 
 # points that a row of the table by cell holds at most
 MOST = 64
+
+# bytes of taps that a projection keeps for its next application
+KEPT = 2**26
 
 
 class Taps:
@@ -28,7 +32,13 @@ class Taps:
     """
 
     def __init__(self, cells: Sequence[np.ndarray], values: np.ndarray):
-        self.cells, self.weights = tuple(cells), values
+        self.cells, self.weights = tuple(map(aligned, cells)), aligned(values)
+        self._by_cell: dict[tuple[int, ...], tuple] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the table, and about as much again of that by cell."""
+        return 2 * sum(a.nbytes for a in (*self.cells, self.weights))
 
     @classmethod
     def of(cls, gridpoints: np.ndarray, coefficients: np.ndarray, dtype) -> Taps:
@@ -73,6 +83,11 @@ class Taps:
         weights : ndarray, shape (rows, K)
         points : ndarray of int32, shape (rows, K)
         """
+        if shape not in self._by_cell:
+            self._by_cell[shape] = self._transposed(shape)
+        return self._by_cell[shape]
+
+    def _transposed(self, shape: tuple[int, ...]) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
         point, tap = np.nonzero(self.weights)
         if not len(point):
             point, tap = np.zeros((2, 1), int)
@@ -83,10 +98,31 @@ class Taps:
         new = rank % MOST == 0
         row, column = np.cumsum(new) - 1, rank % MOST
         table = (row[-1] + 1, column.max() + 1)
-        weights, points = np.zeros(table, self.weights.dtype), np.zeros(table, np.int32)
+        weights, points = zeros(table, self.weights.dtype), zeros(table, np.int32)
         weights[row, column], points[row, column] = self.weights[point, tap], point
-        cells = tuple(np.ascontiguousarray(c, np.int32) for c in np.unravel_index(flat[new], shape))
+        cells = tuple(aligned(c.astype(np.int32)) for c in np.unravel_index(flat[new], shape))
         return cells, weights, points
+
+
+class Kept:
+    """Taps by the points, and the grid, that they are for: those that came first, while there is room."""
+
+    def __init__(self):
+        self._taps: dict[tuple, Taps] = {}
+        self._room = KEPT
+
+    def __reduce__(self):
+        return Kept, ()
+
+    def get(self, key: tuple, make: Callable[[], Taps]) -> Taps:
+        """The taps kept under a key, or those that are made now."""
+        taps = self._taps.get(key)
+        if taps is None:
+            taps = make()
+            if taps.nbytes <= self._room:
+                self._room -= taps.nbytes
+                self._taps[key] = taps
+        return taps
 
 
 class Projection(Sampler):
@@ -118,6 +154,7 @@ class Projection(Sampler):
             coordinates if isinstance(coordinates, Points) else Points(coordinates, waves.grid, waves.shots, margin)
         )
         self.points, self.interpolation = points, interpolation
+        self._kept = Kept()
         super().__init__(waves, waves.traces(points.counts))
 
     symbol = "P"
@@ -128,8 +165,13 @@ class Projection(Sampler):
     def taps(self, shot: int, origin_index, padded_shape, surface: bool) -> Taps:
         """Cells and weights of one shot's points in a padded grid."""
         coordinates, grid = self.points.shot(shot), self.domain.grid
-        kind = "node" if on_nodes(coordinates, grid) else self.interpolation
-        return Taps.of(*weights(coordinates, grid, origin_index, padded_shape, kind, surface), self.domain.dtype)
+
+        def make():
+            kind = "node" if on_nodes(coordinates, grid) else self.interpolation
+            return Taps.of(*weights(coordinates, grid, origin_index, padded_shape, kind, surface), self.domain.dtype)
+
+        # shots with the same points share one array of them, which lives as long as this
+        return self._kept.get((id(coordinates), tuple(origin_index), tuple(padded_shape), surface), make)
 
     def _alone(self, shot: int) -> Taps:
         return self.taps(shot, (0,) * self.domain.grid.ndim, self.domain.grid.shape, False)

@@ -3,7 +3,9 @@ import pickle
 import numpy as np
 import pytest
 
+import seisops as so
 from seisops.errors import ParameterError
+from seisops.wave import samplers
 from seisops.wave.grid import Grid
 from seisops.wave.points import WIDTHS, Points, on_nodes, weights
 
@@ -183,3 +185,46 @@ OUTSIDE = [[110.0, 5.0], [99.0, 80.0], [90.0, 5.0]]
 def test_points_refuse(coordinates, shots, message):
     with pytest.raises(ParameterError, match=message):
         Points(coordinates, GRID, shots)
+
+
+# ---- what a projection keeps of them
+
+
+def projection(coordinates, shots=3):
+    return so.Projection(so.Wavefield(GRID, so.Time(11, 0.001), shots=shots), coordinates)
+
+
+def table(P, shot, origin=ORIGIN_INDEX, shape=SHAPE, surface=False):
+    return P.taps(shot, origin, shape, surface)
+
+
+def test_shots_with_the_same_points_share_a_table():
+    P = projection(random_points(5))
+    taps = table(P, 0)
+    assert table(P, 2) is taps and table(P, 0).by_cell(SHAPE) is taps.by_cell(SHAPE)
+    others = [table(P, 0, surface=True), table(P, 0, shape=(40, 22)), table(P, 0, origin=(7, 0))]
+    assert len({id(t) for t in (taps, *others)}) == 4
+    assert not np.array_equal(others[2].cells[0], taps.cells[0])
+
+    Q = projection([random_points(5, seed) for seed in range(3)])
+    assert [np.array_equal(table(Q, shot).weights, taps.weights) for shot in range(3)] == [True, False, False]
+
+
+def test_tables_beyond_the_room_are_made_anew(monkeypatch):
+    P = projection([random_points(5, seed) for seed in range(3)])
+    kept = [table(P, shot) for shot in range(3)]
+    monkeypatch.setattr(samplers, "KEPT", kept[0].nbytes + kept[1].nbytes // 2)
+    Q = projection([random_points(5, seed) for seed in range(3)])
+    assert table(Q, 0) is table(Q, 0) and table(Q, 1) is not table(Q, 1)
+    for shot in range(3):
+        assert np.array_equal(table(Q, shot).weights, kept[shot].weights)
+
+
+def test_tables_do_not_travel():
+    P = projection([random_points(50, seed) for seed in range(3)])
+    before = len(pickle.dumps(P))
+    wanted = [table(P, shot) for shot in range(3)]
+    assert len(pickle.dumps(P)) == before
+    Q = pickle.loads(pickle.dumps(P))
+    for shot in range(3):
+        assert table(Q, shot) is not wanted[shot] and np.array_equal(table(Q, shot).weights, wanted[shot].weights)
