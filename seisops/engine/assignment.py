@@ -82,7 +82,8 @@ class Assignment:
 
 def multiplied(expr, template: Template) -> sympy.Expr:
     """An evaluated expression with reciprocals of parameters as factors, which take a fraction of a division's time."""
-    divisions = [p for p in expr.atoms(sympy.Pow) if _divides(p, template)]
+    # in an order of their own: that of a set differs from process to process, and the code with it
+    divisions = sorted((p for p in expr.atoms(sympy.Pow) if _divides(p, template)), key=str)
     factors = {p: _reciprocal(p.base, template) ** -p.exp for p in divisions}
     return _collected(expr.xreplace(factors), factors.values())
 
