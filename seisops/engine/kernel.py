@@ -253,8 +253,8 @@ class Kernel:
         steps : (int, int)
             First and last value of the time index, both included, smaller first.
         arrays : mapping
-            Every array, the state's too, by symbol name, with the halo that its symbol has; those that this kernel has no
-            symbol for are ignored.
+            Every array, the state's and the :meth:`reciprocals` too, by symbol name, with the halo that its symbol has;
+            those that this kernel has no symbol for are ignored.
         bounds : mapping
             Number of points and taps of each set of points.
         threads : int, optional
@@ -265,7 +265,6 @@ class Kernel:
         for d, n, h in zip(template.dimensions, shape, spacing, strict=True):
             arguments[f"{d.name}_m"], arguments[f"{d.name}_M"] = 0, int(n) - 1
             arguments[d.spacing.name] = template.dtype(h)
-        arguments.update(self.reciprocals(arguments))
         for name, n in bounds.items():
             arguments[f"{PREFIX}{name}_m"], arguments[f"{PREFIX}{name}_M"] = 0, int(n) - 1
         arguments["time_m"], arguments["time_M"] = steps

@@ -50,8 +50,8 @@ class Taps:
             values *= coefficients[:, d, window[d]]
         keep = max(1, int((values != 0).sum(axis=1).max(initial=0)))
         order = np.argsort(values == 0, axis=1, kind="stable")[:, :keep]
-        cells = [np.ascontiguousarray(gridpoints[:, d, None] + window[d][order], dtype=np.int32) for d in range(ndim)]
-        return cls(cells, np.ascontiguousarray(np.take_along_axis(values, order, axis=1), dtype=dtype))
+        cells = [(gridpoints[:, d, None] + window[d][order]).astype(np.int32) for d in range(ndim)]
+        return cls(cells, np.take_along_axis(values, order, axis=1).astype(dtype))
 
     @classmethod
     def joined(cls, parts: Sequence[Taps]) -> Taps:

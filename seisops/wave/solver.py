@@ -112,7 +112,6 @@ class March:
     ):
         self._kernel, self._discretisation, self._states, self._state = kernel, discretisation, states, state
         self._arrays = {name: aligned(a) for name, a in arrays.items()} | dict(state)
-        self._arrays |= kernel.reciprocals(self._arrays)
         self._bounds, self._rows, self._histories = bounds, rows, histories
 
     def __call__(self, first: int, last: int, histories: Arrays = ()) -> None:
@@ -258,19 +257,20 @@ class Solver:
         return tuple(shape for _, shape in self.plan.edges(wrt, self.discretisation.padding.shape))
 
     def _arguments(self) -> tuple[dict[str, np.ndarray], dict[str, int], dict[str, bool]]:
-        """What a march of this medium is given, before its ports: arrays, bounds, arrays by row."""
-        return {**self.coefficients, **self.discretisation.profiles(self.plan.strips)}, {}, {}
+        """What a march is given besides its medium and before its ports: arrays, bounds, arrays by row."""
+        return dict(self.discretisation.profiles(self.plan.strips)), {}, {}
 
     @contextmanager
     def _march(self, transposed, write, read, wrt, every, arrays, bounds, rows, again=None) -> Iterator[March]:
         kernel = self.plan.kernel(transposed, write, read, wrt, every, again)
+        self.coefficients.update(kernel.reciprocals(self.coefficients))  # once for all marches of the medium
         states, shape = self.plan.states(transposed, kernel), self.discretisation.padding.shape
         if read.edges:
             kept = tuple(name for name, _ in self.plan.edges(wrt, shape))
         else:
             kept = tuple(h.function.name for h in self.plan.born(wrt, every).histories) if wrt and not again else ()
         with states.borrow(shape) as state:
-            yield March(kernel, self.discretisation, states, state, arrays, bounds, rows, kept)
+            yield March(kernel, self.discretisation, states, state, {**self.coefficients, **arrays}, bounds, rows, kept)
 
     def _again(self, replay: Replay, wrt, arrays, bounds, rows, stack: ExitStack) -> Ports:
         """Lay out a background that is to be made again from its end, and say what enters it."""

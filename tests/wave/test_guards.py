@@ -10,7 +10,7 @@ from test_own_equations import around, elastic, tilted
 
 import seisops as so
 from seisops.engine import arrays, kernel, state
-from seisops.wave import pool, solver, storage
+from seisops.wave import pool, samplers, solver, storage
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
 
@@ -40,7 +40,7 @@ class Guarded:
 @pytest.fixture
 def guarded(monkeypatch):
     memory = Guarded()
-    for module in (arrays, kernel, state, pool, solver):
+    for module in (arrays, kernel, state, pool, samplers, solver):
         monkeypatch.setattr(module, "zeros", memory.zeros)
     return memory
 
