@@ -81,13 +81,13 @@ class Advance:
         """What is written to every cell at every step, by row."""
         system, template = self.system, self.template
         dense = [sympy.S.Zero] * len(system.fields)
-        for k, channel in enumerate(self.write.stacks):
+        for k, n in enumerate(self.write.stacks):
             stack = template.image(f"{self.kind}_image{k}") * template.signal(f"{self.kind}_signal{k}")
-            for i, s in system.source[channel].items():
+            for i, s in system.entries[n].weights:
                 dense[i] = dense[i] + s * stack
-        for channel in self.write.field:
-            for i, s in system.source[channel].items():
-                dense[i] = dense[i] + s * template.saved(f"{self.kind}{channel}_field")
+        for n in self.write.field:
+            for i, s in system.entries[n].weights:
+                dense[i] = dense[i] + s * template.saved(f"{self.kind}{n}_field")
         if self.write.image and self.born.every == 1:
             for i, row in enumerate(self.born.rows):
                 dense[i] = dense[i] + row
@@ -165,17 +165,18 @@ class Advance:
         out: list[Assignment] = []
         if self._kick(step) != 0:
             out += self.sheet.everywhere(step.field, self._kick(step), self._when, add=True)
-        for channel in self.write.points:
-            if step.index in self.system.source[channel]:
-                out += self._injection(step, channel)
+        for n in self.write.points:
+            for i, s in self.system.entries[n].weights:
+                if i == step.index:
+                    out += self._injection(step, n, s)
         if self.again:
             for edge in edges(self.strips, "ring"):
                 out += self.sheet.bring_back(step.field, edge)
         return out + self.mirror(step.field)
 
-    def _injection(self, step: Step, channel: int) -> list[Assignment]:
-        data, weight, cells, dims = points(self.template, self.kind, channel)
-        scale = self.system.source[channel][step.index] * at(step.scale, cells)
+    def _injection(self, step: Step, component: int, factor: float) -> list[Assignment]:
+        data, weight, cells, dims = points(self.template, self.kind, component)
+        scale = factor * at(step.scale, cells)
         return self.sheet.add(at(step.field, cells), scale * weight * data, when=(self.template.time, *dims))
 
     def mirror(self, field, factor=None, when: tuple = (), box: Mapping = GRID) -> list[Assignment]:
@@ -189,11 +190,12 @@ class Advance:
             return []
         factor = field if factor is None else factor
         parity = sign(factor, self.system.parity, self.template.dimensions)
-        half = position(factor, self.system.positions, self.template.dimensions)[-1] != 0
+        where = position(factor, self.system.positions, self.template.dimensions)[-1]
         above = devito.CustomDimension(name=f"{PREFIX}above", symbolic_min=1, symbolic_max=halo, symbolic_size=halo)
-        image = parity * field.subs(z, above - 1 if half else above)
-        out = self.sheet.put(field.subs(z, -above), image, box, when)
-        if parity < 0 and not half:
+        # k and -k - 2 where are at the same distance from the surface
+        image = parity * field.subs(z, above - 1 if where > 0 else above)
+        out = self.sheet.put(field.subs(z, 1 - above if where < 0 else -above), image, box, when)
+        if parity < 0 and where == 0:
             out = self.sheet.put(field.subs(z, 0), sympy.S.Zero, box, when) + out
         return out
 

@@ -20,19 +20,27 @@ expression            its transpose
 ``v(t + k, x + j)``   ``w(t - k, x - j)``
 ====================  ====================================================
 
-All arrays vanish outside the grid, so these rules are exact up to the last cell.
+All arrays vanish outside the grid, so these rules are exact up to the last cell. Above a free surface they are continued as
+even or odd functions. The transpose that the rules give then belongs to the inner product of the whole, mirrored space, in
+which a node on the surface counts half: for fields E u continued by E, ``A' = W A* W^-1`` with ``W = 1/2`` for what is even
+and on the surface, 1 elsewhere. Solving ``A' w = d`` for ``v = W^-1 w`` is solving ``A* v = W^-1 d``, so whatever enters a
+row on the surface, in either direction, enters with ``W^-1`` (half of its cell is above: a source in the other half is twice
+as strong), and what leaves leaves as it is: ``F = C A^-1 W^-1 C'`` has the transpose ``C W^-1 A*^-1 C'``. Images, which are
+even and in the nodes, are multiplied by W.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property
 
 import devito
 import sympy
 from devito import Derivative
 
+from seisops.engine.places import Component, Place, components
 from seisops.engine.stencils import stencil
 from seisops.engine.template import Template
 from seisops.engine.terms import depends, leaves, move, names, occurrences, shifts, time_offset
@@ -60,7 +68,10 @@ class System:
     direction : int
         1 when the equation is solved forward in time, -1 when backward.
     positions : mapping
-        Offset of each field within its cell, by the name of its symbol.
+        Offset of each field within its cell, by the name of its symbol. Its row lies there, too.
+    times, row_times : mapping
+        Offset of each field, and of each row by the name of its field, from the samples of the solver, in steps; 0 if
+        absent.
     parity : mapping or None
         Sign of each field's extension above a free surface, likewise; None without one.
     compact : mapping
@@ -74,6 +85,8 @@ class System:
     observe: tuple[Mapping[int, float], ...]
     direction: int = 1
     positions: Mapping[str, tuple] = field(default_factory=dict)
+    times: Mapping[str, Fraction] = field(default_factory=dict)
+    row_times: Mapping[str, Fraction] = field(default_factory=dict)
     parity: Mapping[str, int] | None = None
     compact: Mapping[str, devito.Dimension] = field(default_factory=dict)
 
@@ -84,6 +97,23 @@ class System:
         return tuple(
             pick(time_offset(f) for f in occurrences(r, u)) for u, r in zip(self.fields, self.residuals, strict=True)
         )
+
+    @cached_property
+    def entries(self) -> tuple[Component, ...]:
+        """What sources enter."""
+        return components(self.source, self._places(self.row_times), (0,) * len(self.fields))
+
+    @cached_property
+    def exits(self) -> tuple[Component, ...]:
+        """What is observed."""
+        return components(self.observe, self._places(self.times), self.leads)
+
+    def _places(self, times: Mapping[str, Fraction]) -> list[Place]:
+        nodes, parity = (Fraction(0),) * self.template.ndim, self.parity or {}
+        return [
+            Place(self.positions.get(u.name, nodes), times.get(u.name, Fraction(0)), parity.get(u.name, 0))
+            for u in self.fields
+        ]
 
 
 @dataclass(frozen=True)
@@ -190,6 +220,10 @@ def adjoint(system: System) -> System:
         for u, expr in transpose(row, w, system.fields).items():
             columns[u] += expr
     pairs = [(u.name, w.name) for u, w in zip(system.fields, fields, strict=True)]
+
+    def renamed(by_name: Mapping) -> dict:
+        return {w: by_name[u] for u, w in pairs if u in by_name}
+
     return replace(
         system,
         fields=fields,
@@ -197,9 +231,11 @@ def adjoint(system: System) -> System:
         source=system.observe,
         observe=system.source,
         direction=-system.direction,
-        positions={w: system.positions[u] for u, w in pairs if u in system.positions},
-        parity={w: system.parity[u] for u, w in pairs} if system.parity else None,
-        compact={**system.compact, **{w: system.compact[u] for u, w in pairs if u in system.compact}},
+        positions=renamed(system.positions),
+        times=renamed(system.row_times),
+        row_times=renamed(system.times),
+        parity=renamed(system.parity) if system.parity else None,
+        compact={**system.compact, **renamed(system.compact)},
     )
 
 

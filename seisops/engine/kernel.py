@@ -162,16 +162,16 @@ class Kernel:
     def _readings(self, sheet: Sheet, march: Advance) -> list[Assignment]:
         system, template = self.system, self.template
         out: list[Assignment] = []
-        observed = [sum(o * march.field(j) for j, o in weights.items()) for weights in system.observe]
-        for channel in self.read.points:
-            data, weight, cells, dims = points(template, "read", channel)
-            gathered = weight * at(observed[channel], cells)
+        observed = [sum(o * march.field(j) for j, o in component.weights) for component in system.exits]
+        for n in self.read.points:
+            data, weight, cells, dims = points(template, "read", n)
+            gathered = weight * at(observed[n], cells)
             out += sheet.add(data, gathered, when=(template.time, *dims))
-        for k, channel in enumerate(self.read.stacks):
-            weighted = template.signal(f"read_signal{k}") * observed[channel]
+        for k, n in enumerate(self.read.stacks):
+            weighted = template.signal(f"read_signal{k}") * observed[n]
             out += sheet.add(template.image(f"read_image{k}"), weighted)
-        for channel in self.read.field:
-            out += sheet.put(template.saved(f"read{channel}_field"), observed[channel])
+        for n in self.read.field:
+            out += sheet.put(template.saved(f"read{n}_field"), observed[n])
         if self.read.history:
             when = template.when(self.born.every)
             for h, factor in zip(self.born.histories, self.born.factors, strict=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-import sympy
 from devito import Derivative
 from devito.finite_differences.tools import centered
 
@@ -58,14 +57,14 @@ class Stretch:
         """One derivative along one axis; boundaries override :meth:`stretched`."""
         (d,) = expr.dims
         where = position(expr, self.positions, self.template.dimensions)[self.template.dimensions.index(d)]
-        stretched, extra = self.stretched(expr, d, where)
+        stretched = self.stretched(expr, d, where)
         if nested and expr.deriv_order[0] > 0:
-            stretched = self.profile("inside", d, where) * stretched
-        return stretched + extra
+            return self.profile("inside", d, where) * stretched
+        return stretched
 
     def stretched(self, expr, dimension, where):
-        """The derivative itself, and what the layer adds to it."""
-        return expr, sympy.S.Zero
+        """The derivative with what the layer makes of it."""
+        return expr
 
 
 class PMLStretch(Stretch):
@@ -74,14 +73,14 @@ class PMLStretch(Stretch):
     def stretched(self, expr, dimension, where):
         order = expr.deriv_order[0]
         if order == 0:
-            return expr, sympy.S.Zero
+            return expr
         if order == 1:
-            return expr, self.memory(expr, dimension, where)
+            return expr + self.memory(expr, dimension, where)
         if order == 2 and not expr.x0:
             slope = Derivative(expr.expr, (dimension, 1), fd_order=expr.fd_order[0], side=centered)
             psi = self.memory(slope, dimension, where)
             total = expr + Derivative(psi, (dimension, 1), fd_order=expr.fd_order[0], side=centered)
-            return total, self.memory(total, dimension, where)
+            return total + self.memory(total, dimension, where)
         raise ParameterError(
             f"a PML cannot stretch {expr}, a derivative of order {order}"
             + (" at half cells" if expr.x0 else "")

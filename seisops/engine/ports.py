@@ -25,11 +25,11 @@ class Ports:
     Attributes
     ----------
     points : tuple of int
-        Channels with traces at points.
+        Components (by number, of the system's entries or exits) with traces at points.
     stacks : tuple of int
-        The channel of every wavelet-weighted stack.
+        The component of every wavelet-weighted stack.
     field : tuple of int
-        Channels with the whole field at every step.
+        Components with the whole field at every step.
     image : bool
         Perturbations of parameters (writing: Born source; reading: gradient).
     history : bool
@@ -46,13 +46,13 @@ class Ports:
     edges: bool = False
 
 
-def points(template: Template, kind: str, channel: int):
+def points(template: Template, kind: str, component: int):
     """Data of a set of points, the tables of weights and cells, and the loops over them.
 
     Reading gathers K cells for each point. Writing gathers too, K points for each cell, so that no two threads add to the
     same cell and sums come out the same in every run.
     """
-    side = f"{kind}{channel}"
+    side = f"{kind}{component}"
     row = devito.Dimension(name=f"{PREFIX}{side}_row")
     tap = devito.Dimension(name=f"{PREFIX}{side}_tap")
     weight = template.table(f"{side}_weight", (row, tap))

@@ -50,6 +50,8 @@ def tangent(system: System, wrt: Sequence[str], prefix: str) -> System:
         source=(*system.source, *later(system.source)),
         observe=(*system.observe, *later(system.observe)),
         positions=both(system.positions),
+        times=both(system.times),
+        row_times=both(system.row_times),
         parity=both(system.parity) if system.parity else None,
         compact=both(system.compact),
     )

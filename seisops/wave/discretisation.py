@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property, lru_cache
 from math import ceil
 
@@ -23,11 +24,13 @@ from seisops.engine.strips import Strips, reach
 from seisops.engine.template import PREFIX, Template
 from seisops.errors import ParameterError, UnstableError
 from seisops.wave._validate import integer
-from seisops.wave.equation import WaveEquation, lossless, stable
+from seisops.wave.assembly import interior
+from seisops.wave.equation import WaveEquation
 from seisops.wave.grid import Grid
 from seisops.wave.padding import Padding
 from seisops.wave.resampling import Resampling
 from seisops.wave.space import Wavefield
+from seisops.wave.stability import admits, limit, lossless
 from seisops.wave.time import Time
 
 __all__ = ["Discretisation", "discretise"]
@@ -87,9 +90,13 @@ class Plan:
         in_place = tuple(kernel.in_place) if kernel else ()
         with _lock:
             if (transposed, in_place) not in self._states:
-                system = self.transposed if transposed else self.system
+                system = self.of(transposed)
                 self._states[transposed, in_place] = States(system, self.strips, in_place)
             return self._states[transposed, in_place]
+
+    def of(self, transposed: bool) -> System:
+        """The equation, or its adjoint."""
+        return self.transposed if transposed else self.system
 
     @cached_property
     def reversed(self) -> System:
@@ -116,7 +123,7 @@ class Plan:
         key = (transposed, write, read, wrt, every, again)
         with _lock:
             if key not in self._kernels:
-                system = self.transposed if transposed else self.system
+                system = self.of(transposed)
                 linearised = self.born(wrt, every, bool(again) or read.edges) if wrt else None
                 background = Again(self.reversed, again) if again else None
                 self._kernels[key] = Kernel(system, write, read, linearised, self.strips, background)
@@ -179,6 +186,10 @@ class Discretisation:
         Largest stable step in s at that velocity.
     dispersion : bool
         Whether the time dispersion of the scheme is undone in sources and data.
+    staggered : bool
+        Whether fields stand between the time steps.
+    radius : float
+        What the bound of the scheme may reach; see :class:`seisops.wave.stability.Limit`.
     """
 
     grid: Grid
@@ -191,6 +202,8 @@ class Discretisation:
     velocity: float
     stable_step: float
     dispersion: bool
+    staggered: bool = False
+    radius: float = 1.0
 
     @cached_property
     def padding(self) -> Padding:
@@ -204,10 +217,10 @@ class Discretisation:
         """Cells of the absorbing layer."""
         return self.boundary.cells if self.boundary else 0
 
-    @cached_property
-    def resampling(self) -> Resampling:
-        tail = TAIL if self.dispersion or self.ratio > 1 else 0
-        return Resampling(self.time, self.ratio, dispersion=self.dispersion, tail=tail)
+    def resampling(self, time: Fraction = Fraction(0)) -> Resampling:
+        """Between the samples of the data and those of the solver, which lie so many steps after its own."""
+        tail = TAIL if self.dispersion or self.ratio > 1 or self.staggered else 0
+        return Resampling(self.time, self.ratio, dispersion=self.dispersion, tail=tail, shift=float(time))
 
     @property
     def dt(self) -> float:
@@ -216,7 +229,7 @@ class Discretisation:
     @property
     def steps(self) -> int:
         """Number of time steps of the solver, one less than its samples."""
-        return self.resampling.n - 1
+        return self.resampling().n - 1
 
     @property
     def template(self) -> tuple:
@@ -231,21 +244,22 @@ class Discretisation:
         return plan(medium, self.template, self.boundary, self.free_surface, self.padding.shape)
 
     def check(self, medium: WaveEquation) -> None:
-        """Raise UnstableError if a medium is too fast for the frozen time step."""
-        if medium.velocity is not None:
-            if float(medium.velocity.max()) > self.fastest:
-                raise UnstableError(
-                    f"the medium reaches {float(medium.velocity.max()):.6g} m/s, but the time step of {self.dt:.6g} s was "
-                    f"frozen for {self.velocity:.6g} m/s and is stable up to {self.fastest:.6g} m/s only: build the "
-                    "operator with Modeling(..., max_velocity=...) at least as large as the medium will ever get"
-                )
+        """Raise UnstableError if the frozen time step is too large for a medium."""
+        medium = medium.primal
+        if admits(medium, self.template, self.dt / LIMIT, self.radius):
             return
-        step, _ = stable(medium.primal, Template(*self.template))
-        if self.dt > LIMIT * step / SAFETY:
+        fastest = medium.velocity is not None and float(np.max(medium.velocity))
+        if fastest and fastest > self.fastest:
             raise UnstableError(
-                f"the medium is stable up to a time step of {step:.6g} s, but {self.dt:.6g} s was frozen at construction: "
-                "build the operator with a medium that needs the smallest step"
+                f"the medium reaches {fastest:.6g} m/s, but the time step of {self.dt:.6g} s was "
+                f"frozen for {self.velocity:.6g} m/s and is stable up to {self.fastest:.6g} m/s only: build the "
+                "operator with Modeling(..., max_velocity=...) at least as large as the medium will ever get"
             )
+        raise UnstableError(
+            f"the medium is stable up to a time step of {LIMIT * limit(medium, self.template).step:.6g} s, but "
+            f"{self.dt:.6g} s was frozen at construction (contrasts between neighbouring cells count, too): build the "
+            "operator with a medium that needs the smallest step, or with Modeling(..., substeps=...) or max_velocity=..."
+        )
 
     def check_lossless(self, medium: WaveEquation) -> None:
         """Raise ParameterError unless waves in the medium itself can be run backward in time."""
@@ -254,7 +268,7 @@ class Discretisation:
                 f"storage=Boundary() makes the wavefield again inside the layer, but {self.boundary!r} acts everywhere: use "
                 "boundary=PML(), or another storage policy"
             )
-        if not lossless(medium.primal, Template(*self.template), self.dt):
+        if not lossless(medium.primal, self.template, self.dt):
             raise ParameterError(
                 f"storage=Boundary() runs waves backward in time, which {type(medium.primal).__name__} does not allow: it "
                 "loses energy on the way. Use storage='auto' or Checkpointed()"
@@ -334,7 +348,9 @@ def discretise(
         raise ParameterError(f"Modeling(space_order={space_order!r}): must be even, from 2 to 16")
     if boundary is not None and not hasattr(boundary, "stretch"):
         raise ParameterError(f"Modeling(boundary={boundary!r}): use PML(), Sponge() or None")
-    step, velocity = stable(medium, Template(waves.grid.ndim, space_order, waves.dtype.name))
+    template = (waves.grid.ndim, space_order, waves.dtype.name)
+    found = limit(medium, template)
+    step, velocity = found.step, found.velocity
     if max_velocity is not None:
         if not np.isfinite(max_velocity) or max_velocity < velocity * (1 - 1e-12):
             raise ParameterError(
@@ -361,4 +377,6 @@ def discretise(
         velocity,
         step,
         bool(dispersion and medium.leapfrog),
+        interior(medium, Template(*template)).staggered,
+        found.radius,
     )

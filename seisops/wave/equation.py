@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
 from inspect import signature
-from itertools import product
 
 import numpy as np
 import sympy
 
-from seisops.engine.derive import System, expand_time
-from seisops.engine.symbol import lossless as is_lossless
-from seisops.engine.symbol import stable_step
-from seisops.engine.template import PREFIX, Template
-from seisops.errors import ParameterError, UnstableError
-from seisops.wave.boundaries import Stretch
+from seisops.engine.derive import System
+from seisops.engine.template import Template
+from seisops.errors import ParameterError
+from seisops.wave.assembly import assemble
 from seisops.wave.grid import Grid
 
-__all__ = ["WaveEquation", "assemble"]
+__all__ = ["WaveEquation"]
 
 
 class WaveEquation:
@@ -46,7 +41,13 @@ class WaveEquation:
         How much of each field is observed; by default the first field.
     staggering : mapping of str to tuple of float
         Position of a field within its cell, in cells along each axis; by default at the nodes. State it for fields
-        that live half a cell away, (0.5, 0.0) for example, and write the shifts in the residual.
+        that live half a cell away, (0.5, 0.0) for example, and write the shifts in the residual. Sources and receivers are
+        interpolated from and to that place.
+    timing : mapping of str to float
+        Position of a field within the time step, in steps, as far as it shall differ from what follows from the residual:
+        there, fields and rows stand where the terms of each row are centred at the same time, in ``(v.forward - v) / dt +
+        b * p.dx`` v half a step before p. Sources and data are resampled to and from it. If the terms of a row disagree (a
+        scheme of first order), all stand at whole steps unless the equation is `leapfrog`.
     surface : mapping of str to int
         Symmetry of each field about a free surface: -1 odd (it vanishes there), 1 even. An equation without it cannot
         have a free surface.
@@ -71,6 +72,7 @@ class WaveEquation:
     source: Mapping[str, float] = {}
     observe: Mapping[str, float] = {}
     staggering: Mapping[str, tuple[float, ...]] = {}
+    timing: Mapping[str, float] = {}
     surface: Mapping[str, int] = {}
     relations: Mapping[str, Callable] = {}
     leapfrog: bool = False
@@ -211,7 +213,7 @@ class WaveEquation:
     @property
     def slowest(self) -> float | None:
         """Smallest velocity in m/s, which limits the frequencies that the grid can carry; None if unknown."""
-        return None if self.velocity is None else float(self.velocity.min())
+        return None if self.velocity is None else float(np.min(self.velocity))
 
     def __repr__(self):
         ranges = (
@@ -252,105 +254,3 @@ def broadcast(grid: Grid, name: str, value, unit: str, positive: bool = False) -
             "every cell needs a valid value"
         )
     return np.array(np.broadcast_to(a, grid.shape), order="C")
-
-
-def symbols(equation: WaveEquation, template: Template):
-    """The namedtuples that a residual is written with."""
-    fields = namedtuple("fields", equation.fields)(*(template.field(name) for name in equation.fields))
-    parameters = namedtuple("parameters", equation.parameters)(*(template.parameter(n) for n in equation.parameters))
-    return fields, parameters
-
-
-def residuals(equation: WaveEquation, template: Template) -> tuple[tuple, tuple]:
-    """The fields of an equation and its rows as its author wrote them."""
-    fields, parameters = symbols(equation, template)
-    rows = tuple(equation.residual(fields, parameters))
-    if len(rows) != len(fields):
-        raise ParameterError(f"{type(equation).__name__}.residual returned {len(rows)} rows for {len(fields)} fields")
-    return fields, rows
-
-
-def assemble(equation: WaveEquation, template: Template, boundary, free_surface: bool) -> System:
-    """The discrete system of an equation with its boundary.
-
-    Parameters
-    ----------
-    equation : WaveEquation
-        Only its structure matters, not its arrays.
-    template : Template
-    boundary : PML, Sponge or None
-    free_surface : bool
-    """
-    fields, rows = residuals(equation, template)
-    damp = boundary.damp if boundary else lambda expr, template: expr
-    rows = [expand_time(damp(row, template), template) for row in rows]
-    if free_surface and set(equation.surface) != set(equation.fields):
-        raise ParameterError(
-            f"{type(equation).__name__} does not say how its fields behave at a free surface: set its attribute "
-            "`surface` to {field: -1 or 1}, or model without a free surface"
-        )
-    positions = {
-        f.name: tuple(Fraction(p) for p in equation.staggering.get(n, (0,) * template.ndim))
-        for n, f in zip(equation.fields, fields, strict=True)
-    }
-    parity = {f.name: equation.surface.get(n, 1) for n, f in zip(equation.fields, fields, strict=True)}
-    stretch = (boundary.stretch if boundary else Stretch)(template, fields, positions, parity)
-    rows = [stretch(row) for row in rows]
-    order = {name: i for i, name in enumerate(equation.fields)}
-    first = {equation.fields[0]: 1.0}
-    return System(
-        template,
-        tuple(stretch.fields),
-        tuple(rows + stretch.rows),
-        source=({order[n]: w for n, w in (equation.source or first).items()},),
-        observe=({order[n]: w for n, w in (equation.observe or first).items()},),
-        positions=stretch.positions,
-        parity=stretch.parity if free_surface else None,
-        compact=stretch.compact,
-    )
-
-
-def stable(equation: WaveEquation, template: Template) -> tuple[float, float]:
-    """Stable time step in s of the interior scheme for a medium, and the largest velocity in m/s that it stands for."""
-    system, grid, velocity = _interior(equation, template), equation.grid, equation.velocity
-    unit = _acoustic_courant(template.ndim, template.space_order) / np.sqrt(sum(h**-2 for h in grid.spacing))
-    guess = 1e-3 if velocity is None else unit / float(velocity.max())
-    step = min(stable_step(system, corner, grid.spacing, guess) for corner in _corners(equation))
-    if not np.isfinite(step) or step <= 0:
-        raise UnstableError(f"{equation!r} has no stable time step")
-    return step, float(velocity.max()) if velocity is not None else unit / step
-
-
-def lossless(equation: WaveEquation, template: Template, dt: float) -> bool:
-    """Whether the interior scheme, at a time step in s, can be run backward."""
-    system = _interior(equation, template)
-    return all(is_lossless(system, corner, equation.grid.spacing, dt) for corner in _corners(equation))
-
-
-# by structure: media of one kind come and go with every step of an inversion
-_interiors: dict[tuple, System] = {}
-
-
-def _interior(equation: WaveEquation, template: Template) -> System:
-    """The discrete system without boundaries."""
-    key = (equation.kind, template.ndim, template.space_order, template.dtype)
-    if key not in _interiors:
-        fields, rows = residuals(equation, template)
-        rows = tuple(expand_time(row, template) for row in rows)
-        _interiors[key] = System(template, fields, rows, ({0: 1.0},), ({0: 1.0},))
-    return _interiors[key]
-
-
-def _corners(equation: WaveEquation) -> list[dict[str, float]]:
-    """Constant coefficients, by symbol, that bound what the medium contains: those where waves are fastest, if known."""
-    coefficients, velocity = equation.coefficients(), equation.velocity
-    if velocity is not None:
-        fastest = np.unravel_index(int(np.argmax(velocity)), equation.grid.shape)
-        return [{PREFIX + name: float(a[fastest]) for name, a in coefficients.items()}]
-    extremes = [sorted({float(a.min()), float(a.max())}) for a in coefficients.values()]
-    return [{PREFIX + n: v for n, v in zip(coefficients, c, strict=True)} for c in product(*extremes)]
-
-
-def _acoustic_courant(ndim: int, space_order: int) -> float:
-    """v dt sqrt(sum 1/h^2) at the limit of the second-order scheme of the acoustic equation, about."""
-    return 2.0 / np.pi if space_order > 2 else 1.0

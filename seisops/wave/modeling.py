@@ -12,6 +12,8 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from seisops.engine.derive import System
+from seisops.engine.places import Component, Place
 from seisops.engine.threads import side_by_side
 from seisops.errors import DispersionWarning, ParameterError, SpaceError
 from seisops.operators import Everything, LinearOperator, Propagator, Sampler, require_affordable
@@ -20,6 +22,7 @@ from seisops.wave.boundaries import PML
 from seisops.wave.discretisation import Discretisation, discretise
 from seisops.wave.equation import WaveEquation
 from seisops.wave.imaging import Imaging
+from seisops.wave.lattice import from_nodes, to_nodes
 from seisops.wave.layout import Layout
 from seisops.wave.pool import Arrays
 from seisops.wave.samplers import Projection, Taps, Wavelet, located
@@ -227,37 +230,32 @@ class Solve(LinearOperator):
         d, given = self.modeling.discretisation, Input()
         points: dict[int, list] = {}
         for (sampler, channel), x in zip(map(located, self.writers), parts, strict=True):
-            if isinstance(sampler, Projection):
-                points.setdefault(channel, []).append(
-                    (self._taps(sampler, shot), self._in(sampler.range.shot(x, shot)))
-                )
-            elif isinstance(sampler, Wavelet):
-                given.stacks.append((channel, d.padding.embed(x[shot]), self._in(sampler.signature[shot])))
-            elif isinstance(sampler, Imaging):
+            if isinstance(sampler, Imaging):
                 given.image = sampler.spread(x, d.padding)
-            else:
-                given.fields[channel] = _embed_each(self._in(x[shot], axis=0), d.padding)
-        for channel, sets in points.items():
+                continue
+            for n, place in self._places(self._system.entries, channel):
+                if isinstance(sampler, Projection):
+                    signals = self._in(sampler.range.shot(x, shot), place)
+                    points.setdefault(n, []).append((self._taps(sampler, shot, place, entering=True), signals))
+                elif isinstance(sampler, Wavelet):
+                    image = from_nodes(d.padding.embed(x[shot]), place)
+                    given.stacks.append((n, image, self._in(sampler.signature[shot], place)))
+                else:
+                    given.fields[n] = from_nodes(_embed_each(self._in(x[shot], place, axis=0), d.padding), place)
+        for n, sets in points.items():
             taps, traces = zip(*sets, strict=True)
-            given.points[channel] = Taps.joined(taps), np.concatenate(traces)
+            given.points[n] = Taps.joined(taps), np.concatenate(traces)
         return given
 
     def _one_shot(self, shot: int, parts, recorder: Imaging | None) -> list[NDArray]:
         """Solve for one shot; what each of the readers finds."""
-        d, readers = self.modeling.discretisation, self.readers
+        readers = self.readers
         imaging = [s for s in (*self.writers, *readers) if isinstance(s, Imaging)]
         if len(imaging) + (recorder is not None) > 1:
             raise SpaceError("two imaging conditions in one solve: build one Jacobian with both parameters in wrt")
-        given = self.given(shot, parts)
-        wanted = Output(records=recorder.storage.records if recorder is not None else "")
-        places = [located(r) for r in readers]
-        for channel in dict.fromkeys(c for r, c in places if isinstance(r, Projection)):
-            wanted.points[channel] = Taps.joined(
-                [self._taps(r, shot) for r, c in places if isinstance(r, Projection) and c == channel]
-            )
-        wanted.signals = [(c, self._out_transposed(r.signature[shot])) for r, c in places if isinstance(r, Wavelet)]
-        wanted.fields = tuple(dict.fromkeys(c for r, c in places if isinstance(r, Everything)))
-        wanted.image = any(isinstance(r, Imaging) for r, _ in places)
+        given, wanted = self.given(shot, parts), self._wanted(shot)
+        if recorder is not None:
+            wanted.records = recorder.storage.records
         met = recorder if recorder is not None else imaging[0] if imaging else None
         derivative = (met.coefficients, met.every) if met else ((), 1)
         run = partial(self.modeling.solver.run, self.is_adjoint, given, wanted, *derivative)
@@ -267,42 +265,82 @@ class Solve(LinearOperator):
             result = imaging[0].meet(shot, self.is_adjoint, run)
         else:
             result = run()
-        traces = {channel: iter(found) for channel, found in result["traces"].items()}
+        return self._found(shot, result)
+
+    def _wanted(self, shot: int) -> Output:
+        """What the readers want to know of the wavefield of a shot."""
+        wanted, points = Output(), {}
+        for reader, channel in map(located, self.readers):
+            if isinstance(reader, Imaging):
+                wanted.image = True
+                continue
+            for n, place in self._places(self._system.exits, channel):
+                if isinstance(reader, Projection):
+                    points.setdefault(n, []).append(self._taps(reader, shot, place))
+                elif isinstance(reader, Wavelet):
+                    wanted.signals.append((n, self._out_transposed(reader.signature[shot], place)))
+                elif n not in wanted.fields:
+                    wanted.fields = (*wanted.fields, n)
+        wanted.points = {n: Taps.joined(taps) for n, taps in points.items()}
+        return wanted
+
+    def _found(self, shot: int, result: dict) -> list[NDArray]:
+        """What each reader makes of the results of a march, in the order of :meth:`_wanted`."""
+        d = self.modeling.discretisation
+        traces = {n: iter(found) for n, found in result["traces"].items()}
         stacks, out = iter(result["stacks"]), []
-        for reader, channel in places:
-            if isinstance(reader, Projection):
-                out.append(self._out(np.array(list(islice(traces[channel], len(reader.points.shot(shot)))))))
-            elif isinstance(reader, Wavelet):
-                out.append(d.padding.crop(next(stacks)))
-            elif isinstance(reader, Imaging):
+        for reader, channel in map(located, self.readers):
+            if isinstance(reader, Imaging):
                 out.append(reader.gather(result["image"], d.padding))
-            else:
-                out.append(self._out(result["fields"][channel][(slice(None), *d.padding.interior)], axis=0))
+                continue
+            parts = []
+            for n, place in self._places(self._system.exits, channel):
+                if isinstance(reader, Projection):
+                    found = np.array(list(islice(traces[n], len(reader.points.shot(shot)))))
+                    parts.append(self._out(found, place))
+                elif isinstance(reader, Wavelet):
+                    parts.append(d.padding.crop(to_nodes(next(stacks), place)))
+                else:
+                    inside = to_nodes(result["fields"][n], place)[(slice(None), *d.padding.interior)]
+                    parts.append(self._out(inside, place, axis=0))
+            out.append(sum(parts[1:], parts[0]))
         return out
 
-    def _taps(self, sampler: Projection, shot: int) -> Taps:
+    @property
+    def _system(self) -> System:
+        return self.modeling.solver.plan.of(self.is_adjoint)
+
+    @staticmethod
+    def _places(components: Sequence[Component], channel: int) -> list[tuple[int, Place]]:
+        """Numbers and places of the components of a channel."""
+        return [(n, c.place) for n, c in enumerate(components) if c.channel == channel]
+
+    def _taps(self, sampler: Projection, shot: int, place: Place, entering: bool = False) -> Taps:
         d = self.modeling.discretisation
-        return sampler.taps(shot, d.padding.origin_index, d.padding.shape, d.free_surface)
+        return sampler.taps(shot, d.padding.origin_index, d.padding.shape, place, entering)
 
     # -- between the time axis of the data and that of the solver; the cell volume belongs to the side of the source
 
-    def _in(self, x, axis=-1):
+    def _in(self, x, place: Place, axis=-1):
         d = self.modeling.discretisation
+        resampling, x = d.resampling(place.time), np.ascontiguousarray(x)
         if self.is_adjoint:
-            return d.resampling.down_adjoint(np.ascontiguousarray(x), axis)
-        return d.resampling.up(np.ascontiguousarray(x), axis) / x.dtype.type(d.grid.cell_volume)
+            return resampling.down_adjoint(x, axis)
+        return resampling.up(x, axis) / x.dtype.type(d.grid.cell_volume)
 
-    def _out(self, x, axis=-1):
+    def _out(self, x, place: Place, axis=-1):
         d = self.modeling.discretisation
+        resampling, x = d.resampling(place.time), np.ascontiguousarray(x)
         if self.is_adjoint:
-            return d.resampling.up_adjoint(np.ascontiguousarray(x), axis) / x.dtype.type(d.grid.cell_volume)
-        return d.resampling.down(np.ascontiguousarray(x), axis)
+            return resampling.up_adjoint(x, axis) / x.dtype.type(d.grid.cell_volume)
+        return resampling.down(x, axis)
 
-    def _out_transposed(self, x):
+    def _out_transposed(self, x, place: Place):
         d = self.modeling.discretisation
+        resampling = d.resampling(place.time)
         if self.is_adjoint:
-            return d.resampling.up(x) / x.dtype.type(d.grid.cell_volume)
-        return d.resampling.down_adjoint(x)
+            return resampling.up(x) / x.dtype.type(d.grid.cell_volume)
+        return resampling.down_adjoint(x)
 
     def _warn_if_coarse(self, parts) -> None:
         medium, grid = self.modeling.medium, self.modeling.domain.grid

@@ -5,6 +5,7 @@ from itertools import accumulate
 import numpy as np
 from scipy.special import i0
 
+from seisops.engine.places import ON_SURFACE
 from seisops.errors import ParameterError
 from seisops.wave.grid import NODE_TOLERANCE, Grid
 
@@ -102,7 +103,7 @@ class Points:
         return f"Points(shots={len(self)}, {number} points per shot, in {self.grid.describe_extent()})"
 
 
-def on_nodes(coordinates, grid):
+def on_nodes(coordinates, grid, place=None):
     """Tell whether every point lies on a node of the grid, to within `NODE_TOLERANCE` cells.
 
     If so, ``weights(..., interpolation="node")`` gives the same values with one node per point.
@@ -112,16 +113,18 @@ def on_nodes(coordinates, grid):
     coordinates : array_like of shape (points, ndim)
         Metres.
     grid : Grid
+    place : Place, optional
+        Where within each cell the samples lie; by default in the nodes.
 
     Returns
     -------
     bool
     """
-    cells = (np.asarray(coordinates, dtype=float) - grid.origin) / grid.spacing
+    cells = (np.asarray(coordinates, dtype=float) - grid.origin) / grid.spacing - _offset(place, grid.ndim)
     return bool(np.all(np.abs(cells - np.rint(cells)) <= NODE_TOLERANCE))
 
 
-def weights(coordinates, grid, origin_index, padded_shape, interpolation="sinc", surface=False):
+def weights(coordinates, grid, origin_index, padded_shape, interpolation="sinc", place=None, entering=False):
     r"""Separable weights that interpolate a field on the padded grid at points anywhere in it.
 
     The value of a field `u` at point `p` is the sum over a window of `r` nodes per axis::
@@ -140,9 +143,12 @@ def weights(coordinates, grid, origin_index, padded_shape, interpolation="sinc",
         Shape of the padded grid. Weights of nodes outside it are dropped.
     interpolation : {"sinc", "linear", "node"}, optional
         Kaiser-windowed sinc over 8 nodes, linear over 2, or the node itself (all points must be `on_nodes`).
-    surface : bool, optional
-        There is a free surface at the first node of the z axis. The field is odd about it, so that nodes
-        above count with the opposite sign on their mirror images, and the node on it counts nothing.
+    place : Place, optional
+        Where within each cell the samples of the field lie, by default in the nodes; and how the field continues
+        above a free surface at the first node of the z axis, if there is one: samples above it count on their mirror
+        images, with the opposite sign if the field is odd, when those on the surface count nothing.
+    entering : bool, optional
+        The weights are those of a source. On a free surface, where half of a cell lies above it, it counts twice.
 
     Returns
     -------
@@ -172,9 +178,9 @@ def weights(coordinates, grid, origin_index, padded_shape, interpolation="sinc",
     """
     if interpolation not in WIDTHS:
         raise ParameterError(f"interpolation must be one of {tuple(WIDTHS)}, got {interpolation!r}")
-    if interpolation == "node" and not on_nodes(coordinates, grid):
+    if interpolation == "node" and not on_nodes(coordinates, grid, place):
         raise ParameterError('interpolation "node" needs every point on a node: use "sinc" or "linear"')
-    if surface and origin_index[-1] != 0:
+    if place is not None and place.parity and origin_index[-1] != 0:
         raise ParameterError(f"a free surface needs the first z node at index 0, got origin_index {origin_index}")
     r = WIDTHS[interpolation]
     if min(padded_shape) < r:
@@ -182,17 +188,31 @@ def weights(coordinates, grid, origin_index, padded_shape, interpolation="sinc",
     cells = (np.asarray(coordinates, dtype=float) - grid.origin) / grid.spacing + origin_index
     if np.any(cells < -0.5 - NODE_TOLERANCE) or np.any(cells > np.array(padded_shape) - 0.5 + NODE_TOLERANCE):
         raise ParameterError(f"points lie outside the padded grid of shape {padded_shape} around {grid!r}")
+    cells = cells - _offset(place, grid.ndim)
     gridpoints = np.empty(cells.shape, dtype=np.int32)
     coefficients = np.empty((*cells.shape, r))
     for d, size in enumerate(padded_shape):
-        nodes, values = _window(cells[:, d], r)
-        if surface and d == grid.ndim - 1:
-            nodes, values = np.abs(nodes), np.sign(nodes) * values
+        nodes, values = window(cells[:, d], r)
+        if place is not None and place.parity and d == grid.ndim - 1:
+            nodes, values = mirrored(nodes, values, place, entering)
         gridpoints[:, d], coefficients[:, d] = _fit(nodes, values, size)
     return gridpoints, coefficients
 
 
-def _window(position, r):
+def mirrored(nodes, values, place, entering=False):
+    """Weights of samples along z with those above a free surface on their mirror images; see :func:`weights`."""
+    offset = float(place.cell[-1])
+    depth = nodes + offset
+    factor = np.where(depth < 0, place.parity, 1.0)
+    factor[depth == 0] = 0.0 if place.parity < 0 else 1 / ON_SURFACE if entering else 1.0
+    return np.where(depth < 0, -nodes - int(2 * offset), nodes), values * factor
+
+
+def _offset(place, ndim):
+    return np.zeros(ndim) if place is None else np.array(place.cell, dtype=float)
+
+
+def window(position, r):
     """Nodes around positions (in cells) and their weights, both of shape (points, r)."""
     nearest = np.rint(position)
     position = np.where(np.abs(position - nearest) <= NODE_TOLERANCE, nearest, position)

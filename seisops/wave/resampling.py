@@ -3,11 +3,11 @@ r"""Linear maps between the time axis of sources and data and the finer one of t
 The maps are
 
 .. math:: K_{jm} = \frac{D}{2\pi} \int_{-B}^{B} H(\omega) \sqrt{W'(\omega)}\,
-          \cos\big(W(\omega)\, t_j - \omega\, \tau_m\big)\, d\omega, \qquad t_j = j\,dt, \quad \tau_m = m D,
+          \cos\big(W(\omega)\, t_j - \omega\, \tau_m\big)\, d\omega, \qquad t_j = (j + s)\,dt, \quad \tau_m = m D,
 
-from the user's samples :math:`\tau_m` to the solver's :math:`t_j`, and :math:`(dt / D)\, K^T` back. :math:`H`
-is a taper that is one up to 0.8 of the band edge :math:`B` and falls smoothly to zero at :math:`B`, the
-Nyquist frequency :math:`\pi / D` of the user's axis.
+from the user's samples :math:`\tau_m` to the solver's :math:`t_j`, which a shift s puts between its steps, and
+:math:`(dt / D)\, K^T` back. :math:`H` is a taper that is one up to 0.8 of the band edge :math:`B` and falls smoothly to
+zero at :math:`B`, the Nyquist frequency :math:`\pi / D` of the user's axis.
 
 **Interpolation.** With :math:`W(\omega) = \omega` these are band-limited interpolation and decimation.
 
@@ -81,10 +81,13 @@ class Resampling:
         Steps of the solver per sample: its axis has the step ``dt = D / ratio``.
     dispersion : bool, optional
         Undo the dispersion of second-order leapfrog time stepping, exactly (see the module's documentation).
-        Otherwise `up` interpolates and `down` filters and decimates; at ratio 1 both are the identity.
+        Otherwise `up` interpolates and `down` filters and decimates; at ratio 1, without tail or shift, both are the
+        identity.
     tail : int, optional
-        Samples D that the solver's axis continues beyond the last sample of the data. The identity needs and
-        has none.
+        Samples D that the solver's axis continues beyond the last sample of the data.
+    shift : float, optional
+        Where the solver's samples lie after its steps, in steps: sample j belongs to the time ``(j + shift) dt``. Fields
+        that are staggered in time have theirs half a step from those of others.
 
     Notes
     -----
@@ -108,6 +111,7 @@ class Resampling:
     ratio: int
     dispersion: bool = True
     tail: int = 0
+    shift: float = 0.0
 
     def __post_init__(self):
         object.__setattr__(self, "ratio", integer("ratio (solver steps per sample)", self.ratio, minimum=1))
@@ -117,7 +121,7 @@ class Resampling:
     @property
     def n(self):
         """Number of samples N of the solver's axis, ``(time.n - 1 + tail) * ratio + 1``."""
-        return self.time.n if self.is_identity else (self.time.n - 1 + self.tail) * self.ratio + 1
+        return (self.time.n - 1 + self.tail) * self.ratio + 1
 
     @property
     def step(self):
@@ -127,7 +131,7 @@ class Resampling:
     @property
     def is_identity(self):
         """Whether both axes are the same and the maps do nothing."""
-        return self.ratio == 1 and not self.dispersion
+        return self.ratio == 1 and not (self.dispersion or self.tail or self.shift)
 
     def up(self, data, axis=-1):
         """Take samples of the user's axis to the solver's: the matrix K.
@@ -174,7 +178,7 @@ class Resampling:
         axis %= data.ndim
         shape = data.shape[:axis], data.shape[axis + 1 :]
         lead, trail = map(math.prod, shape)
-        kernel = _kernel(self.time.n, self.n, self.ratio, self.dispersion, data.dtype.name)
+        kernel = _kernel(self.time.n, self.n, self.ratio, self.dispersion, self.shift, data.dtype.name)
         source = data.reshape(lead, sizes[0], trail)
         result = np.empty((lead, sizes[1], trail), data.dtype)
         columns = max(_LANES, _BLOCK // max(kernel.bins, kernel.period) // _LANES * _LANES)
@@ -224,7 +228,7 @@ def _product(matrix, spectra):
 
 
 @lru_cache(maxsize=16)
-def _kernel(n, solver_n, ratio, dispersion, dtype):
+def _kernel(n, solver_n, ratio, dispersion, shift, dtype):
     """Factors of K in units of the user's step (D = 1): a function of pure numbers and the name of a dtype."""
     width, lobes = _PRECISION[dtype]
     half = 0.5 / ratio  # dt / 2
@@ -272,7 +276,9 @@ def _kernel(n, solver_n, ratio, dispersion, dtype):
         rolloff=(peak * root / (width * np.sinh(root))).astype(dtype),
         gather=gather,
         spread=spread.T.tocsr(),
-        coefficients=(amplitude * np.exp(-1j * omega * middle)).astype(np.result_type(dtype, np.complex64)),
+        coefficients=(amplitude * np.exp(1j * (shift * phase - omega * middle))).astype(
+            np.result_type(dtype, np.complex64)
+        ),
         solver_n=solver_n,
         period=period,
     )

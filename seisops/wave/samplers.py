@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from seisops.engine.arrays import aligned, zeros
+from seisops.engine.places import Place
 from seisops.errors import ParameterError
 from seisops.operators import Sampler
 from seisops.wave.points import Points, on_nodes, weights
@@ -162,19 +163,21 @@ class Projection(Sampler):
     def select(self, shots: Sequence[int]) -> Projection:
         return Projection(self.domain.select(shots), self.points.select(shots), self.interpolation)
 
-    def taps(self, shot: int, origin_index, padded_shape, surface: bool) -> Taps:
-        """Cells and weights of one shot's points in a padded grid."""
+    def taps(self, shot: int, origin_index, padded_shape, place: Place | None = None, entering: bool = False) -> Taps:
+        """Cells and weights of one shot's points in a padded grid, for samples in some place; see :func:`weights`."""
         coordinates, grid = self.points.shot(shot), self.domain.grid
+        where = tuple(origin_index), tuple(padded_shape)
+        entering = entering and place is not None and place.on_surface  # else there is no difference
 
         def make():
-            kind = "node" if on_nodes(coordinates, grid) else self.interpolation
-            return Taps.of(*weights(coordinates, grid, origin_index, padded_shape, kind, surface), self.domain.dtype)
+            kind = "node" if on_nodes(coordinates, grid, place) else self.interpolation
+            return Taps.of(*weights(coordinates, grid, *where, kind, place, entering), self.domain.dtype)
 
         # shots with the same points share one array of them, which lives as long as this
-        return self._kept.get((id(coordinates), tuple(origin_index), tuple(padded_shape), surface), make)
+        return self._kept.get((id(coordinates), *where, place and (place.cell, place.parity), entering), make)
 
     def _alone(self, shot: int) -> Taps:
-        return self.taps(shot, (0,) * self.domain.grid.ndim, self.domain.grid.shape, False)
+        return self.taps(shot, (0,) * self.domain.grid.ndim, self.domain.grid.shape)
 
     def _apply(self, x):
         out = self.range.zeros()

@@ -2,7 +2,8 @@
 
 Time indices. The solver's samples are n = 0 .. N. Forward, the loop runs over n = 0 .. N - 1, where row n of the
 equation takes the source at n and determines the field at n + 1. Backward, it runs over n = N .. 0, where column n takes
-the data at n and determines the adjoint field at n - 1, the multiplier of row n - 1.
+the data at n and determines the adjoint field at n - 1, the multiplier of row n - 1. Rows that determine a field at n itself
+are taken up to N forward, too. Where within a step a sample lies is the resampling's business.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from seisops.engine.arrays import aligned, zeros
 from seisops.engine.kernel import Kernel, Ports
+from seisops.engine.places import ON_SURFACE
 from seisops.engine.state import States
 from seisops.engine.template import PREFIX
 from seisops.wave.discretisation import Discretisation
@@ -35,10 +37,10 @@ class Input:
     Attributes
     ----------
     points : dict
-        By channel, where the points are and their signals of shape (points, N + 1).
-    stacks : list of (channel, image, signal)
+        By component, where the points are and their signals of shape (points, N + 1).
+    stacks : list of (component, image, signal)
     fields : dict
-        By channel, an array of shape (N + 1, ...).
+        By component, an array of shape (N + 1, ...).
     image : mapping from coefficient to padded perturbation, or None
     """
 
@@ -50,8 +52,8 @@ class Input:
 
 @dataclass
 class Output:
-    """What to read: points by channel, signals of stacks with their channel, channels of whole fields, whether an image, and
-    what of a background ("history", "edges" or nothing)."""
+    """What to read: points by component, signals of stacks with their component, components of whole fields, whether an
+    image, and what of a background ("history", "edges" or nothing)."""
 
     points: dict[int, Taps] = field(default_factory=dict)
     signals: list[tuple[int, np.ndarray]] = field(default_factory=list)
@@ -125,8 +127,9 @@ class March:
                 arrays[name] = aligned(part)
                 if written and arrays[name] is not part:
                     copies.append((part, arrays[name]))
-        # the last row determines nothing forward, but where a march from it backward begins
-        end = min(last, d.steps - 1) if kernel.system.direction > 0 and not kernel.read.edges else last
+        # the last row determines nothing forward, but fields at its own time and where a march from it backward begins
+        to_the_end = kernel.system.direction < 0 or kernel.read.edges or min(kernel.system.leads) < 1
+        end = last if to_the_end else min(last, d.steps - 1)
         kernel.run(d.padding.shape, d.grid.spacing, d.dt, (0, end - first), arrays, self._bounds)
         for part, copy in copies:
             part[...] = copy
@@ -213,7 +216,7 @@ class Solver:
         Returns
         -------
         dict
-            ``traces`` (by channel, (points, N + 1)), ``stacks`` (list of padded images), ``fields`` (by channel,
+            ``traces`` (by component, (points, N + 1)), ``stacks`` (list of padded images), ``fields`` (by component,
             (N + 1, ...)) and ``image`` (mapping), as far as wanted.
         """
         arrays, bounds, rows = self._arguments()
@@ -227,9 +230,10 @@ class Solver:
             else:
                 march(0, self.discretisation.steps)
         out: dict = {}
-        out["traces"] = {c: _on_samples(arrays[f"{PREFIX}read{c}_data"], transposed).T for c in read.points}
+        exits = self.plan.of(transposed).exits
+        out["traces"] = {c: _shifted(arrays[f"{PREFIX}read{c}_data"], exits[c].lead).T for c in read.points}
         out["stacks"] = [self._cells(arrays[f"{PREFIX}read_image{k}"]) for k in range(len(read.stacks))]
-        out["fields"] = {c: _on_samples(arrays[f"{PREFIX}read{c}_field"], transposed) for c in read.field}
+        out["fields"] = {c: _shifted(arrays[f"{PREFIX}read{c}_field"], exits[c].lead) for c in read.field}
         if read.image:
             out["image"] = {name: self._gradient(arrays[f"{PREFIX}read_d_{name}"]) for name in wrt}
         return out
@@ -287,53 +291,49 @@ class Solver:
     def _writing(self, given: Input, wrt, arrays, bounds, rows, kind: str = "write") -> Ports:
         """Put in what enters: row n takes sample n, in both directions."""
         d, dtype = self.discretisation, self.plan.system.template.dtype
-        for channel, (taps, traces) in given.points.items():
-            self._taps(arrays, bounds, kind, channel, taps)
-            arrays[name := f"{PREFIX}{kind}{channel}_data"] = aligned(np.ascontiguousarray(traces.T, dtype))
+        for component, (taps, traces) in given.points.items():
+            self._taps(arrays, bounds, kind, component, taps)
+            arrays[name := f"{PREFIX}{kind}{component}_data"] = aligned(np.ascontiguousarray(traces.T, dtype))
             rows[name] = False
         for k, (_, image, signal) in enumerate(given.stacks):
             arrays[f"{PREFIX}{kind}_image{k}"] = np.ascontiguousarray(image, dtype)
             arrays[name := f"{PREFIX}{kind}_signal{k}"] = np.ascontiguousarray(signal, dtype)
             rows[name] = False
-        for channel, values in given.fields.items():
-            arrays[name := f"{PREFIX}{kind}{channel}_field"] = aligned(np.ascontiguousarray(values, dtype))
+        for component, values in given.fields.items():
+            arrays[name := f"{PREFIX}{kind}{component}_field"] = aligned(np.ascontiguousarray(values, dtype))
             rows[name] = False
         if given.image is not None:
             for name in wrt:
                 arrays[f"{PREFIX}d_{name}"] = d.with_halo(given.image[name], "constant")
         return Ports(
             points=tuple(sorted(given.points)),
-            stacks=tuple(channel for channel, _, _ in given.stacks),
+            stacks=tuple(component for component, _, _ in given.stacks),
             field=tuple(sorted(given.fields)),
             image=given.image is not None,
         )
 
     def _reading(self, transposed, wanted: Output, wrt, arrays, bounds, rows) -> Ports:
-        """Make room for what is read: row n of a loop determines sample n + 1 forward, n - 1 backward."""
+        """Make room for what is read: what row n of a loop determines is sample n + lead."""
         d, dtype = self.discretisation, self.plan.system.template.dtype
         count, shape = d.steps + 1, d.padding.shape
-        for channel, taps in wanted.points.items():
-            self._taps(arrays, bounds, "read", channel, taps)
-            arrays[name := f"{PREFIX}read{channel}_data"] = zeros((count, len(taps.weights)), dtype)
+        for component, taps in wanted.points.items():
+            self._taps(arrays, bounds, "read", component, taps)
+            arrays[name := f"{PREFIX}read{component}_data"] = zeros((count, len(taps.weights)), dtype)
             rows[name] = True
-        for k, (_, signal) in enumerate(wanted.signals):
-            shifted = np.zeros(count, dtype)
-            if transposed:
-                shifted[1:] = signal[:-1]
-            else:
-                shifted[:-1] = signal[1:]
-            arrays[name := f"{PREFIX}read_signal{k}"] = shifted
+        for k, (component, signal) in enumerate(wanted.signals):
+            lead = self.plan.of(transposed).exits[component].lead
+            arrays[name := f"{PREFIX}read_signal{k}"] = _shifted(np.asarray(signal, dtype), -lead)
             rows[name] = False
             arrays[f"{PREFIX}read_image{k}"] = zeros(d.extents(), dtype)
-        for channel in wanted.fields:
-            arrays[name := f"{PREFIX}read{channel}_field"] = zeros((count, *shape), dtype)
+        for component in wanted.fields:
+            arrays[name := f"{PREFIX}read{component}_field"] = zeros((count, *shape), dtype)
             rows[name] = True
         if wanted.image:
             for name in wrt:
                 arrays[f"{PREFIX}read_d_{name}"] = zeros(d.extents(), dtype)
         return Ports(
             points=tuple(sorted(wanted.points)),
-            stacks=tuple(channel for channel, _ in wanted.signals),
+            stacks=tuple(component for component, _ in wanted.signals),
             field=tuple(sorted(wanted.fields)),
             image=wanted.image,
             history=wanted.records == "history",
@@ -347,12 +347,11 @@ class Solver:
     def _gradient(self, image):
         image = self._cells(image)
         if self.discretisation.free_surface:
-            # the image of a half space and its mirror image: the surface itself belongs to both
-            image[..., 0] *= 0.5
+            image[..., 0] *= ON_SURFACE  # parameters are even, and in the nodes
         return image
 
-    def _taps(self, arrays, bounds, kind: str, channel: int, taps: Taps) -> None:
-        side = f"{kind}{channel}"
+    def _taps(self, arrays, bounds, kind: str, component: int, taps: Taps) -> None:
+        side = f"{kind}{component}"
         if kind != "read":
             cells, weights, arrays[f"{PREFIX}{side}_points"] = taps.by_cell(self.discretisation.padding.shape)
         else:
@@ -363,7 +362,11 @@ class Solver:
         bounds[f"{side}_row"], bounds[f"{side}_tap"] = weights.shape
 
 
-def _on_samples(rows: np.ndarray, transposed: bool) -> np.ndarray:
-    """Rows of the loop as samples 0 .. N of the solver's axis; the sample that no row determines is zero."""
-    edge = np.zeros_like(rows[:1])
-    return np.concatenate([rows[1:], edge]) if transposed else np.concatenate([edge, rows[:-1]])
+def _shifted(rows: np.ndarray, by: int) -> np.ndarray:
+    """Entry n moved to n + `by`; zero where none comes from."""
+    out = np.zeros_like(rows)
+    if by >= 0:
+        out[by:] = rows[: len(rows) - by]
+    else:
+        out[:by] = rows[-by:]
+    return out

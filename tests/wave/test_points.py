@@ -1,9 +1,11 @@
 import pickle
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 import seisops as so
+from seisops.engine.places import Place
 from seisops.errors import ParameterError
 from seisops.wave import samplers
 from seisops.wave.grid import Grid
@@ -12,6 +14,8 @@ from seisops.wave.points import WIDTHS, Points, on_nodes, weights
 GRID = Grid((21, 16), (10.0, 5.0), origin=(100.0, 0.0))
 ORIGIN_INDEX = (6, 0)
 SHAPE = (33, 22)
+ODD, EVEN = (Place((Fraction(0),) * 2, parity=parity) for parity in (-1, 1))
+HALF = Place((Fraction(1, 2), Fraction(1, 2)), parity=1)
 
 
 def evaluate(field, gridpoints, coefficients):
@@ -34,7 +38,7 @@ CORNERS = np.array([[x, z] for x in GRID.extent[0] for z in GRID.extent[1]])
 
 
 @pytest.mark.parametrize("interpolation", ["sinc", "linear"])
-@pytest.mark.parametrize("surface", [False, True])
+@pytest.mark.parametrize("surface", [None, ODD, EVEN, HALF])
 def test_windows_lie_within_the_padded_grid(interpolation, surface):
     half_cells = np.array([[100.0 - 6.5 * 10, 0.0], [95.0, -2.5], [305.0, 5.0 * 21.5], [365.0, 77.5]])
     points = np.concatenate([random_points(), CORNERS, CORNERS[:1] + [5.0, 2.5], half_cells])
@@ -80,16 +84,47 @@ def test_sinc_reproduces_band_limited_fields(points_per_wavelength, tolerance):
 
 
 @pytest.mark.parametrize("interpolation", ["sinc", "linear"])
-def test_free_surface_is_the_odd_extension(interpolation):
+@pytest.mark.parametrize("place", [ODD, EVEN, HALF, Place(HALF.cell, parity=-1)])
+def test_fields_continue_above_a_free_surface(interpolation, place):
     points = np.concatenate([random_points(), CORNERS, [[150.0, 2.5], [151.0, 1.0], [152.0, 5.0]]])
     rng = np.random.default_rng(1)
     field = rng.standard_normal(SHAPE)
-    folded = evaluate(field, *weights(points, GRID, ORIGIN_INDEX, SHAPE, interpolation, surface=True))
+    folded = evaluate(field, *weights(points, GRID, ORIGIN_INDEX, SHAPE, interpolation, place))
     above = 10
-    extended = np.concatenate([-field[:, above:0:-1], np.zeros((SHAPE[0], 1)), field[:, 1:]], axis=1)
+    if place.cell[-1]:
+        extended = np.concatenate([place.parity * field[:, above - 1 :: -1], field], axis=1)
+    else:
+        surface = field[:, :1] if place.parity > 0 else np.zeros((SHAPE[0], 1))
+        extended = np.concatenate([place.parity * field[:, above:0:-1], surface, field[:, 1:]], axis=1)
     index, shape = (ORIGIN_INDEX[0], above), extended.shape
-    explicit = evaluate(extended, *weights(points, GRID, index, shape, interpolation))
+    explicit = evaluate(extended, *weights(points, GRID, index, shape, interpolation, Place(place.cell)))
     np.testing.assert_allclose(folded, explicit, atol=1e-14)
+
+
+def test_sources_on_a_free_surface_fill_half_a_cell():
+    # the source and its mirror image: twice as strong on the surface, where both lie, as just below it
+    dense = {}
+    for z in (0.0, 1e-3):
+        for entering in (False, True):
+            cells, values = weights([[150.0, z]], GRID, ORIGIN_INDEX, SHAPE, "sinc", EVEN, entering)
+            dense[z, entering] = np.zeros(SHAPE[1])
+            np.add.at(dense[z, entering], cells[0, 1] + np.arange(8), values[0, 1])
+    np.testing.assert_allclose(dense[0.0, True], dense[1e-3, True], atol=1e-3)
+    assert dense[0.0, True][0] == 2.0 and dense[0.0, False][0] == 1.0
+
+
+@pytest.mark.parametrize("offset", [(Fraction(1, 2), Fraction(0)), (Fraction(0), Fraction(-1, 2))])
+def test_samples_half_a_cell_away(offset):
+    x, z = padded_coordinates()
+    points = random_points(500)
+    points = points[(points[:, 1] > 25.0) & (points[:, 1] < 60.0)]
+    k = np.array([0.5, 0.7]) / GRID.spacing
+    lag = np.array(offset, float) * GRID.spacing
+    field = np.cos(k[0] * (x[:, None] + lag[0]) + k[1] * (z + lag[1]))
+    values = evaluate(field, *weights(points, GRID, ORIGIN_INDEX, SHAPE, "sinc", Place(offset)))
+    np.testing.assert_allclose(values, np.cos(points @ k), atol=3e-3)
+    between = [[150.0 + lag[0], 40.0 + lag[1]]]
+    assert on_nodes(between, GRID, Place(offset)) and not on_nodes(between, GRID)
 
 
 def test_weights_outside_are_dropped():
@@ -105,7 +140,9 @@ def test_weights_outside_are_dropped():
 def test_three_dimensions():
     grid = Grid((12, 11, 10), 2.0)
     points = np.array([[3.3, 20.0, 0.1]])
-    gridpoints, coefficients = weights(points, grid, (0, 0, 0), grid.shape, "sinc", surface=True)
+    gridpoints, coefficients = weights(
+        points, grid, (0, 0, 0), grid.shape, "sinc", Place((Fraction(0),) * 3, parity=-1)
+    )
     assert gridpoints.shape == (1, 3) and coefficients.shape == (1, 3, 8)
     assert coefficients[0, 2, 0] == 0
 
@@ -115,7 +152,7 @@ def test_three_dimensions():
     [
         (dict(interpolation="cubic"), r"must be one of \('node', 'linear', 'sinc'\), got 'cubic'"),
         (dict(interpolation="node"), "needs every point on a node"),
-        (dict(surface=True, origin_index=(6, 1)), "free surface needs the first z node at index 0"),
+        (dict(place=ODD, origin_index=(6, 1)), "free surface needs the first z node at index 0"),
         (dict(padded_shape=(33, 7)), "needs 8 nodes per axis"),
         (dict(coordinates=np.array([[0.0, 5.0]])), "outside the padded grid"),
     ],
@@ -194,15 +231,15 @@ def projection(coordinates, shots=3):
     return so.Projection(so.Wavefield(GRID, so.Time(11, 0.001), shots=shots), coordinates)
 
 
-def table(P, shot, origin=ORIGIN_INDEX, shape=SHAPE, surface=False):
-    return P.taps(shot, origin, shape, surface)
+def table(P, shot, origin=ORIGIN_INDEX, shape=SHAPE, place=None):
+    return P.taps(shot, origin, shape, place)
 
 
 def test_shots_with_the_same_points_share_a_table():
     P = projection(random_points(5))
     taps = table(P, 0)
     assert table(P, 2) is taps and table(P, 0).by_cell(SHAPE) is taps.by_cell(SHAPE)
-    others = [table(P, 0, surface=True), table(P, 0, shape=(40, 22)), table(P, 0, origin=(7, 0))]
+    others = [table(P, 0, place=ODD), table(P, 0, shape=(40, 22)), table(P, 0, origin=(7, 0))]
     assert len({id(t) for t in (taps, *others)}) == 4
     assert not np.array_equal(others[2].cells[0], taps.cells[0])
 

@@ -160,9 +160,41 @@ def test_frequencies_near_nyquist_are_removed():
 
 def test_identity_costs_nothing():
     data = np.zeros((2, 50), dtype=np.float32)
-    maps = Resampling(Time(50, 0.004), 1, dispersion=False, tail=7)
+    maps = Resampling(Time(50, 0.004), 1, dispersion=False)
     assert maps.is_identity and maps.n == 50
     assert maps.up(data) is data and maps.down_adjoint(data) is data
+    tailed = Resampling(Time(50, 0.004), 1, dispersion=False, tail=7)
+    assert not tailed.is_identity and tailed.n == 57
+
+
+@pytest.mark.parametrize("ratio, dispersion", [(1, False), (3, False), (3, True)])
+@pytest.mark.parametrize("shift", [-0.5, 0.5])
+def test_samples_between_the_steps(ratio, dispersion, shift):
+    time = Time(201, 0.004)
+
+    def pulse(t):
+        return np.exp(-(((t - 0.4) * 40) ** 2)) * np.cos(150 * t)
+
+    shifted = Resampling(time, ratio, dispersion, tail=16, shift=shift)
+    late = shifted.step * (np.arange(shifted.n) + shift)
+    if not dispersion:
+        np.testing.assert_allclose(shifted.up(pulse(time.samples)), pulse(late), atol=2e-6)
+    np.testing.assert_allclose(shifted.down(shifted.up(pulse(time.samples))), pulse(time.samples), atol=2e-6)
+    # to where the samples of a plain axis are in the middle, twice
+    plain = Resampling(time, ratio, dispersion, tail=16)
+    spectra = [np.fft.rfft(maps.up(pulse(time.samples)), 4096) for maps in (plain, shifted)]
+    band = np.abs(spectra[0]) > 1e-3 * np.abs(spectra[0]).max()
+    phase = 2 * np.pi * np.arange(2049)[band] / 4096
+    np.testing.assert_allclose(spectra[1][band] / spectra[0][band], np.exp(1j * shift * phase), atol=1e-3)
+
+
+@pytest.mark.parametrize("ratio, dispersion", [(1, False), (2, True)])
+def test_transposes_between_the_steps_are_exact(ratio, dispersion):
+    maps = Resampling(Time(151, 0.004), ratio, dispersion, tail=16, shift=-0.5)
+    rng = np.random.default_rng(5)
+    x, y = rng.standard_normal(151), rng.standard_normal(maps.n)
+    assert maps.up(x) @ y == pytest.approx(x @ maps.up_adjoint(y), rel=1e-12)
+    assert maps.down(y) @ x == pytest.approx(y @ maps.down_adjoint(x), rel=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -112,14 +112,4 @@ class Acoustic(WaveEquation):
 
     @property
     def velocity(self) -> np.ndarray:
-        """Velocity in m/s that bounds the scheme: a jump in density raises it."""
-        if "b" not in self._values:
-            return self.vp
-        from scipy.ndimage import maximum_filter  # slow to import, and rarely needed
-
-        b = self._values["b"]
-        return np.sqrt(maximum_filter(b, size=3, mode="nearest") / (b * self.m))
-
-    @property
-    def slowest(self) -> float:
-        return float(self.vp.min())
+        return self.vp

@@ -1,0 +1,142 @@
+"""The discrete system of a wave equation: with a boundary, as it is solved, and without, as its scheme is analysed."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, namedtuple
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from seisops.engine.derive import System, expand_time
+from seisops.engine.symbol import Symbol
+from seisops.engine.template import Template
+from seisops.engine.timing import times
+from seisops.errors import ParameterError
+from seisops.wave.boundaries import Stretch
+
+if TYPE_CHECKING:
+    from seisops.wave.equation import WaveEquation
+
+__all__ = ["Interior", "assemble", "forget", "interior"]
+
+# equations without boundaries that are remembered, those used last
+MOST = 32
+
+
+def symbols(equation: WaveEquation, template: Template):
+    """The namedtuples that a residual is written with."""
+    fields = namedtuple("fields", equation.fields)(*(template.field(name) for name in equation.fields))
+    parameters = namedtuple("parameters", equation.parameters)(*(template.parameter(n) for n in equation.parameters))
+    return fields, parameters
+
+
+def residuals(equation: WaveEquation, template: Template) -> tuple[tuple, tuple]:
+    """The fields of an equation and its rows as its author wrote them."""
+    fields, parameters = symbols(equation, template)
+    rows = tuple(equation.residual(fields, parameters))
+    if len(rows) != len(fields):
+        raise ParameterError(f"{type(equation).__name__}.residual returned {len(rows)} rows for {len(fields)} fields")
+    return fields, rows
+
+
+class Interior:
+    """An equation without boundaries.
+
+    Attributes
+    ----------
+    system : System
+    symbol : Symbol
+    times, row_times : dict
+        Place of each field, and of each row, within the time step, by the name of the field's symbol; see
+        :func:`seisops.engine.timing.times`.
+    """
+
+    def __init__(self, equation: WaveEquation, template: Template):
+        fields, rows = residuals(equation, template)
+        self.system = System(
+            template, fields, tuple(expand_time(row, template) for row in rows), ({0: 1.0},), ({0: 1.0},)
+        )
+        self.symbol = Symbol(self.system)
+        at, after = times(self.symbol, equation.leapfrog)
+        for i, name in enumerate(equation.fields):
+            if name in equation.timing:
+                shift = Fraction(equation.timing[name]) - at[i]
+                at[i], after[i] = at[i] + shift, after[i] + shift
+        self.times: Mapping[str, Fraction] = {u.name: t for u, t in zip(fields, at, strict=True)}
+        self.row_times: Mapping[str, Fraction] = {u.name: t for u, t in zip(fields, after, strict=True)}
+
+    @property
+    def staggered(self) -> bool:
+        """Whether fields or rows stand between the time steps."""
+        return any(t != 0 for by_name in (self.times, self.row_times) for t in by_name.values())
+
+
+# by structure: media of one kind come and go with every step of an inversion
+_known: OrderedDict[tuple, Interior] = OrderedDict()
+_lock = threading.Lock()
+
+
+def interior(equation: WaveEquation, template: Template) -> Interior:
+    """An equation without boundaries; those of one kind share it."""
+    key = (equation.kind, template.ndim, template.space_order, template.dtype)
+    with _lock:
+        found = _known.pop(key, None) or Interior(equation, template)
+        _known[key] = found
+        while len(_known) > MOST:
+            _known.popitem(last=False)
+    return found
+
+
+def forget() -> None:
+    """Drop what is remembered of equations."""
+    with _lock:
+        _known.clear()
+
+
+def assemble(equation: WaveEquation, template: Template, boundary, free_surface: bool) -> System:
+    """The discrete system of an equation with its boundary.
+
+    Parameters
+    ----------
+    equation : WaveEquation
+        Only its structure matters, not its arrays.
+    template : Template
+    boundary : PML, Sponge or None
+    free_surface : bool
+    """
+    fields, rows = residuals(equation, template)
+    damp = boundary.damp if boundary else lambda expr, template: expr
+    rows = [expand_time(damp(row, template), template) for row in rows]
+    if free_surface and set(equation.surface) != set(equation.fields):
+        raise ParameterError(
+            f"{type(equation).__name__} does not say how its fields behave at a free surface: set its attribute "
+            "`surface` to {field: -1 or 1}, or model without a free surface"
+        )
+    positions = {
+        f.name: tuple(Fraction(p) for p in equation.staggering.get(n, (0,) * template.ndim))
+        for n, f in zip(equation.fields, fields, strict=True)
+    }
+    if free_surface and any(where[-1] < 0 for where in positions.values()):
+        raise ParameterError(
+            f"{type(equation).__name__}.staggering={dict(equation.staggering)}: at a free surface, fields half a cell "
+            "from the nodes along z have to lie below them: state it as 0.5, and shift the residual's derivatives accordingly"
+        )
+    parity = {f.name: equation.surface.get(n, 1) for n, f in zip(equation.fields, fields, strict=True)}
+    stretch = (boundary.stretch if boundary else Stretch)(template, fields, positions, parity)
+    rows = [stretch(row) for row in rows]
+    order = {name: i for i, name in enumerate(equation.fields)}
+    first = {equation.fields[0]: 1.0}
+    within = interior(equation, template)
+    return System(
+        template,
+        tuple(stretch.fields),
+        tuple(rows + stretch.rows),
+        source=({order[n]: w for n, w in (equation.source or first).items()},),
+        observe=({order[n]: w for n, w in (equation.observe or first).items()},),
+        positions=stretch.positions,
+        times=within.times,
+        row_times=within.row_times,
+        parity=stretch.parity if free_surface else None,
+        compact=stretch.compact,
+    )
