@@ -2,8 +2,8 @@ r"""A bound of the time step of a scheme in a medium that varies from cell to ce
 
 Write row i of a residual as ``P_i(z) u_i + sum_j C_ij u_j``, with P_i the polynomial in the time shift z of what the row
 holds of its own field in the same cell, and C_ij all else. At the highest frequency, z = -1, explicit schemes lose their
-stability: ``u(t + 1) - 2 u(t) + u(t - 1) = -dt^2 A u`` does when ``dt^2 A`` has an eigenvalue of 4 = P(-1), a staggered pair
-of first order when ``dt^2 B C`` has. So consider ``N = |P(-1)|^-1 |C|``, with the magnitudes of all weights and coefficients:
+stability: ``u(t + 1) - 2 u(t) + u(t - 1) = -dt^2 A u`` when ``dt^2 A`` has an eigenvalue of 4 = P(-1), a staggered pair
+of first order when ``dt^2 B C`` has. Consider ``N = |P(-1)|^-1 |C|``, with the magnitudes of all weights and coefficients:
 a matrix without negative entries whose spectral radius is not less than that of ``P(-1)^-1 C``, and equal to it where the
 weights of derivatives alternate in sign along each axis, as those of centred second derivatives and of staggered first ones
 do (flipping the sign of every other cell turns one into the other). Of N, for any positive x,

@@ -120,7 +120,7 @@ def assemble(equation: WaveEquation, template: Template, boundary, free_surface:
     if free_surface and any(where[-1] < 0 for where in positions.values()):
         raise ParameterError(
             f"{type(equation).__name__}.staggering={dict(equation.staggering)}: at a free surface, fields half a cell "
-            "from the nodes along z have to lie below them: state it as 0.5, and shift the residual's derivatives accordingly"
+            "from the nodes along z have to lie below them: state it as 0.5, and shift the derivatives accordingly"
         )
     parity = {f.name: equation.surface.get(n, 1) for n, f in zip(equation.fields, fields, strict=True)}
     stretch = (boundary.stretch if boundary else Stretch)(template, fields, positions, parity)

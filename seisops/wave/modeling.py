@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -287,8 +286,7 @@ class Solve(LinearOperator):
     def _found(self, shot: int, result: dict) -> list[NDArray]:
         """What each reader makes of the results of a march, in the order of :meth:`_wanted`."""
         d = self.modeling.discretisation
-        traces = {n: iter(found) for n, found in result["traces"].items()}
-        stacks, out = iter(result["stacks"]), []
+        stacks, taken, out = iter(result["stacks"]), dict.fromkeys(result["traces"], 0), []
         for reader, channel in map(located, self.readers):
             if isinstance(reader, Imaging):
                 out.append(reader.gather(result["image"], d.padding))
@@ -296,8 +294,8 @@ class Solve(LinearOperator):
             parts = []
             for n, place in self._places(self._system.exits, channel):
                 if isinstance(reader, Projection):
-                    found = np.array(list(islice(traces[n], len(reader.points.shot(shot)))))
-                    parts.append(self._out(found, place))
+                    first, taken[n] = taken[n], taken[n] + len(reader.points.shot(shot))
+                    parts.append(self._out(result["traces"][n][first : taken[n]], place))
                 elif isinstance(reader, Wavelet):
                     parts.append(d.padding.crop(to_nodes(next(stacks), place)))
                 else:

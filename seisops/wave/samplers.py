@@ -54,6 +54,13 @@ class Taps:
         cells = [(gridpoints[:, d, None] + window[d][order]).astype(np.int32) for d in range(ndim)]
         return cls(cells, np.take_along_axis(values, order, axis=1).astype(dtype))
 
+    @property
+    def or_one(self) -> Taps:
+        """The same, or where there are no points one that weighs nothing: loops want something to do."""
+        if len(self.weights):
+            return self
+        return Taps([np.zeros((1, 1), np.int32) for _ in self.cells], np.zeros((1, 1), self.weights.dtype))
+
     @classmethod
     def joined(cls, parts: Sequence[Taps]) -> Taps:
         """The points of several sets, one after another."""

@@ -292,8 +292,9 @@ class Solver:
         """Put in what enters: row n takes sample n, in both directions."""
         d, dtype = self.discretisation, self.plan.system.template.dtype
         for component, (taps, traces) in given.points.items():
-            self._taps(arrays, bounds, kind, component, taps)
-            arrays[name := f"{PREFIX}{kind}{component}_data"] = aligned(np.ascontiguousarray(traces.T, dtype))
+            self._taps(arrays, bounds, kind, component, taps.or_one)
+            signals = traces if len(traces) else np.zeros((1, traces.shape[1]), dtype)
+            arrays[name := f"{PREFIX}{kind}{component}_data"] = aligned(np.ascontiguousarray(signals.T, dtype))
             rows[name] = False
         for k, (_, image, signal) in enumerate(given.stacks):
             arrays[f"{PREFIX}{kind}_image{k}"] = np.ascontiguousarray(image, dtype)
@@ -317,8 +318,8 @@ class Solver:
         d, dtype = self.discretisation, self.plan.system.template.dtype
         count, shape = d.steps + 1, d.padding.shape
         for component, taps in wanted.points.items():
-            self._taps(arrays, bounds, "read", component, taps)
-            arrays[name := f"{PREFIX}read{component}_data"] = zeros((count, len(taps.weights)), dtype)
+            self._taps(arrays, bounds, "read", component, taps.or_one)
+            arrays[name := f"{PREFIX}read{component}_data"] = zeros((count, len(taps.or_one.weights)), dtype)
             rows[name] = True
         for k, (component, signal) in enumerate(wanted.signals):
             lead = self.plan.of(transposed).exits[component].lead

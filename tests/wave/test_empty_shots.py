@@ -1,0 +1,61 @@
+"""A shot without receivers, or without sources, is a shot with no traces: everything works on it."""
+
+import numpy as np
+import pytest
+
+import seisops as so
+from seisops import check
+
+GRID = so.Grid((31, 25), 10.0)
+WAVES = so.Wavefield(GRID, so.Time(41, 0.004), shots=3, dtype="float64")
+R = np.array([[100.0, 50.0], [200.0, 60.0], [250.0, 10.0]])
+S = np.array([[150.0, 100.0]])
+LAYOUTS = {
+    "a shot without receivers": ([R, R[:0], R[:1]], [S, S, S]),
+    "a shot without sources": ([R, R, R], [S, S[:0], S]),
+    "a shot without either": ([R, R[:0], R], [S, S[:0], S]),
+    "no receivers at all": ([R[:0]] * 3, [S] * 3),
+    "no sources at all": ([R] * 3, [S[:0]] * 3),
+}
+
+
+@pytest.fixture(params=LAYOUTS.values(), ids=LAYOUTS.keys())
+def F(request):
+    Pr, Ps = (so.Projection(WAVES, points) for points in request.param)
+    return Pr * so.Modeling(WAVES, so.Acoustic(GRID, vp=2000.0)) * Ps.H
+
+
+def source(F):
+    rng = np.random.default_rng(0)
+    return rng.standard_normal(F.domain.shape)
+
+
+def test_modeling_has_an_exact_adjoint(F):
+    assert (F @ source(F)).shape == F.range.shape
+    assert check.dot_test(F) < 1e-12
+
+
+@pytest.mark.parametrize("storage", ["auto", so.storage.Checkpointed(n=2), so.storage.Boundary()])
+def test_migration_has_an_exact_adjoint(F, storage):
+    J = so.Jacobian(F, source(F), storage=storage)
+    assert (J.H @ (F @ source(F))).shape == GRID.shape
+    assert check.dot_test(J) < 1e-12
+
+
+def test_gradients_and_single_shots(F):
+    q = source(F)
+    misfit, m = so.inversion.LeastSquares(so.Parametric(F), F @ (0.9 * q), q), np.full(GRID.shape, 2000.0**-2)
+    value, gradient = misfit(m)
+    parts = [misfit.select([i])(m) for i in range(3)]
+    assert value == pytest.approx(sum(v for v, _ in parts), rel=1e-10)
+    np.testing.assert_allclose(gradient, sum(g for _, g in parts), atol=1e-10 * np.abs(gradient).max())
+
+
+def test_the_other_shots_do_not_notice():
+    whole = (
+        so.Projection(WAVES, [R, R, R]) * so.Modeling(WAVES, so.Acoustic(GRID, vp=2000.0)) * so.Projection(WAVES, S).H
+    )
+    Pr = so.Projection(WAVES, [R, R[:0], R])
+    q = source(whole)
+    some = Pr * so.Modeling(WAVES, so.Acoustic(GRID, vp=2000.0)) * so.Projection(WAVES, S).H
+    np.testing.assert_array_equal(some @ q, np.concatenate([(whole @ q)[i] for i in (0, 2)]))
