@@ -10,7 +10,7 @@ import seisops as so
 H, C, SIZE = 10.0, 2000.0, 81
 
 
-def record(boundary, wavelength, near_edge, margin, velocity):
+def record(boundary, wavelength, near_edge, margin, velocity, rho=None):
     """Traces at 49 points of a square model, `margin` cells larger on every side."""
     f0, step = C / (wavelength * H), 0.003
     time = so.Time(int((1.5 * SIZE * H / C + 2.5 / f0) / step) + 1, step)
@@ -20,21 +20,21 @@ def record(boundary, wavelength, near_edge, margin, velocity):
     source = [[origin + 2 * H if near_edge else middle, middle]]
     line = origin + H * np.linspace(1, SIZE - 2, 7).round()
     receivers = [(x, z) for x in line for z in line]
-    ainv = so.Modeling(waves, so.Acoustic(waves.grid, vp=C), boundary=boundary, max_velocity=velocity)
+    ainv = so.Modeling(waves, so.Acoustic(waves.grid, vp=C, rho=rho), boundary=boundary, max_velocity=velocity)
     data = so.Projection(waves, receivers) * ainv * so.Projection(waves, source).H
     return (data @ so.ricker(time, f0, delay=1.2 / f0)[None, None])[0]
 
 
 @lru_cache
-def open_space(wavelength, near_edge, velocity):
+def open_space(wavelength, near_edge, velocity, rho):
     margin = int(0.75 * SIZE + 1.25 * wavelength) + 20
-    return record(so.PML(cells=20), wavelength, near_edge, margin, velocity)
+    return record(so.PML(cells=20), wavelength, near_edge, margin, velocity, rho)
 
 
-def reflection(boundary, wavelength, near_edge, velocity=None):
+def reflection(boundary, wavelength, near_edge, velocity=None, rho=None):
     """Largest reflected amplitude relative to the largest incident one at the same point, and the energies' ratio."""
-    incident = open_space(wavelength, near_edge, velocity)
-    reflected = record(boundary, wavelength, near_edge, 0, velocity) - incident
+    incident = open_space(wavelength, near_edge, velocity, rho)
+    reflected = record(boundary, wavelength, near_edge, 0, velocity, rho) - incident
     peaks = np.abs(reflected).max(axis=1) / np.abs(incident).max(axis=1)
     return peaks.max(), 10 * np.log10(np.sum(reflected**2) / np.sum(incident**2))
 
@@ -43,6 +43,13 @@ def reflection(boundary, wavelength, near_edge, velocity=None):
 @pytest.mark.parametrize("near_edge", [False, True], ids=["middle", "edge"])
 def test_default_layer(wavelength, near_edge):
     peak, energy = reflection(so.PML(), wavelength, near_edge)
+    assert peak < 1e-3
+    assert energy < -60
+
+
+@pytest.mark.parametrize("near_edge", [False, True], ids=["middle", "edge"])
+def test_default_layer_of_a_medium_with_density(near_edge):
+    peak, energy = reflection(so.PML(), 20, near_edge, rho=1000.0)
     assert peak < 1e-3
     assert energy < -60
 
