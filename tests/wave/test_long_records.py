@@ -3,11 +3,9 @@
 A scheme can agree with its transpose to rounding and still grow, slowly, from one corner of its layer.
 """
 
-from functools import cache
 
 import numpy as np
 import pytest
-from own_media import EQUATIONS, ROUGH, smooth
 
 import seisops as so
 from seisops.wave.discretisation import SAFETY

@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 import physics
 import pytest
+from own_media import between
 
 import seisops as so
 from seisops import check
@@ -129,31 +130,29 @@ def test_adjoints_of_fields_at_different_times(cls, free_surface):
     assert check.dot_test(so.Projection(WAVES, POINTS) * A * so.Wavelet(WAVES, WAVELET).H) < 1e-12
 
 
-class Vx(physics.ElasticWaves):
-    observe = {"vx": 1.0}
-    surface = {"vx": 1, "vz": 1, "txx": 1, "tzz": -1, "txz": -1}
+def flow():
+    """Waves of first order, driven by pressure and heard by the horizontal motion half a cell and half a step away."""
+    return between("p", "vx")(GRID, kappa=4e9, b=1e-3)
 
 
 def test_points_of_a_staggered_field_are_where_they_are_said_to_be():
-    medium = Vx(GRID, lam=4e9, mu=2e9, b=1e-3)
     receivers = [(140.0, 150.0), (260.0, 150.0), (133.0, 88.0), (267.0, 88.0)]
     Pr, Ps = so.Projection(WAVES, receivers), so.Projection(WAVES, [(200.0, 150.0)])
-    d = ((Pr * so.Modeling(WAVES, medium, space_order=4) * Ps.H) @ WAVELET[None, None])[0]
+    d = ((Pr * so.Modeling(WAVES, flow()) * Ps.H) @ WAVELET[None, None])[0]
     # the motion of an explosion is antisymmetric about it
-    np.testing.assert_allclose(d[0], -d[1], atol=1e-9 * np.abs(d[0]).max())
+    np.testing.assert_allclose(d[0], -d[1], atol=1e-7 * np.abs(d[0]).max())
     # the sinc kernel is good to a few thousandths; half a cell is 25 %
-    np.testing.assert_allclose(d[2], -d[3], atol=1e-3 * np.abs(d[2]).max())
+    np.testing.assert_allclose(d[2], -d[3], atol=2e-3 * np.abs(d[2]).max())
 
 
 def test_extended_sources_and_wavefields_of_staggered_fields():
-    A = so.Modeling(WAVES, Vx(GRID, lam=4e9, mu=2e9, b=1e-3), space_order=4)
-    Pr = so.Projection(WAVES, [(140.0, 150.0), (233.0, 88.0)])
-    assert check.dot_test(A) < 1e-12
-    assert check.dot_test(Pr * A * so.Wavelet(WAVES, WAVELET).H) < 1e-12
+    A = so.Modeling(WAVES, flow())
+    Pr, Pw = so.Projection(WAVES, [(140.0, 150.0), (233.0, 88.0)]), so.Wavelet(WAVES, WAVELET)
+    assert check.dot_test(A * Pw.H) < 1e-12
+    assert check.dot_test(Pr * A * Pw.H) < 1e-12
     # the wavefield is given in the nodes, so that points alone read there what points in the solve read
     q = np.zeros(WAVES.images().shape)
     q[0, 20, 15] = 1.0
-    Pw = so.Wavelet(WAVES, WAVELET)
     fused, apart = (Pr * A * Pw.H) @ q, Pr @ ((A * Pw.H) @ q)
     np.testing.assert_allclose(apart, fused, atol=1e-2 * np.abs(fused).max())
 
@@ -207,8 +206,8 @@ def test_a_source_on_a_rigid_surface_is_its_own_image():
 
 
 def test_fields_above_a_surface_are_refused():
-    class Above(Vx):
-        staggering = {"vx": (0.5, 0.0), "vz": (0.0, -0.5), "txz": (0.5, 0.5)}
+    class Above(between("p", "vx")):
+        staggering = {"vx": (0.5, 0.0), "vz": (0.0, -0.5)}
 
     with pytest.raises(ParameterError, match="below them: state it as 0.5"):
-        product(Above(GRID, lam=4e9, mu=2e9, b=1e-3), free_surface=True) @ np.tile(WAVELET, (1, len(POINTS), 1))
+        product(Above(GRID, kappa=4e9, b=1e-3), free_surface=True) @ np.tile(WAVELET, (1, len(POINTS), 1))
