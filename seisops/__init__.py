@@ -24,6 +24,7 @@ from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian, Parametric
 from seisops.wave.modeling import Modeling
 from seisops.wave.plan import plan
+from seisops.wave.quantities import Quantity
 from seisops.wave.samplers import Projection, Wavelet
 from seisops.wave.space import Wavefield
 from seisops.wave.time import Time
@@ -44,6 +45,7 @@ __all__ = [
     "Parametric",
     "ParameterError",
     "Projection",
+    "Quantity",
     "SeisopsError",
     "Shot",
     "Space",
