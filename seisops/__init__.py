@@ -4,6 +4,7 @@ from importlib import import_module as _import_module
 
 from seisops import check, inversion
 from seisops.errors import (
+    AccuracyWarning,
     DispersionWarning,
     ParameterError,
     SeisopsError,
@@ -31,6 +32,7 @@ from seisops.wave.time import Time
 from seisops.wave.wavelets import gaussian_derivative, ormsby, ricker
 
 __all__ = [
+    "AccuracyWarning",
     "Acoustic",
     "BlockDiag",
     "DispersionWarning",
