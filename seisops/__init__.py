@@ -4,6 +4,7 @@ from importlib import import_module as _import_module
 
 from seisops import check, inversion
 from seisops.errors import (
+    AccuracyWarning,
     DispersionWarning,
     ParameterError,
     SeisopsError,
@@ -24,12 +25,14 @@ from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian, Parametric
 from seisops.wave.modeling import Modeling
 from seisops.wave.plan import plan
+from seisops.wave.quantities import Quantity
 from seisops.wave.samplers import Projection, Wavelet
 from seisops.wave.space import Wavefield
 from seisops.wave.time import Time
 from seisops.wave.wavelets import gaussian_derivative, ormsby, ricker
 
 __all__ = [
+    "AccuracyWarning",
     "Acoustic",
     "BlockDiag",
     "DispersionWarning",
@@ -44,6 +47,7 @@ __all__ = [
     "Parametric",
     "ParameterError",
     "Projection",
+    "Quantity",
     "SeisopsError",
     "Shot",
     "Space",

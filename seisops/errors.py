@@ -1,6 +1,7 @@
 """Exceptions and warnings: each derives from `SeisopsError` and from the builtin a Python user expects."""
 
 __all__ = [
+    "AccuracyWarning",
     "DispersionWarning",
     "ParameterError",
     "SeisopsError",
@@ -32,5 +33,9 @@ class UnstableError(SeisopsError, RuntimeError):
     """A medium is too fast for the time step frozen in an operator."""
 
 
-class DispersionWarning(UserWarning):
+class AccuracyWarning(UserWarning):
+    """Results are other than they seem: something does not suit the source, the time axis, the points or the grid."""
+
+
+class DispersionWarning(AccuracyWarning):
     """The grid is too coarse for the highest frequency of a source in the slowest part of a medium."""

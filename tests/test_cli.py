@@ -54,7 +54,7 @@ def test_an_output_that_is_not_empty_or_a_file_is_refused(tmp_path, velocity, ca
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--units", "km/s", "--spacing", "20"], "outside 100 to 10000 m/s"),
+        (["--units", "km/s", "--spacing", "20"], "outside the plausible 0.05 to 20 km/s: perhaps vp in m/s"),
         (["--quantity", "m", "--spacing", "20"], "perhaps vp in m/s"),
         ([], "state the size of its cells"),
         (["--spacing", "20", "--start-dataset", "m0", "--start", "missing.h5"], "missing.h5: no such file"),

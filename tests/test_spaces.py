@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from seisops.errors import (
+    AccuracyWarning,
     DispersionWarning,
     ParameterError,
     SeisopsError,
@@ -36,7 +37,7 @@ def test_errors_derive_from_builtins_and_pickle(error, builtin):
     assert issubclass(error, SeisopsError) and issubclass(error, builtin)
     copy = pickle.loads(pickle.dumps(error("what happened")))
     assert type(copy) is error and str(copy) == "what happened"
-    assert issubclass(DispersionWarning, UserWarning)
+    assert issubclass(DispersionWarning, AccuracyWarning) and issubclass(AccuracyWarning, UserWarning)
 
 
 @pytest.mark.parametrize(

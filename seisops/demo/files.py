@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seisops.errors import ParameterError
+from seisops.wave.equations.acoustic import Acoustic
+from seisops.wave.quantities import check_possible, implausible, numbers
 
 __all__ = ["UNITS", "read_array", "read_model", "squared_slowness"]
 
 #: What a model may hold: the factor that brings its numbers to SI.
-UNITS = {"vp": {"m/s": 1.0, "km/s": 1e3}, "m": {"s2/m2": 1.0, "s2/km2": 1e-6}}
-
-#: Velocities in m/s beyond which a model is taken for one in other units.
-PLAUSIBLE = (100.0, 10_000.0)
+UNITS = {name: Acoustic.quantities[name].units for name in ("vp", "m")}
 
 
 def read_model(
@@ -55,35 +54,13 @@ def squared_slowness(array: NDArray, quantity: str, units: str, name: str) -> ND
     if quantity not in UNITS or units not in UNITS[quantity]:
         known = "; ".join(f"{q} in {' or '.join(u)}" for q, u in UNITS.items())
         raise ParameterError(f"{name}: {quantity!r} in {units!r} is unknown: state {known}")
-    array = np.asarray(array, dtype=np.float64)
-    bad = ~(np.isfinite(array) & (array > 0))
-    if bad.any():
-        first = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise ParameterError(
-            f"{name} is not positive and finite in {int(bad.sum())} of {array.size} cells, first {array[first]} at "
-            f"(x, z) index {first}: every cell needs a velocity"
-        )
-    lowest, highest = _velocities(array, quantity, units)
-    if not PLAUSIBLE[0] <= lowest <= highest <= PLAUSIBLE[1]:
-        fits = [
-            f"{q} in {u} (then {a:.4g} to {b:.4g} m/s)"
-            for q, known in UNITS.items()
-            for u in known
-            for a, b in [_velocities(array, q, u)]
-            if PLAUSIBLE[0] <= a <= b <= PLAUSIBLE[1]
-        ]
-        raise ParameterError(
-            f"{name} holds {array.min():.4g} to {array.max():.4g}; read as {quantity} in {units} that is a velocity of "
-            f"{lowest:.4g} to {highest:.4g} m/s, outside {PLAUSIBLE[0]:g} to {PLAUSIBLE[1]:g} m/s. "
-            + (f"State what it is: perhaps {' or '.join(fits)}." if fits else "No unit that is known here fits it.")
-        )
+    array = numbers(name, array)
+    check_possible(name, array, Acoustic.quantities[quantity])
+    fault = implausible(Acoustic, quantity, array, {}, units, f"{name}, read as {quantity},")
+    if fault:
+        raise ParameterError(f"{fault}. State what the file holds")
     array = array * UNITS[quantity][units]
     return np.ascontiguousarray(array if quantity == "m" else array**-2.0)
-
-
-def _velocities(array, quantity, units):
-    ends = np.array([array.min(), array.max()]) * UNITS[quantity][units]
-    return sorted(float(v) for v in (ends if quantity == "vp" else ends**-0.5))
 
 
 def read_array(path: str | Path, dataset: str | None = None) -> NDArray:

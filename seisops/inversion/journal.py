@@ -18,7 +18,7 @@ from seisops.inversion.entries import Damaged, Entry, Foreign
 from seisops.inversion.fingerprint import fingerprint
 from seisops.inversion.progress import Bar
 from seisops.operators import LinearOperator, as_operator
-from seisops.wave.modeling import outside
+from seisops.wave.suitability import outside
 
 __all__ = ["Journal", "JournalWarning", "Remembered"]
 

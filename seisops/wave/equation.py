@@ -13,6 +13,16 @@ from seisops.engine.template import Template
 from seisops.errors import ParameterError
 from seisops.wave.assembly import assemble
 from seisops.wave.grid import Grid
+from seisops.wave.quantities import (
+    ANY,
+    Quantity,
+    Ranges,
+    check_possible,
+    checked_ranges,
+    governing,
+    implausible,
+    numbers,
+)
 
 __all__ = ["WaveEquation"]
 
@@ -26,6 +36,9 @@ class WaveEquation:
     Parameters
     ----------
     grid : Grid
+    ranges : mapping of str to tuple of float, optional
+        Lowest and highest value that this medium and its replacements may take, for quantities whose plausible values it
+        leaves, as in ``{"vp": (0.1, 20.0)}``.
     **parameters : array_like
         One array of the grid's shape (or a scalar, which is broadcast) for every name in `parameters`.
 
@@ -54,6 +67,9 @@ class WaveEquation:
     relations : mapping of str to callable
         How coefficients follow from what else one may want to perturb: ``{"m": lambda vp: vp**-2}`` offers vp beside m.
         Derivatives of every order are derived from it; it is called with SymPy symbols named as its arguments.
+    quantities : mapping of str to Quantity
+        Units, and values that are plausible, of parameters and of what they follow from. Numbers beyond them are refused,
+        as those of another unit, unless `ranges` says that they are meant. By default any finite numbers are taken.
     leapfrog : bool
         Whether time is discretised by centred second differences (or by first differences staggered in time), so that
         its dispersion is known and can be undone.
@@ -75,9 +91,11 @@ class WaveEquation:
     timing: Mapping[str, float] = {}
     surface: Mapping[str, int] = {}
     relations: Mapping[str, Callable] = {}
+    quantities: Mapping[str, Quantity] = {}
     leapfrog: bool = False
+    _ranges: Ranges = {}
 
-    def __init__(self, grid: Grid, **parameters):
+    def __init__(self, grid: Grid, ranges: Ranges | None = None, **parameters):
         missing = [name for name in self.parameters if name not in parameters]
         unknown = [name for name in parameters if name not in self.parameters]
         if missing or unknown:
@@ -85,19 +103,34 @@ class WaveEquation:
                 f"{type(self).__name__} has the parameters {self.parameters}: "
                 + "; ".join(f"{kind} {names}" for kind, names in (("missing", missing), ("unknown", unknown)) if names)
             )
-        self._freeze(grid, {name: broadcast(grid, name, parameters[name], "") for name in self.parameters})
+        ranges = checked_ranges(self, ranges)
+        self._freeze(grid, {n: self._taken(grid, n, parameters[n], ranges) for n in self.parameters}, ranges)
 
-    def _freeze(self, grid: Grid, values: Mapping[str, np.ndarray]) -> None:
+    @classmethod
+    def _taken(cls, grid: Grid, name: str, value, ranges: Ranges) -> np.ndarray:
+        """A parameter on the grid, checked; see :func:`broadcast`."""
+        a = broadcast(grid, name, value, cls.quantities.get(name, ANY))
+        fault = implausible(cls, name, a, ranges)
+        if fault:
+            raise ParameterError(
+                f"{fault}. If it is meant, state what may occur, in {cls.quantities[governing(cls, name)].unit}: "
+                f"{cls.__name__}(..., ranges={{{governing(cls, name)!r}: (lowest, highest)}})"
+            )
+        return a
+
+    def _freeze(self, grid: Grid, values: Mapping[str, np.ndarray], ranges: Ranges | None = None) -> None:
         for a in values.values():
             a.flags.writeable = False
         object.__setattr__(self, "grid", grid)
         object.__setattr__(self, "_values", dict(values))
+        if ranges:
+            object.__setattr__(self, "_ranges", dict(ranges))
 
     def __setattr__(self, name, value):
         raise AttributeError(f"{type(self).__name__} is immutable: use replace({name}=...)")
 
     def __reduce__(self):
-        return _thaw, (type(self), self.grid, self._values)
+        return _thaw, (type(self), self.grid, self._values, self._ranges)
 
     def residual(self, fields, parameters) -> tuple:
         """The equations ``A(p) u``, without source, in Devito's symbolic language.
@@ -130,7 +163,9 @@ class WaveEquation:
     def replace(self, **parameters) -> WaveEquation:
         """The same equation with some parameters replaced; see the class for their names and units."""
         self.check_names(parameters)
-        return type(self)(self.grid, **{**self._values, **parameters})
+        # equations that take no ranges have none
+        ranges = {"ranges": self._ranges} if self._ranges else {}
+        return type(self)(self.grid, **ranges, **{**self._values, **parameters})
 
     def coefficients(self) -> Mapping[str, np.ndarray]:
         """Arrays of what the residual calls `parameters`."""
@@ -171,7 +206,7 @@ class WaveEquation:
         """
         slices = tuple(slice(i, i + n) for i, n in zip(first, shape, strict=True))
         values = {name: np.ascontiguousarray(a[slices]) for name, a in self._values.items()}
-        return _thaw(type(self), self.grid.window(first, shape), values)
+        return _thaw(type(self), self.grid.window(first, shape), values, self._ranges)
 
     # -- as the engine sees it
 
@@ -223,34 +258,20 @@ class WaveEquation:
         return f"{type(self).__name__}({', '.join(ranges)}, on {self.grid!r})"
 
 
-def _thaw(cls, grid, values):
+def _thaw(cls, grid, values, ranges=None):
     medium = object.__new__(cls)
-    medium._freeze(grid, values)
+    medium._freeze(grid, values, ranges)
     return medium
 
 
-def broadcast(grid: Grid, name: str, value, unit: str, positive: bool = False) -> np.ndarray:
-    """A float64 copy of a parameter on the grid, checked: finite, of the grid's shape or scalar, positive if asked."""
-    unit = f" {unit}" if unit else ""
-    try:
-        a = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ParameterError(f"{name}={value!r} is not an array of numbers") from error
+def broadcast(grid: Grid, name: str, value, quantity: Quantity = ANY) -> np.ndarray:
+    """A float64 copy of a parameter on the grid, checked: of the grid's shape or scalar, finite, positive if need be."""
+    a = numbers(name, value)
     if a.ndim and a.shape != grid.shape:
         hint = " (transposed?)" if a.shape == grid.shape[::-1] else ""
         raise ParameterError(
             f"{name} has shape {a.shape}{hint}, the grid has shape {grid.shape} in the order {tuple(grid.axes)}: "
             "pass an array of the grid's shape or one number"
         )
-    bad = ~np.isfinite(a)
-    what = "not finite"
-    if not bad.any() and positive:
-        bad, what = a <= 0, "not positive"
-    if bad.any():
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
-        first = a[where] if a.ndim else a[()]
-        raise ParameterError(
-            f"{name} is {what} in {int(bad.sum())} of {bad.size} cells, first {first}{unit} at index {where}: "
-            "every cell needs a valid value"
-        )
+    check_possible(name, a, quantity)
     return np.array(np.broadcast_to(a, grid.shape), order="C")

@@ -37,6 +37,9 @@ def perturbation_space(waves: Wavefield, wrt: tuple[str, ...]) -> Space:
 class Source(Protocol):
     """What makes the backgrounds of shots."""
 
+    def signals(self) -> Iterator[np.ndarray]:
+        """The strongest signal of each source."""
+
     def layout(self, coefficients: tuple[str, ...], every: int) -> Layout:
         """How the history of a shot lies in memory."""
 

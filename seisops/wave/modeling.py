@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 
@@ -14,7 +12,7 @@ from numpy.typing import NDArray
 from seisops.engine.derive import System
 from seisops.engine.places import Component, Place
 from seisops.engine.threads import side_by_side
-from seisops.errors import DispersionWarning, ParameterError, SpaceError
+from seisops.errors import ParameterError, SpaceError
 from seisops.operators import Everything, LinearOperator, Propagator, Sampler, require_affordable
 from seisops.spaces import Space, joint
 from seisops.wave.boundaries import PML
@@ -27,18 +25,12 @@ from seisops.wave.pool import Arrays
 from seisops.wave.samplers import Projection, Taps, Wavelet, located
 from seisops.wave.solver import Input, March, Output, Replay, Solver
 from seisops.wave.space import Wavefield
-from seisops.wave.wavelets import bandwidth
+from seisops.wave.suitability import sources, warn
 
 __all__ = ["Modeling", "Solve"]
 
-# grid points per shortest wavelength (a tenth of the peak amplitude) below which dispersion spoils the result
-COARSE = 2.5
-
 # bytes of the time levels of a shot up to which shots are solved side by side, a core each
 SMALL = 2**23
-
-# whose frames are not to blame for a warning
-LIBRARIES = {"seisops", "pylops", "pyproximal", "scipy", "torch", "jax", "distributed"}
 
 
 class Modeling(Propagator):
@@ -167,7 +159,7 @@ class Solve(LinearOperator):
             if not isinstance(located(sampler)[0], Projection | Wavelet | Imaging | Everything):
                 raise SpaceError(f"{sampler!r} cannot be read from, or written to, a wave equation")
         self.modeling, self.readers, self.writers, self.is_adjoint = modeling, readers, writers, adjoint
-        self._warned = False
+        self._checked: set[bool] = set()
         super().__init__(_total(writers), _total(readers))
 
     @property
@@ -182,7 +174,9 @@ class Solve(LinearOperator):
         return Solve(self.modeling.at(**parameters), self.readers, self.writers, self.is_adjoint)
 
     def _make_adjoint(self):
-        return Solve(self.modeling, self.writers, self.readers, not self.is_adjoint)
+        adjoint = Solve(self.modeling, self.writers, self.readers, not self.is_adjoint)
+        adjoint._checked = self._checked
+        return adjoint
 
     def _apply(self, x: NDArray) -> NDArray:
         return self.apply(x)
@@ -199,8 +193,8 @@ class Solve(LinearOperator):
                     f"the wavefield of {self.modeling}",
                     "read it at points or stack it: Pr * Ainv * Ps.H, or use fewer shots: F[0:1]",
                 )
-        parts = self.domain.split(x) if len(self.writers) > 1 else [x]
-        self._warn_if_coarse(parts)
+        parts = self.parts(x)
+        self._warn_once(parts)
         out, readers = [r.range.zeros() for r in self.readers], [located(r)[0] for r in self.readers]
         one = partial(self._one_shot, parts=parts, recorder=imaging)
         shots = side_by_side(one, self.shots) if self._small else map(one, range(self.shots))
@@ -223,7 +217,18 @@ class Solve(LinearOperator):
 
     def at_source(self, x: NDArray) -> AtSource:
         """What makes the backgrounds of this solve's shots when it is applied to `x`."""
+        self._warn_once(self.parts(x))
         return AtSource(self, x)
+
+    def parts(self, x: NDArray) -> Sequence[NDArray]:
+        """What it is applied to, an array for each writer."""
+        return self.domain.split(x) if len(self.writers) > 1 else [x]
+
+    def _warn_once(self, parts: Sequence[NDArray]) -> None:
+        """Warn of what does not suit, in this direction: of sources only where they are sources."""
+        if self.is_adjoint not in self._checked:
+            self._checked.add(self.is_adjoint)
+            warn(self, parts)
 
     def given(self, shot: int, parts) -> Input:
         """What enters the wavefield of a shot, of an array for each writer."""
@@ -314,6 +319,11 @@ class Solve(LinearOperator):
         """Numbers and places of the components of a channel."""
         return [(n, c.place) for n, c in enumerate(components) if c.channel == channel]
 
+    def taps(self, sampler: Projection, channel: int, shot: int, entering: bool) -> list[Taps]:
+        """How the points of a shot meet each of the components of a channel."""
+        components = self._system.entries if entering else self._system.exits
+        return [self._taps(sampler, shot, place, entering) for _, place in self._places(components, channel)]
+
     def _taps(self, sampler: Projection, shot: int, place: Place, entering: bool = False) -> Taps:
         d = self.modeling.discretisation
         return sampler.taps(shot, d.padding.origin_index, d.padding.shape, place, entering)
@@ -340,28 +350,6 @@ class Solve(LinearOperator):
         if self.is_adjoint:
             return resampling.up(x) / x.dtype.type(d.grid.cell_volume)
         return resampling.down_adjoint(x)
-
-    def _warn_if_coarse(self, parts) -> None:
-        medium, grid = self.modeling.medium, self.modeling.domain.grid
-        if self._warned or self.is_adjoint or medium.slowest is None:
-            return
-        self._warned = True
-        for (sampler, _), x in zip(map(located, self.writers), parts, strict=True):
-            signals = x if isinstance(sampler, Projection) else getattr(sampler, "signature", None)
-            if signals is None or not np.any(signals):
-                continue
-            strongest = signals.reshape(-1, signals.shape[-1])
-            strongest = strongest[np.argmax(np.abs(strongest).max(axis=1))]
-            highest = bandwidth(strongest, self.modeling.domain.time, level=0.1)
-            points = medium.slowest / (highest * max(grid.spacing)) if highest else np.inf
-            if points < COARSE:
-                warnings.warn(
-                    f"the grid is coarse for this source: {highest:.4g} Hz at {medium.slowest:.4g} m/s is "
-                    f"{points:.2g} points per wavelength at a spacing of {max(grid.spacing):.4g} m; use at most "
-                    f"{medium.slowest / (COARSE * highest):.3g} m, or a source of lower frequency",
-                    DispersionWarning,
-                    stacklevel=outside(),
-                )
 
 
 class AtSource:
@@ -391,17 +379,12 @@ class AtSource:
         """What the background of a shot is made again from, beside an adjoint field."""
         return Replay(self._given(shot), edges, end)
 
+    def signals(self) -> Iterator[NDArray]:
+        """The strongest signal of each source."""
+        return sources(self.solve, self.solve.parts(self.x))
+
     def _given(self, shot: int) -> Input:
-        parts = self.solve.domain.split(self.x) if len(self.solve.writers) > 1 else [self.x]
-        return self.solve.given(shot, parts)
-
-
-def outside() -> int:
-    """The `stacklevel` at which the caller's warning is blamed on the first frame that is neither ours nor a solver's."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in LIBRARIES:
-        frame, level = frame.f_back, level + 1
-    return level
+        return self.solve.given(shot, self.solve.parts(self.x))
 
 
 def _total(samplers: Sequence[Sampler]) -> Space:

@@ -129,6 +129,11 @@ class Resampling:
         return self.time.step / self.ratio
 
     @property
+    def passband(self):
+        """Highest frequency in Hz that passes unchanged."""
+        return _PASS * _edge(self.ratio, self.dispersion) / (2 * np.pi * self.time.step)
+
+    @property
     def is_identity(self):
         """Whether both axes are the same and the maps do nothing."""
         return self.ratio == 1 and not (self.dispersion or self.tail or self.shift)
@@ -232,7 +237,7 @@ def _kernel(n, solver_n, ratio, dispersion, shift, dtype):
     """Factors of K in units of the user's step (D = 1): a function of pure numbers and the name of a dtype."""
     width, lobes = _PRECISION[dtype]
     half = 0.5 / ratio  # dt / 2
-    edge = min(np.pi, _STABLE / half) if dispersion else np.pi
+    edge = _edge(ratio, dispersion)
     # Column m of K ends at t_j = m, apart from the kernel of H and, as dispersion is cubic at low frequencies, the
     # tail of an Airy function, 1e-4 of it at five times its scale.
     reach = 2 * lobes * _TAPER / ((1 - _PASS) * edge)
@@ -282,6 +287,11 @@ def _kernel(n, solver_n, ratio, dispersion, shift, dtype):
         solver_n=solver_n,
         period=period,
     )
+
+
+def _edge(ratio, dispersion):
+    """Edge of the band, in radians for each sample of the user."""
+    return min(np.pi, 2 * _STABLE * ratio) if dispersion else np.pi
 
 
 def _taper(x):

@@ -44,7 +44,7 @@ class Tangent(WaveEquation):
 
     def __init__(self, base: WaveEquation, directions: Mapping[str, np.ndarray | float]):
         base.check_names(directions)
-        values = {direction(base, name): broadcast(base.grid, name, a, "") for name, a in directions.items()}
+        values = {direction(base, name): broadcast(base.grid, name, a) for name, a in directions.items()}
         object.__setattr__(self, "base", base)
         object.__setattr__(self, "wrt", tuple(directions))
         self._freeze(base.grid, values)

@@ -236,3 +236,14 @@ def test_refuses():
         maps.down(np.zeros((3, 99)), axis=2)
     with pytest.raises(SpaceError, match="got complex128"):
         maps.up(np.zeros(50, dtype=complex))
+
+
+@pytest.mark.parametrize(("ratio", "dispersion", "nyquists"), [(6, True, 0.8), (1, True, 0.484), (3, False, 0.8)])
+def test_the_passband_passes_and_its_end_does_not(ratio, dispersion, nyquists):
+    r = Resampling(Time(401, 0.008), ratio, dispersion=dispersion, tail=16)
+    assert r.passband == pytest.approx(nyquists * r.time.nyquist, rel=1e-3)
+    t = r.time.samples - 1.6
+    for part, passes in ((0.97, True), (1.25, False)):
+        x = np.exp(-((t / 0.48) ** 2)) * np.cos(2 * np.pi * part * r.passband * t)
+        lost = np.linalg.norm(r.down(r.up(x)) - x) / np.linalg.norm(x)
+        assert lost < 1e-3 if passes else lost > 0.5

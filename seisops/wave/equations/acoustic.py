@@ -6,8 +6,9 @@ import numpy as np
 from devito import Derivative
 
 from seisops.errors import ParameterError
-from seisops.wave.equation import WaveEquation, broadcast
+from seisops.wave.equation import WaveEquation
 from seisops.wave.grid import Grid
+from seisops.wave.quantities import Quantity, Ranges, checked_ranges
 
 __all__ = ["Acoustic"]
 
@@ -34,32 +35,44 @@ class Acoustic(WaveEquation):
     m : array_like, optional
         Squared slowness in s2/m2.
     rho : array_like, optional
-        Density in kg/m3.
+        Density in kg/m3. Leave it out where it is the same everywhere: p does not depend on it.
+    ranges : mapping of str to tuple of float, optional
+        Lowest and highest ``"vp"`` and ``"rho"`` that the medium and its replacements may take. By default velocities of
+        50 m/s (soil) to 20 km/s (diamond) and densities of 50 kg/m3 (snow) to 25 g/cm3 (osmium); numbers beyond them are
+        mostly in other units. Air of 1.2 kg/m3 needs ``ranges={"rho": (1.0, 25e3)}``.
 
     Raises
     ------
     ParameterError
-        If both or neither of `vp` and `m` are given, a shape does not fit, or a value is not positive and finite.
+        If both or neither of `vp` and `m` are given, a shape does not fit, or a value is not positive and finite, or
+        outside the plausible range.
     """
 
     leapfrog = True
     surface = {"u": -1}
     relations = {"m": lambda vp: vp**-2, "b": lambda rho: 1 / rho}
+    # both begin above what the largest values are in km/s and g/cm3
+    quantities = {
+        "vp": Quantity("m/s", (50.0, 20e3), positive=True, others={"km/s": 1e3}),
+        "m": Quantity("s2/m2", positive=True, others={"s2/km2": 1e-6}),
+        "rho": Quantity("kg/m3", (50.0, 25e3), positive=True, others={"g/cm3": 1e3}),
+    }
 
-    def __init__(self, grid: Grid, vp=None, m=None, rho=None):
+    def __init__(self, grid: Grid, vp=None, m=None, rho=None, ranges: Ranges | None = None):
         if not isinstance(grid, Grid):
             raise ParameterError(f"Acoustic(grid={grid!r}): the first argument must be a seisops Grid")
         if (vp is None) == (m is None):
             raise ParameterError(
                 "Acoustic needs exactly one of vp (m/s) and m (s2/m2), got " + ("both" if vp is not None else "neither")
             )
+        ranges = checked_ranges(self, ranges)
         if vp is not None:
-            values = {"m": self.relations["m"](broadcast(grid, "vp", vp, "m/s", positive=True))}
+            values = {"m": self.relations["m"](self._taken(grid, "vp", vp, ranges))}
         else:
-            values = {"m": broadcast(grid, "m", m, "s2/m2", positive=True)}
+            values = {"m": self._taken(grid, "m", m, ranges)}
         if rho is not None:
-            values["b"] = self.relations["b"](broadcast(grid, "rho", rho, "kg/m3", positive=True))
-        self._freeze(grid, values)
+            values["b"] = self.relations["b"](self._taken(grid, "rho", rho, ranges))
+        self._freeze(grid, values, ranges)
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -108,7 +121,7 @@ class Acoustic(WaveEquation):
             parameters["m"] = self.m
         if "rho" not in parameters:
             parameters["rho"] = self.rho
-        return type(self)(self.grid, **parameters)
+        return type(self)(self.grid, **parameters, ranges=self._ranges)
 
     @property
     def velocity(self) -> np.ndarray:

@@ -1,0 +1,170 @@
+"""What makes the results of a solve other than they seem: said once, with the numbers and what would do.
+
+Each check is a function of a solve and of what it is applied to, and yields warnings. Thresholds are such that what passes
+in silence is off by less than about 1 %, as measured in homogeneous media (``tests/wave/test_suitability.py``). Sources and
+points are looked at where a source is, not in adjoint solves, nor in Born solves but for their backgrounds.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seisops.errors import AccuracyWarning, DispersionWarning
+from seisops.wave.grid import NODE_TOLERANCE
+from seisops.wave.imaging import Imaging
+from seisops.wave.samplers import Projection, Wavelet, located
+from seisops.wave.wavelets import bandwidth
+
+if TYPE_CHECKING:
+    from seisops.wave.modeling import Solve
+
+__all__ = ["outside", "warn"]
+
+# grid points per shortest wavelength (a tenth of the peak amplitude) below which dispersion spoils the result
+COARSE = 2.5
+
+# part of a source, in norm, that may get lost between its samples and those of the solver: data are off by less
+LOST = 0.01
+
+# first sample of a source, relative to its largest, from which its start is to blame for that
+ABRUPT = 0.02
+
+# part of a spectrum's peak where its band ends, for what comes back from beyond half the sampling rate
+BAND = 0.01
+
+# whose frames are not to blame for a warning
+LIBRARIES = {"seisops", "pylops", "pyproximal", "scipy", "torch", "jax", "distributed"}
+
+
+def warn(solve: Solve, parts: Sequence[NDArray]) -> None:
+    """Warn of everything that makes the results of a solve other than they seem.
+
+    Parameters
+    ----------
+    solve : Solve
+    parts : sequence of ndarray
+        What it is applied to, an array for each writer.
+    """
+    found = [warning for check in CHECKS for warning in check(solve, parts)]
+    for warning in {str(warning): warning for warning in found}.values():  # channels may say the same
+        warnings.warn(warning, stacklevel=outside())
+
+
+def coarse_grid(solve: Solve, parts: Sequence[NDArray]) -> Iterator[UserWarning]:
+    """Too few grid points for a wavelength."""
+    medium, grid = solve.modeling.medium, solve.modeling.domain.grid
+    if medium.slowest is None:
+        return
+    for signal in sources(solve, parts):
+        highest = bandwidth(signal, solve.modeling.domain.time, level=0.1)
+        points = medium.slowest / (highest * max(grid.spacing)) if highest else np.inf
+        if points < COARSE:
+            yield DispersionWarning(
+                f"the grid is coarse for this source: {highest:.4g} Hz at {medium.slowest:.4g} m/s is "
+                f"{points:.2g} points per wavelength at a spacing of {max(grid.spacing):.4g} m; use at most "
+                f"{medium.slowest / (COARSE * highest):.3g} m, or a source of lower frequency"
+            )
+
+
+def coarse_time(solve: Solve, parts: Sequence[NDArray]) -> Iterator[UserWarning]:
+    """Sources that their own samples do not carry: of frequencies too high, or that start with a jump."""
+    time, resampling = solve.modeling.domain.time, solve.modeling.discretisation.resampling()
+    for signal in sources(solve, parts):
+        lost = np.linalg.norm(signal - resampling.down(resampling.up(signal))) / np.linalg.norm(signal)
+        if lost <= LOST:
+            continue
+        first = abs(signal[0]) / np.abs(signal).max()
+        if first > ABRUPT:
+            yield AccuracyWarning(
+                f"the source starts with a jump: its first sample is {first:.2g} of its largest, and {lost:.1%} of it gets "
+                "lost, as samples carry no jumps; delay it, so that it starts from nothing"
+            )
+        else:
+            highest = bandwidth(signal, time, level=BAND)
+            # samples do not show what lies beyond half their rate
+            enough = time.step * (resampling.passband / highest if highest < 0.99 * time.nyquist else 0.5)
+            yield AccuracyWarning(
+                f"the time axis is coarse for this source: samples every {time.step:.4g} s carry up to "
+                f"{resampling.passband:.4g} Hz undamped, it reaches {highest:.4g} Hz, and {lost:.1%} of it gets lost; "
+                f"use a step of at most {enough:.2g} s, or a source of lower frequency"
+            )
+
+
+def silent_points(solve: Solve, parts: Sequence[NDArray]) -> Iterator[UserWarning]:
+    """Shots all of whose sources or receivers lie on a free surface where what they emit or hear vanishes."""
+    grid, sides = solve.modeling.domain.grid, (("sources", solve.writers), ("receivers", solve.readers))
+    if not solve.modeling.discretisation.free_surface or solve.is_adjoint or _imaging(solve):
+        return
+    for side, (sampler, channel) in ((side, located(s)) for side, samplers in sides for s in samplers):
+        if not isinstance(sampler, Projection):
+            continue
+        silent = [shot for shot in range(solve.shots) if _is_silent(solve, sampler, channel, shot, side == "sources")]
+        if silent:
+            more = f" and of {len(silent) - 1} more" if len(silent) > 1 else ""
+            yield AccuracyWarning(
+                f"all {side} of shot {silent[0]} ({len(sampler.points.shot(silent[0]))}){more} lie on the free surface at z = "
+                f"{grid.origin[-1]:g} m, where the wavefield vanishes: data are exactly 0; move them down by a cell "
+                f"({grid.spacing[-1]:g} m) or so"
+            )
+
+
+def _is_silent(solve: Solve, sampler: Projection, channel: int, shot: int, entering: bool) -> bool:
+    points, grid = sampler.points.shot(shot), solve.modeling.domain.grid
+    if not len(points) or np.any(points[:, -1] > grid.origin[-1] + NODE_TOLERANCE * grid.spacing[-1]):
+        return False
+    return not any(taps.weights.any() for taps in solve.taps(sampler, channel, shot, entering))
+
+
+def sparse_background(solve: Solve, parts: Sequence[NDArray]) -> Iterator[UserWarning]:
+    """Backgrounds kept at so few steps that their products with perturbations, or with adjoint fields, are aliased."""
+    d = solve.modeling.discretisation
+    for imaging in _imaging(solve):
+        every, rate = imaging.every, 1.0 / (imaging.every * d.dt)
+        highest = max((bandwidth(s, d.time, level=BAND) for s in imaging.source.signals()), default=0.0)
+        # Taken at a rate, what is scattered comes with mirror images at the rate less its frequencies. They do no harm where
+        # neither the grid nor the data carry them; an image holds them against data of the source's own band.
+        carried = highest
+        if not solve.is_adjoint:
+            carried = min(d.time.nyquist, 0.5 * d.velocity * float(np.linalg.norm(1.0 / np.array(d.grid.spacing))))
+        if every > 1 and rate < highest + carried:
+            enough = int(1.0 / ((highest + carried) * d.dt))
+            yield AccuracyWarning(
+                f"{type(imaging.storage).__name__}({every}) keeps the background {rate:.4g} times a second, but it reaches "
+                f"{highest:.4g} Hz: what it scatters is aliased from {max(0.0, rate - highest):.4g} Hz on, and "
+                + (
+                    f"images see up to {carried:.4g} Hz; "
+                    if solve.is_adjoint
+                    else f"data carry up to {carried:.4g} Hz; "
+                )
+                + (f"use every={enough} or less" if enough > 1 else "use another policy")
+            )
+
+
+CHECKS = (coarse_grid, coarse_time, silent_points, sparse_background)
+
+
+def sources(solve: Solve, parts: Sequence[NDArray]) -> Iterator[NDArray]:
+    """The strongest signal of each writer that has any, in a solve that has sources."""
+    for (sampler, _), x in zip(map(located, solve.writers), parts, strict=True):
+        signals = x if isinstance(sampler, Projection) else sampler.signature if isinstance(sampler, Wavelet) else None
+        if signals is not None and np.any(signals) and not solve.is_adjoint:
+            traces = signals.reshape(-1, signals.shape[-1])
+            yield traces[np.argmax(np.abs(traces).max(axis=1))]
+
+
+def _imaging(solve: Solve) -> list[Imaging]:
+    return [sampler for sampler in (*solve.readers, *solve.writers) if isinstance(sampler, Imaging)]
+
+
+def outside() -> int:
+    """The `stacklevel` at which the caller's warning is blamed on the first frame that is neither ours nor a solver's."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in LIBRARIES:
+        frame, level = frame.f_back, level + 1
+    return level
