@@ -111,8 +111,9 @@ class Linearization:
         if not self._closed:
             self._closed = True
             self._jacobians = ()
-            if self._close is not None:
-                self._close()
+            close, self._close = self._close, None  # with all that it knows
+            if close is not None:
+                close()
 
     def __enter__(self) -> Linearization:
         return self
@@ -175,16 +176,16 @@ class Map(ABC):
     @property
     def held_bytes(self) -> int:
         """How much memory it and its open linearisations hold that could be computed again."""
-        return sum(part.held_bytes for part in self._distinct_parts)
+        return sum(part.held_bytes for part in self._owners())
 
     @property
     def spare_bytes(self) -> int:
         """How much memory it has that holds nothing, and waits for what its next linearisations hold."""
-        return sum(part.spare_bytes for part in self._distinct_parts)
+        return sum(part.spare_bytes for part in self._owners())
 
     def forget(self) -> None:
         """Release what it could compute again, and what is spare; open linearisations stay open."""
-        for part in self._distinct_parts:
+        for part in self._owners():
             part.forget()
         self._tangent = None
 
@@ -193,9 +194,13 @@ class Map(ABC):
         """The maps and operators that it is made of."""
         return ()
 
-    @property
-    def _distinct_parts(self) -> Iterable[Map | LinearOperator]:
-        return {id(part): part for part in self._parts}.values()
+    def _owners(self) -> Iterable[Map | LinearOperator]:
+        """The parts that are not made of others, each once."""
+        found: dict[int, Map | LinearOperator] = {}
+        for part in self._parts:
+            inside = part._owners() if isinstance(part, Map) and part._parts else (part,)
+            found.update((id(owner), owner) for owner in inside)
+        return found.values()
 
     @abstractmethod
     def _linearize(self, *x: NDArray) -> Linearization:
