@@ -2,7 +2,7 @@
 
 from importlib import import_module as _import_module
 
-from seisops import check, inversion
+from seisops import check, inversion, memory
 from seisops.errors import (
     AccuracyWarning,
     DispersionWarning,
@@ -64,6 +64,7 @@ __all__ = [
     "check",
     "fuse",
     "inversion",
+    "memory",
     "gaussian_derivative",
     "ormsby",
     "plan",

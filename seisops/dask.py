@@ -199,7 +199,8 @@ class Workshop(WorkerPlugin):
     def tidy(self) -> None:
         """Release what was used longest ago, as far as the budget is exceeded."""
         with self.lock:
-            held = {key: made.held_bytes for key, made in self.left.items()}
+            # what the linearisations of a map hold counts under keys of their own
+            held = {key: 0 if isinstance(made, Map) else made.held_bytes for key, made in self.left.items()}
             excess = sum(held.values()) - self.keep_bytes
             oldest = []
             for key, size in held.items():
@@ -663,6 +664,11 @@ class DistributedMap(Map):
     def _call(self, *x: NDArray) -> NDArray:
         step = Evaluate("value", self.domain, (self.range,), None)
         return self._cluster.run(step, self._hold(self.domain, x))[0]
+
+    def forget(self) -> None:
+        """Release what the workers hold for the map; open linearisations stay open."""
+        super().forget()
+        self._cluster.drop(self._cluster.token)
 
     def _linearize(self, *x: NDArray) -> Linearization:
         return DistributedLinearization(self, x)

@@ -81,7 +81,11 @@ class Layer:
         return Layer(self.map.tangent())
 
     def forget(self) -> None:
-        """Release the linearisation that is held."""
+        """Release the linearisation that is held, what the map could compute again, and what is spare."""
+        self._close()
+        self.map.forget()
+
+    def _close(self) -> None:
         if self._last is not None:
             self._last[1].close()
             self._last = None
@@ -91,7 +95,7 @@ class Layer:
     def _linearize(self, x: Sequence[NDArray]) -> Linearization:
         x = [np.asarray(part) for part in x]
         if self._last is None or not all(map(np.array_equal, self._last[0], x)):
-            self.forget()
+            self._close()
             self._last = [part.copy() for part in x], self.map.linearize(*x)
         return self._last[1]
 

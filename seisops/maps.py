@@ -111,8 +111,9 @@ class Linearization:
         if not self._closed:
             self._closed = True
             self._jacobians = ()
-            if self._close is not None:
-                self._close()
+            close, self._close = self._close, None  # with all that it knows
+            if close is not None:
+                close()
 
     def __enter__(self) -> Linearization:
         return self
@@ -174,16 +175,36 @@ class Map(ABC):
 
     @property
     def held_bytes(self) -> int:
-        """How much memory it holds that it could compute again: none, as linearisations hold what is needed."""
-        return 0
+        """How much memory it and its open linearisations hold that could be computed again."""
+        return sum(part.held_bytes for part in self._owners())
+
+    @property
+    def spare_bytes(self) -> int:
+        """How much memory it has that holds nothing, and waits for what its next linearisations hold."""
+        return sum(part.spare_bytes for part in self._owners())
 
     def forget(self) -> None:
-        """Release what it could compute again."""
+        """Release what it could compute again, and what is spare; open linearisations stay open."""
+        for part in self._owners():
+            part.forget()
         self._tangent = None
+
+    @property
+    def _parts(self) -> tuple[Map | LinearOperator, ...]:
+        """The maps and operators that it is made of."""
+        return ()
+
+    def _owners(self) -> Iterable[Map | LinearOperator]:
+        """The parts that are not made of others, each once."""
+        found: dict[int, Map | LinearOperator] = {}
+        for part in self._parts:
+            inside = part._owners() if isinstance(part, Map) and part._parts else (part,)
+            found.update((id(owner), owner) for owner in inside)
+        return found.values()
 
     @abstractmethod
     def _linearize(self, *x: NDArray) -> Linearization:
-        """Return the linearisation at a point given as arrays of the spaces."""
+        """Return the linearisation at a point given as arrays of the spaces, which nobody else changes."""
 
     def _call(self, *x: NDArray) -> NDArray:
         with self._linearize(*x) as at_x:
@@ -199,8 +220,13 @@ class Map(ABC):
         Parameters
         ----------
         *x : array_like
-            One array for every argument.
+            One array for every argument. They are copied: changing them later changes nothing.
         """
+        self._require_all(x)
+        return self._linearize(*(space.owned(array) for space, array in zip(self._domain, x, strict=True)))
+
+    def _linearize_at(self, *x: NDArray) -> Linearization:
+        """Return the linearisation at a point that nobody else changes: a part's, at the point of the whole."""
         return self._linearize(*self._point(x))
 
     def jacobian(self, *x: ArrayLike, argument: int = 0) -> LinearOperator:
@@ -269,9 +295,12 @@ class Map(ABC):
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_tangent"}
 
-    def _point(self, x: Sequence[ArrayLike]) -> tuple[NDArray, ...]:
+    def _require_all(self, x: Sequence[ArrayLike]) -> None:
         if len(x) != len(self._domain):
             raise SpaceError(f"{self!r} takes {len(self._domain)} arguments, got {len(x)}")
+
+    def _point(self, x: Sequence[ArrayLike]) -> tuple[NDArray, ...]:
+        self._require_all(x)
         return tuple(space.asarray(array) for space, array in zip(self._domain, x, strict=True))
 
     def __matmul__(self, inner: Any) -> Map:
@@ -322,6 +351,10 @@ class LinearMap(Map):
         self.op = op
         super().__init__((op.domain,), op.range)
 
+    @property
+    def _parts(self) -> tuple[LinearOperator]:
+        return (self.op,)
+
     def select(self, shots: Sequence[int]) -> LinearMap:
         """Return the map of the operator for some shots."""
         return LinearMap(self.op.select(shots))
@@ -360,6 +393,10 @@ class Composed(Map):
         self.inner = inner
         super().__init__(_common_arguments(inner), outer.range)
 
+    @property
+    def _parts(self) -> tuple[Map, ...]:
+        return (self.outer, *self.inner)
+
     def select(self, shots: Sequence[int]) -> Composed:
         """Return the maps for some shots, composed."""
         return Composed(self.outer.select(shots), *(m.select(shots) for m in self.inner))
@@ -369,8 +406,8 @@ class Composed(Map):
 
     def _linearize(self, *x: NDArray) -> Linearization:
         with ExitStack() as opened:
-            inner = [opened.enter_context(m.linearize(*x)) for m in self.inner]
-            outer = opened.enter_context(self.outer.linearize(*(at_x.value.ravel() for at_x in inner)))
+            inner = [opened.enter_context(m._linearize_at(*x)) for m in self.inner]
+            outer = opened.enter_context(self.outer._linearize_at(*(at_x.value.ravel() for at_x in inner)))
 
             def jacobians() -> list[LinearOperator]:
                 columns = zip(*(at_x.jacobians for at_x in inner), strict=True)
@@ -402,6 +439,10 @@ class Stacked(Map):
             raise ParameterError("Stacked needs at least one map")
         super().__init__(_common_arguments(self.maps), DirectSum([m.range for m in self.maps]))
 
+    @property
+    def _parts(self) -> tuple[Map, ...]:
+        return self.maps
+
     def select(self, shots: Sequence[int]) -> Stacked:
         """Return the maps for some shots, stacked."""
         return Stacked([m.select(shots) for m in self.maps])
@@ -411,7 +452,7 @@ class Stacked(Map):
 
     def _linearize(self, *x: NDArray) -> Linearization:
         with ExitStack() as opened:
-            parts = [opened.enter_context(m.linearize(*x)) for m in self.maps]
+            parts = [opened.enter_context(m._linearize_at(*x)) for m in self.maps]
             value = _joined(part.value for part in parts)
             return Linearization(
                 value,
@@ -446,6 +487,10 @@ class Arranged(Map):
                 raise SpaceError(f"{inner!r} takes {space!r}, not {given!r}")
         super().__init__(domain, inner.range)
 
+    @property
+    def _parts(self) -> tuple[Map]:
+        return (self.inner,)
+
     def select(self, shots: Sequence[int]) -> Arranged:
         """Return the map for some shots, with its arguments arranged likewise."""
         return Arranged(self.inner.select(shots), [space.select(shots) for space in self._domain], self.groups)
@@ -457,7 +502,7 @@ class Arranged(Map):
         return self.inner(*self._inner(x))
 
     def _linearize(self, *x: NDArray) -> Linearization:
-        at_x = self.inner.linearize(*self._inner(x))
+        at_x = self.inner._linearize_at(*self._inner(x))
 
         def by(argument: int) -> LinearOperator:
             terms = [

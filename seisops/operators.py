@@ -160,8 +160,13 @@ class LinearOperator(pylops.LinearOperator):
         """How much memory it holds that it could compute again, such as background wavefields."""
         return sum(leaf.held_bytes for leaf in self.leaves()) if self.children else 0
 
+    @property
+    def spare_bytes(self) -> int:
+        """How much memory it has that holds nothing, and waits for what it will hold next."""
+        return sum(leaf.spare_bytes for leaf in self.leaves()) if self.children else 0
+
     def forget(self) -> None:
-        """Release what it could compute again."""
+        """Release what it could compute again, and what is spare."""
         for leaf in self.leaves() if self.children else ():
             leaf.forget()
 

@@ -210,6 +210,18 @@ class Space:
             raise SpaceError(f"a complex array ({x.dtype}) is not in {self}, which is real ({self.dtype}): take x.real")
         return np.ascontiguousarray(x, self._dtype).reshape(self.shape)
 
+    def owned(self, x: ArrayLike) -> NDArray:
+        """Return `x` as `asarray` does, in memory of its own: for whoever looks at it again later.
+
+        Parameters
+        ----------
+        x : array_like
+            An array as `asarray` takes it.
+        """
+        x = np.asarray(x)
+        out = self.asarray(x)
+        return out.copy() if np.may_share_memory(out, x) else out
+
     def _identity(self) -> tuple:
         return (type(self), self._name, self._axes, self._dtype)
 

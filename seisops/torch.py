@@ -106,6 +106,11 @@ class LinearLayer(torch.nn.Module):
         adjoint._origin = (self,)
         return adjoint
 
+    def forget(self) -> None:
+        """Release what the operator holds that it could compute again, and what is spare."""
+        if isinstance(self.op, LinearOperator):
+            self.op.forget()
+
     def forward(self, x: Tensor) -> Tensor:
         """Apply the operator to every element of a batch.
 
@@ -160,7 +165,7 @@ class MapLayer(torch.nn.Module):
     -----
     Every argument is a tensor ``(*batch, *space)``; the batches broadcast against each other, and the result is
     ``(*batch, *range)``. The map is linearised once for each element of the batch, in the forward pass; what that holds
-    lives as long as the tensors that autograd saves.
+    lives as long as the tensors that autograd saves, and is counted in ``map.held_bytes``.
     """
 
     def __init__(self, map: Map, traceable: bool = False) -> None:
@@ -174,6 +179,10 @@ class MapLayer(torch.nn.Module):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._handle = _handle(self.map)
+
+    def forget(self) -> None:
+        """Release what the map could compute again, and what is spare; results stay differentiable."""
+        self.map.forget()
 
     def forward(self, *x: Tensor) -> Tensor:
         """Return the value of the map for every element of a batch.

@@ -25,6 +25,7 @@ LAYERS = (
     ("check",),
     ("engine",),
     ("wave",),
+    ("memory",),
     ("survey",),
     ("inversion",),
     ("torch", "jax", "dask", "plot"),

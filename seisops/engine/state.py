@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import lcm
 
 import numpy as np
 
-from seisops.engine.arrays import zeros
 from seisops.engine.assignment import two_levels
 from seisops.engine.derive import System
+from seisops.engine.memory import Pool, Pools
 from seisops.engine.strips import Strips
 from seisops.engine.template import PREFIX
 
-__all__ = ["States"]
+__all__ = ["STATES", "States"]
 
 State = Mapping[str, np.ndarray]
+
+#: The memory of all time levels in this process.
+STATES = Pools()
 
 
 class States:
@@ -31,13 +33,9 @@ class States:
         Fields whose newest level takes the place of their oldest.
     """
 
-    # sets of arrays that are kept for later runs
-    MOST = 8
-
     def __init__(self, system: System, strips: Strips, in_place: Collection = ()):
         self.system, self.strips, self.in_place = system, strips, in_place
-        self._free: list[tuple[tuple[int, ...], State]] = []
-        self._lock = threading.Lock()
+        self._pool = Pool(STATES)
 
     @property
     def period(self) -> int:
@@ -68,19 +66,17 @@ class States:
     @contextmanager
     def borrow(self, shape: tuple[int, ...]) -> Iterator[State]:
         """Zeroed arrays, to be given back at the end of the block."""
-        with self._lock:
-            place = next((i for i, (s, _) in enumerate(self._free) if s == shape), None)
-            state = self._free.pop(place)[1] if place is not None else None
-        if state is None:
-            state = {name: zeros(s, self.system.template.dtype) for name, s in self.shapes(shape).items()}
+        shapes, dtype = self.shapes(shape), self.system.template.dtype
+        arrays = self._pool.reuse(tuple(shapes.values()), dtype)
+        if arrays is None:
+            arrays = self._pool.new(tuple(shapes.values()), dtype)
         else:
-            for a in state.values():
+            for a in arrays:
                 a.fill(0)
         try:
-            yield state
+            yield dict(zip(shapes, arrays, strict=True))
         finally:
-            with self._lock:
-                self._free = [(shape, state), *self._free][: self.MOST]
+            self._pool.give(arrays)
 
     def save(self, state: State, step: int, saved: Sequence[np.ndarray]) -> None:
         """Copy the levels from which the march goes on at the time index `step`, into arrays of `saved_shapes`."""

@@ -77,8 +77,8 @@ class LeastSquares:
             )
         if G.range.dtype.kind == "c":
             raise SpaceError(f"LeastSquares needs a map to real data, the range is {G.range!r}")
-        self.data = G.range.asarray(data)
-        self.fixed = tuple(s.asarray(x) for s, x in zip(G.domain[self.free :], fixed, strict=True))
+        self.data = G.range.owned(data)
+        self.fixed = tuple(s.owned(x) for s, x in zip(G.domain[self.free :], fixed, strict=True))
         self._whole = joint(G.domain[: self.free])
         self.weights = _operator(weights, G.range)
         self.P = _operator(P, self._whole)
@@ -94,7 +94,7 @@ class LeastSquares:
     def _joined(self, x: Any) -> NDArray:
         if isinstance(x, tuple) and isinstance(self._whole, DirectSum):
             return self._whole.join(x)
-        return self._whole.asarray(x)
+        return self._whole.owned(x)
 
     @property
     def gradient_shape(self) -> tuple[int, ...]:
@@ -171,7 +171,7 @@ class LeastSquares:
         """
         x = self._point(x)
         if self._held is not None and not np.array_equal(self._held.x, x):
-            self.forget()
+            self._close()
         if self._held is not None:
             return self._evaluated(self._held)
         at = self._linearize(x)
@@ -241,12 +241,26 @@ class LeastSquares:
     def held(self, x: NDArray) -> _Point:
         """Return the linearisation at x, which stays open until one elsewhere is asked for: one at a time takes memory."""
         if self._held is None or not np.array_equal(self._held.x, x):
-            self.forget()
+            self._close()
             self._held = self._linearize(x)
         return self._held
 
+    @property
+    def held_bytes(self) -> int:
+        """How much memory the map's wavefields hold."""
+        return self.G.held_bytes
+
+    @property
+    def spare_bytes(self) -> int:
+        """How much memory the map has that waits for its next wavefields."""
+        return self.G.spare_bytes
+
     def forget(self) -> None:
-        """Release the wavefields that Hessians hold; they are computed again when needed."""
+        """Release the wavefields that Hessians hold, which are computed again when needed, and what the map has spare."""
+        self._close()
+        self.G.forget()
+
+    def _close(self) -> None:
         if self._held is not None:
             self._held.linearization.close()
             self._held = None
@@ -289,8 +303,13 @@ class GaussNewton(LinearOperator):
         held = self.misfit._held
         return held.linearization.held_bytes if held is not None else 0
 
+    @property
+    def spare_bytes(self) -> int:
+        """How much memory the map has that waits for its next wavefields."""
+        return self.misfit.spare_bytes
+
     def forget(self) -> None:
-        """Release the wavefields; they are computed again when needed."""
+        """Release the wavefields, which are computed again when needed, and what the map has spare."""
         self.misfit.forget()
 
     def _direction(self, x: NDArray) -> tuple[NDArray, ...]:

@@ -65,7 +65,7 @@ class Shot:
         if not isinstance(time, Time):
             raise ParameterError(f"a shot needs a Time, got {time!r}")
         if data is not None and not isinstance(data, Traces):
-            data = np.asarray(data)
+            data = np.array(data)  # the shot's own
             if data.ndim != 2:
                 raise ParameterError(f"data of shape {data.shape}: one shot has data (receivers, time)")
             data = Traces.of(data)

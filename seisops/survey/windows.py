@@ -20,9 +20,10 @@ from seisops.wave.discretisation import Discretisation, discretise
 from seisops.wave.equation import WaveEquation
 from seisops.wave.jacobian import Jacobian, Parametric, names
 from seisops.wave.modeling import Modeling
+from seisops.wave.pool import Pool
 from seisops.wave.samplers import Projection
 from seisops.wave.space import Wavefield
-from seisops.wave.storage import policy
+from seisops.wave.storage import Policy, policy
 from seisops.wave.time import Time
 
 __all__ = ["Parts", "Recipe", "Shotwise", "ShotwiseMap", "Window", "WindowedModeling"]
@@ -120,8 +121,13 @@ class Shotwise(LinearOperator):
         """How much memory the parts hold."""
         return sum(part.held_bytes for part in self.parts.made.values())
 
+    @property
+    def spare_bytes(self) -> int:
+        """How much memory the parts have that waits for what they hold next; they share it."""
+        return max((part.spare_bytes for part in self.parts.made.values()), default=0)
+
     def forget(self) -> None:
-        """Release what the parts hold."""
+        """Release what the parts hold, and what is spare."""
         for part in self.parts.made.values():
             part.forget()
 
@@ -153,10 +159,12 @@ class ShotwiseMap(Map):
         Each maps a shot's part of the arguments (all of an argument, where shots share it) to its part of `range`.
     domain : sequence of Space
     range : Space
+    pool : Pool
+        The memory that the parts share.
     """
 
-    def __init__(self, parts: Parts, domain: Sequence[Space], range: Space):
-        self.parts = parts
+    def __init__(self, parts: Parts, domain: Sequence[Space], range: Space, pool: Pool):
+        self.parts, self.pool = parts, pool
         super().__init__(domain, range)
 
     @property
@@ -167,7 +175,22 @@ class ShotwiseMap(Map):
     def select(self, shots: Sequence[int]) -> ShotwiseMap:
         """Return the maps of some shots."""
         domain = [space.select(shots) for space in self._domain]
-        return ShotwiseMap(self.parts.select(shots), domain, self._range.select(shots))
+        return ShotwiseMap(self.parts.select(shots), domain, self._range.select(shots), self.pool)
+
+    @property
+    def held_bytes(self) -> int:
+        """How much memory its open linearisations hold that could be computed again."""
+        return self.pool.held_bytes
+
+    @property
+    def spare_bytes(self) -> int:
+        """How much memory it has that waits for what its next linearisations hold."""
+        return self.pool.spare_bytes
+
+    def forget(self) -> None:
+        """Release what it could compute again, and what is spare; open linearisations stay open."""
+        super().forget()
+        self.pool.forget()
 
     def _of(self, x: Sequence[NDArray], i: int) -> list[NDArray]:
         return [space.take(part, [i]).ravel() for space, part in zip(self._domain, x, strict=True)]
@@ -185,7 +208,8 @@ class ShotwiseMap(Map):
         return ShotwiseLinearization(self, x)
 
     def _make_tangent(self) -> Map:
-        return ShotwiseMap(Parts(Tangents(self.parts), range(len(self.parts)), False), self._domain * 2, self._range)
+        parts = Parts(Tangents(self.parts), range(len(self.parts)), False)
+        return ShotwiseMap(parts, self._domain * 2, self._range, self.pool)
 
 
 class Tangents:
@@ -207,7 +231,7 @@ class ShotwiseLinearization(Linearization):
         value = of.range.zeros()
         try:
             for i, part in enumerate(of.parts):
-                self._parts.append(part.linearize(*of._of(x, i)))
+                self._parts.append(part._linearize_at(*of._of(x, i)))
                 of._put(value, self._parts[-1].value, i)
         except BaseException:
             self._close_parts()
@@ -336,11 +360,12 @@ class JacobianOf:
     space: Space
     q: NDArray
     wrt: str
-    storage: object
+    storage: Policy
+    pool: Pool
 
     def __call__(self, shot: int) -> LinearOperator:
-        J = Jacobian(self.recipe.modeling(shot), self.space.take(self.q, [shot]).ravel(), self.wrt, self.storage)
-        return compose(J, self.recipe.restriction(shot))
+        F, q = self.recipe.modeling(shot), self.space.take(self.q, [shot]).ravel()
+        return compose(Jacobian._within(self.pool, F, q, self.wrt, self.storage), self.recipe.restriction(shot))
 
 
 @dataclass(frozen=True)
@@ -349,10 +374,12 @@ class ParametricOf:
 
     recipe: Recipe
     wrt: tuple[str, ...]
-    storage: object
+    storage: Policy
+    pool: Pool
 
     def __call__(self, shot: int) -> Map:
-        G, R = Parametric(self.recipe.modeling(shot), self.wrt, self.storage), self.recipe.restriction(shot)
+        G = Parametric._within(self.pool, self.recipe.modeling(shot), self.wrt, self.storage)
+        R = self.recipe.restriction(shot)
         n = len(self.wrt)
         domain = [*[R.domain] * n, G.domain[-1]]
         windows = [Arranged(LinearMap(R), domain, [(i,)]) for i in range(n)]
@@ -403,7 +430,9 @@ class WindowedModeling(Shotwise):
             How each shot keeps its background; see :mod:`seisops.storage`.
         """
         self.recipe.medium.check_names([wrt])
-        build = JacobianOf(self.recipe, self.domain, self.domain.asarray(q), wrt, policy(storage))
+        storage = policy(storage)
+        pool = Pool(storage.keep_bytes)
+        build = JacobianOf(self.recipe, self.domain, self.domain.owned(q), wrt, storage, pool)
         return Shotwise(Parts(build, self.numbers, True), self._model(), self.range)
 
     def as_map(self, wrt: str | Sequence[str] = "m", storage="auto") -> ShotwiseMap:
@@ -418,9 +447,10 @@ class WindowedModeling(Shotwise):
         """
         wrt = names(wrt)
         self.recipe.medium.check_names(wrt)
-        build = ParametricOf(self.recipe, wrt, policy(storage))
+        storage = policy(storage)
+        build = ParametricOf(self.recipe, wrt, storage, Pool(storage.keep_bytes))
         domain = [*[self._model()] * len(wrt), self.domain]
-        return ShotwiseMap(Parts(build, self.numbers, False), domain, self.range)
+        return ShotwiseMap(Parts(build, self.numbers, False), domain, self.range, build.pool)
 
     def _model(self) -> Space:
         return Wavefield(self.recipe.medium.grid, Time(2, 1.0), 1, self.recipe.dtype.name).model()

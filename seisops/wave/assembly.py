@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from seisops.wave.boundaries import Stretch
 if TYPE_CHECKING:
     from seisops.wave.equation import WaveEquation
 
-__all__ = ["Interior", "assemble", "forget", "interior"]
+__all__ = ["INTERIORS", "Interior", "Interiors", "assemble", "interior"]
 
 # equations without boundaries that are remembered, those used last
 MOST = 32
@@ -72,26 +73,36 @@ class Interior:
         return any(t != 0 for by_name in (self.times, self.row_times) for t in by_name.values())
 
 
-# by structure: media of one kind come and go with every step of an inversion
-_known: OrderedDict[tuple, Interior] = OrderedDict()
-_lock = threading.Lock()
+class Interiors:
+    """The equations without boundaries of this process, by structure: media come and go with every step of an inversion."""
+
+    def __init__(self):
+        self._known: OrderedDict[tuple, Interior] = OrderedDict()
+        self._lock = threading.Lock()
+        os.register_at_fork(after_in_child=self._after_fork)
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()  # whose holder may be a thread that the child does not have
+
+    def get(self, equation: WaveEquation, template: Template) -> Interior:
+        """An equation without boundaries; those of one kind share it."""
+        key = (equation.kind, template.ndim, template.space_order, template.dtype)
+        with self._lock:
+            found = self._known.pop(key, None) or Interior(equation, template)
+            self._known[key] = found
+            while len(self._known) > MOST:
+                self._known.popitem(last=False)
+        return found
+
+    def forget(self) -> None:
+        """Release all; who needs one again makes it again."""
+        with self._lock:
+            self._known.clear()
 
 
-def interior(equation: WaveEquation, template: Template) -> Interior:
-    """An equation without boundaries; those of one kind share it."""
-    key = (equation.kind, template.ndim, template.space_order, template.dtype)
-    with _lock:
-        found = _known.pop(key, None) or Interior(equation, template)
-        _known[key] = found
-        while len(_known) > MOST:
-            _known.popitem(last=False)
-    return found
-
-
-def forget() -> None:
-    """Drop what is remembered of equations."""
-    with _lock:
-        _known.clear()
+#: Those of this process.
+INTERIORS = Interiors()
+interior = INTERIORS.get
 
 
 def assemble(equation: WaveEquation, template: Template, boundary, free_surface: bool) -> System:

@@ -56,6 +56,8 @@ class Background(ABC):
     beside = False
     #: Whether there is anything that could be held for the next product.
     recorded = True
+    #: About how much of a history is there at a time when it is only passed through.
+    BLOCK_BYTES = 2**23
 
     def __init__(self, layout: Layout, again: Again, pool: Pool):
         self.layout, self.again, self.pool = layout, again, pool
@@ -129,6 +131,19 @@ class Background(ABC):
             "record",
         )
 
+    @property
+    def _block(self) -> int:
+        """Rows of which the history takes about BLOCK_BYTES."""
+        return self.layout.length_within(self.BLOCK_BYTES)
+
+    def _passing(self, march: March) -> Segments:
+        """The history in passing: a block of it at a time, of which nothing stays."""
+        with self._buffer(self._block) as buffer:
+            for first, last in self.layout.segments(self._block):
+                histories = self.layout.view(buffer, first, last)
+                march(first, last, histories)
+                yield Segment(first, last, histories)
+
     @contextmanager
     def _buffer(self, length: int) -> Iterator[Arrays]:
         """Memory for the histories of any one segment."""
@@ -150,10 +165,20 @@ class Whole(Background):
         return self.layout.whole_bytes
 
     def record(self, march, hold=True):
+        if not hold:
+            yield from self._passing(march)
+            return
         last = self.layout.steps
         self.histories = self.layout.view(self._take(self.layout.arrays(last + 1)), 0, last)
         march(0, last, self.histories)
         yield Segment(0, last, self.histories)
+
+    def made_forward(self, hold):
+        if hold:
+            yield from super().made_forward(hold)
+            return
+        with self.again() as march:
+            yield from self.record(march, hold)
 
     def forward(self):
         yield Segment(0, self.layout.steps, self.histories)
@@ -266,8 +291,6 @@ class Checkpoints(Background):
 class Edges(Background):
     """What is seen along the edges, from which a lossless wavefield is made again on the way back."""
 
-    #: Rows that are made at a time, forward, take about this much memory.
-    BLOCK_BYTES = 2**23
     repeats = (1.0, 1.0)
     records = "edges"
     beside = True
@@ -279,7 +302,6 @@ class Edges(Background):
     def __init__(self, layout: Layout, again: Again, pool: Pool):
         super().__init__(layout, again, pool)
         self._shapes = [(layout.steps + 1, *shape) for shape in layout.edges()]
-        self._segments = layout.segments(layout.length_within(self.BLOCK_BYTES))
 
     @property
     def nbytes(self) -> int:
@@ -287,11 +309,7 @@ class Edges(Background):
 
     @property
     def working_bytes(self) -> int:
-        return self.layout.buffer_bytes(self._length)
-
-    @property
-    def _length(self) -> int:
-        return self.layout.length_within(self.BLOCK_BYTES)
+        return self.layout.buffer_bytes(self._block)
 
     def record(self, march, hold=True):
         self.edges = self._take(self._shapes)
@@ -309,11 +327,8 @@ class Edges(Background):
         yield from self.forward()
 
     def forward(self):
-        with self.again() as march, self._buffer(self._length) as buffer:
-            for first, last in self._segments:
-                histories = self.layout.view(buffer, first, last)
-                march(first, last, histories)
-                yield Segment(first, last, histories)
+        with self.again() as march:
+            yield from self._passing(march)
 
     def backward(self):
         raise NotImplementedError("edges are followed backward beside an adjoint field")

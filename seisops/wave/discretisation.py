@@ -6,11 +6,13 @@ the number of time steps did.
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from math import ceil
+from weakref import WeakSet
 
 import numpy as np
 
@@ -33,7 +35,7 @@ from seisops.wave.space import Wavefield
 from seisops.wave.stability import admits, limit, lossless
 from seisops.wave.time import Time
 
-__all__ = ["Discretisation", "discretise"]
+__all__ = ["PLANS", "Discretisation", "Plan", "Plans", "discretise"]
 
 # fraction of the stable step that is used at most: heterogeneous media and layers need a little room
 SAFETY = 0.9
@@ -41,11 +43,6 @@ SAFETY = 0.9
 LIMIT = 0.98
 # samples that the solver runs on beyond the last, so that filters between the two time axes do not meet its end
 TAIL = 16
-
-# symbols are made once: held by whoever makes any, for all that follows from them
-_lock = threading.RLock()
-_systems: dict = {}
-_plans: dict = {}
 
 
 class Plan:
@@ -88,7 +85,7 @@ class Plan:
     def states(self, transposed: bool = False, kernel: Kernel | None = None) -> States:
         """The time levels for marches with a kernel; without one, those of a march that is to be followed."""
         in_place = tuple(kernel.in_place) if kernel else ()
-        with _lock:
+        with PLANS.lock:
             if (transposed, in_place) not in self._states:
                 system = self.of(transposed)
                 self._states[transposed, in_place] = States(system, self.strips, in_place)
@@ -98,6 +95,13 @@ class Plan:
         """The equation, or its adjoint."""
         return self.transposed if transposed else self.system
 
+    def forget(self) -> None:
+        """Release the kernels, and the memory that marches have spare."""
+        with PLANS.lock:
+            self._states.clear()
+            self._kernels.clear()
+            self._borns.clear()
+
     @cached_property
     def reversed(self) -> System:
         """The equation run backward in time, without its layer."""
@@ -105,7 +109,7 @@ class Plan:
 
     def born(self, wrt: tuple[str, ...], every: int, present: bool = False) -> Born:
         key = (wrt, every, present)
-        with _lock:
+        with PLANS.lock:
             if key not in self._borns:
                 self._borns[key] = born(self.system, *key)
             return self._borns[key]
@@ -121,7 +125,7 @@ class Plan:
     ) -> Kernel:
         """The kernel of some ports; `again` are those of a background that it makes again, see :class:`Kernel`."""
         key = (transposed, write, read, wrt, every, again)
-        with _lock:
+        with PLANS.lock:
             if key not in self._kernels:
                 system = self.of(transposed)
                 linearised = self.born(wrt, every, bool(again) or read.edges) if wrt else None
@@ -130,23 +134,60 @@ class Plan:
             return self._kernels[key]
 
 
-def plan(equation: WaveEquation, template: tuple, boundary, free_surface: bool, shape: tuple[int, ...]) -> Plan:
-    """The plan of an equation's structure; one for each kind in a process, whatever the padded grid's shape.
+class Plans:
+    """The plans of a process: one for each structure of an equation, whatever the padded grid's shape.
 
     The widths of the layer's strips are compiled in; grids narrower than a strip are a kind of their own.
     """
-    kind = (equation.kind, template, type(boundary), free_surface)
-    with _lock:
-        if kind not in _systems:
-            system = equation.system(Template(*template), boundary, free_surface)
-            transposed = adjoint(system)
-            _systems[kind] = system, transposed, max(max(reach(s).values()) for s in (system, transposed))
-        system, transposed, halo = _systems[kind]
-        strips = _strips(system, transposed, boundary, free_surface, shape, halo)
-        key = (*kind, strips.key)
-        if key not in _plans:
-            _plans[key] = Plan(system, transposed, strips)
-        return _plans[key]
+
+    def __init__(self):
+        # symbols are made once: held by whoever makes any, for all that follows from them
+        self.lock = threading.RLock()
+        self._systems: dict = {}
+        self._plans: dict[tuple, Plan] = {}
+        self._alive: WeakSet[Plan] = WeakSet()  # those that operators have kept, too
+        os.register_at_fork(after_in_child=self._after_fork)
+
+    def _after_fork(self) -> None:
+        self.lock = threading.RLock()  # whose holder may be a thread that the child does not have
+
+    def get(
+        self, equation: WaveEquation, template: tuple, boundary, free_surface: bool, shape: tuple[int, ...]
+    ) -> Plan:
+        """The plan of an equation on padded grids like one of a given shape."""
+        kind = (equation.kind, template, type(boundary), free_surface)
+        with self.lock:
+            if kind not in self._systems:
+                system = equation.system(Template(*template), boundary, free_surface)
+                transposed = adjoint(system)
+                halo = max(max(reach(s).values()) for s in (system, transposed))
+                self._systems[kind] = system, transposed, halo
+            system, transposed, halo = self._systems[kind]
+            strips = _strips(system, transposed, boundary, free_surface, shape, halo)
+            key = (*kind, strips.key)
+            if key not in self._plans:
+                self._plans[key] = Plan(system, transposed, strips)
+                self._alive.add(self._plans[key])
+            return self._plans[key]
+
+    @property
+    def kernels(self) -> list[Kernel]:
+        """Those that have been made."""
+        with self.lock:
+            return [kernel for plan in self._alive for kernel in plan._kernels.values()]
+
+    def forget(self) -> None:
+        """Release all: who needs a plan again makes it again; operators that are there keep theirs, without its kernels."""
+        with self.lock:
+            for plan in self._alive:
+                plan.forget()
+            self._plans.clear()
+            self._systems.clear()
+
+
+#: The plans of this process.
+PLANS = Plans()
+plan = PLANS.get
 
 
 def _strips(

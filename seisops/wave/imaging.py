@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
@@ -55,8 +55,8 @@ class Source(Protocol):
 class Imaging(Sampler):
     """Zero-lag correlation of an adjoint field with a background; its adjoint is the Born source ``-(dA/dp dp) u``.
 
-    Unlike the other samplers it acts on the solver's own time steps. It holds the background of each shot up to a budget
-    and asks for it again beyond that.
+    Unlike the other samplers it acts on the solver's own time steps. It holds the background of each shot, up to the budget
+    of all who share its pool, and asks for it again beyond that.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class Imaging(Sampler):
     source : Source
         What makes the backgrounds.
     pool : Pool
-        Where the memory of backgrounds comes from, and goes to.
+        Where the memory of backgrounds comes from, and goes to; it says how much of it may be held.
     """
 
     symbol = "Im"
@@ -85,23 +85,33 @@ class Imaging(Sampler):
         pool: Pool,
     ):
         self.medium, self.wrt, self.storage, self.source, self.pool = medium, wrt, storage, source, pool
-        self._lock = threading.Lock()
-        self._kept: dict[int, Background] = {}
-        # backgrounds that have not been made yet, shots of those that are being made; of those that are to be kept, what
-        # counts, and what memory they take
-        self._planned: dict[int, Background] = {}
-        self._making: set[int] = set()
-        self._promised: dict[int, tuple[int, int]] = {}
         self.derivatives = {name: medium.derivatives(name) for name in wrt}
         self.coefficients = tuple(sorted({c for d in self.derivatives.values() for c in d}))
         super().__init__(waves, perturbation_space(waves, wrt))
+        self._join()
 
-    def __getstate__(self):
-        # backgrounds are large, and computed again where they are needed
-        return {**super().__getstate__(), "_kept": {}, "_planned": {}, "_making": set(), "_promised": {}, "_lock": None}
+    def _join(self) -> None:
+        """Begin with no backgrounds; all that follows is changed by who keeps the books of the pool."""
+        self._kept: dict[int, Background] = {}
+        # marches that are beside a background that is kept, or was
+        self._beside: Counter[Background] = Counter()
+        # backgrounds that have not been made yet, shots of those that are being made; of those that are to be kept, what
+        # counts, and what memory they take
+        self._planned: dict[int, Background] = {}
+        self._making: Counter[int] = Counter()
+        self._promised: dict[int, tuple[int, int]] = {}
+        self.claimed_bytes = self.promised_bytes = 0
+        self.pool.join(self)
+
+    #: Backgrounds are large, and computed again where they are needed.
+    _derived = (
+        *Sampler._derived,
+        *("_kept", "_beside", "_planned", "_making", "_promised", "claimed_bytes", "promised_bytes"),
+    )
 
     def __setstate__(self, state):
-        self.__dict__.update(state, _lock=threading.Lock())
+        self.__dict__.update(state)
+        self._join()
 
     @property
     def every(self) -> int:
@@ -112,12 +122,18 @@ class Imaging(Sampler):
 
     @property
     def held_bytes(self) -> int:
-        return sum(b.nbytes for b in self._kept.values())
+        return sum(b.nbytes for b in tuple(self._kept.values()))
 
     def forget(self) -> None:
         """Hand in all backgrounds."""
+        self.pool.leave(self)
+
+    def let_go(self) -> None:
+        """Hand in all backgrounds, those that are in use when they no longer are; called by who keeps the books."""
         for background in self._kept.values():
-            background.release()
+            self.claimed_bytes -= background.held_bytes
+            if background not in self._beside:
+                background.release()
         self._kept.clear()
         self._cancel()
 
@@ -137,17 +153,17 @@ class Imaging(Sampler):
         run : callable
             Takes what takes the march through the rows (`through`), or a background that it makes itself (`replay`).
         """
-        background = self._kept.get(shot)
-        if background is not None:
-            return self._beside(shot, background, backward, run)
+        with self._held(shot) as background:
+            if background is not None:
+                return self._along(shot, background, backward, run)
         with self._made(shot) as background:
             if not (backward and background.beside):
                 made = background.made_backward() if backward else background.made_forward(shot in self._promised)
                 return run(through=partial(self._follow, made))
             background.make()
-            return self._beside(shot, background, backward, run)
+            return self._along(shot, background, backward, run)
 
-    def _beside(self, shot: int, background: Background, backward: bool, run: Callable[..., Found]) -> Found:
+    def _along(self, shot: int, background: Background, backward: bool, run: Callable[..., Found]) -> Found:
         """Run a march beside a background that has been recorded."""
         if backward and background.beside:
             return run(replay=self.source.replay(shot, background.edges, background.end))
@@ -158,36 +174,53 @@ class Imaging(Sampler):
             for segment in segments:
                 march(segment.first, segment.last, segment.histories)
 
+    @contextmanager
+    def _held(self, shot: int) -> Iterator[Background | None]:
+        """The background that is kept of a shot, if there is one; nobody else gets its memory as long as the block lasts."""
+        with self.pool.books():
+            background = self._kept.get(shot)
+            if background is not None:
+                self._beside[background] += 1
+        try:
+            yield background
+        finally:
+            if background is not None:
+                with self.pool.books():
+                    self._beside -= Counter([background])
+                    if background not in self._beside and self._kept.get(shot) is not background:
+                        background.release()
+
     def _take_up(self, shot: int) -> Background:
         """An empty background. All are planned at once, in order: they share the budget, whoever is ready first."""
-        with self._lock:
+        layout = self.source.layout(self.coefficients, self.every)
+        with self.pool.books():
             if shot not in self._planned:
                 for other in range(self.domain.shots):
                     if not any(other in taken for taken in (self._kept, self._planned, self._making)):
-                        self._plan(other)
-            self._making.add(shot)
-            return self._planned.pop(shot)
+                        self._plan(other, layout)
+            # one more, if another product is making this one at the same time: the first to be ready is kept
+            background = self._planned.pop(shot, None) or self._empty(shot, layout)
+            self._making[shot] += 1
+            return background
 
-    def _plan(self, shot: int) -> None:
+    def _plan(self, shot: int, layout: Layout) -> None:
+        background = self._planned[shot] = self._empty(shot, layout)
+        if background.held_bytes <= self.pool.left:
+            self._promised[shot] = background.held_bytes, background.nbytes
+            self.claimed_bytes += background.held_bytes
+            self.promised_bytes += background.nbytes
+
+    def _empty(self, shot: int, layout: Layout) -> Background:
         """A background of the kind that the policy chooses for what is left of the budget."""
         to_come = self.domain.shots - len(self._kept) - len(self._planned) - len(self._making)
-        layout = self.source.layout(self.coefficients, self.every)
         again = partial(self.source.again, shot, self.coefficients, self.every)
-        background = self.storage.background(layout, again, self.pool, self._left, to_come)
-        self._planned[shot] = background
-        if background.held_bytes <= self._left:
-            self._promised[shot] = background.held_bytes, background.nbytes
-            self.pool.promised += background.nbytes
-
-    @property
-    def _left(self) -> int:
-        kept = sum(b.held_bytes for b in self._kept.values())
-        return self.storage.keep_bytes - kept - sum(held for held, _ in self._promised.values())
+        return self.storage.background(layout, again, self.pool, self.pool.left, max(1, to_come))
 
     def _settle(self, shot: int) -> bool:
         """Withdraw what was promised, and say whether there was anything."""
         held, nbytes = self._promised.pop(shot, (None, 0))
-        self.pool.promised -= nbytes
+        self.claimed_bytes -= held or 0
+        self.promised_bytes -= nbytes
         return held is not None
 
     @contextmanager
@@ -198,15 +231,16 @@ class Imaging(Sampler):
             yield background
             done = True
         finally:
-            with self._lock:
-                self._making.remove(shot)
-                holds = self._settle(shot) and done and background.recorded and background.held_bytes <= self._left
-                if holds:
+            with self.pool.books():
+                self._making -= Counter([shot])
+                holds = self._settle(shot) and done and background.recorded
+                if holds and background.held_bytes <= self.pool.left:
                     self._kept[shot] = background
+                    self.claimed_bytes += background.held_bytes
+                else:
+                    background.release()
                 if not done:  # the others will be planned anew
                     self._cancel()
-            if not holds:
-                background.release()
 
     def _cancel(self) -> None:
         """Drop what is planned."""

@@ -60,13 +60,26 @@ class Jacobian(LinearOperator):
     parametric = True
 
     def __init__(self, F: LinearOperator, q: ArrayLike, wrt: str | Sequence[str] = "m", storage="auto"):
+        storage = policy(storage)
+        self._set(F, q, wrt, storage, Pool(storage.keep_bytes))
+
+    @classmethod
+    def _within(
+        cls, pool: Pool, F: LinearOperator, q: ArrayLike, wrt: str | Sequence[str], storage: Policy
+    ) -> Jacobian:
+        """A Jacobian whose memory is part of that of others."""
+        new = object.__new__(cls)
+        new._set(F, q, wrt, storage, pool)
+        return new
+
+    def _set(self, F, q, wrt, storage: Policy, pool: Pool) -> None:
         self.F = fuse(F)
-        self.q = np.array(self.F.domain.asarray(q))
+        self.q = self.F.domain.owned(q)
         self.q.flags.writeable = False
         self.wrt = names(wrt)
-        self.policy = policy(storage)
-        self._pool = Pool()
-        self._operator = derivative(self.F, self.q, self.wrt, self.policy, False, self._pool)[1]
+        self.policy = storage
+        self._pool = pool
+        self._operator = derivative(self.F, self.q, self.wrt, self.policy, False, pool)[1]
         super().__init__(self._operator.domain, self._operator.range)
 
     @classmethod
@@ -92,8 +105,12 @@ class Jacobian(LinearOperator):
     def held_bytes(self) -> int:
         return self._operator.held_bytes
 
+    @property
+    def spare_bytes(self) -> int:
+        return self._pool.spare_bytes
+
     def forget(self) -> None:
-        """Release the backgrounds that are held; they are computed again when needed."""
+        """Release the backgrounds that are held, which are computed again when needed, and what is spare."""
         self._hand_in()
         self._pool.clear()
 
@@ -123,15 +140,16 @@ class Parametric(Map):
     Notes
     -----
     ``G(m, q)`` costs one solve for each shot; so does ``G.linearize(m, q)``, whose Jacobians by m and by q then cost one
-    solve for each product, as long as the forward wavefields fit the policy's budget. Its ``pullback`` gives the gradients
-    by all arguments in one solve. ``G.second`` costs four: the field and its derivative forward, their adjoints backward.
+    solve for each product, as long as the forward wavefields fit the policy's budget: that of all linearisations together
+    that are open at a time, those of selected shots and of the tangent included. Its ``pullback`` gives the gradients by
+    all arguments in one solve. ``G.second`` costs four: the field and its derivative forward, their adjoints backward.
     """
 
     def __init__(self, F: LinearOperator, wrt: str | Sequence[str] = "m", storage="auto"):
         self.F = fuse(F)
         self.wrt = names(wrt)
         self.policy = policy(storage)
-        self._pool = Pool()
+        self._pool = Pool(self.policy.keep_bytes)
         modeling = the_modeling(self.F)
         medium = modeling.medium
         medium.check_names(self.wrt)
@@ -139,9 +157,29 @@ class Parametric(Map):
         super().__init__((*(modeling.domain.model() for _ in self.wrt), self.F.domain), self.F.range)
 
     def select(self, shots: Sequence[int]) -> Parametric:
-        new = Parametric(self.F.select(shots), self.wrt, self.policy)
-        new._pool = self._pool  # parts that take turns reuse one another's memory
+        return Parametric._within(self._pool, self.F.select(shots), self.wrt, self.policy)
+
+    @classmethod
+    def _within(cls, pool: Pool, F: LinearOperator, wrt: str | Sequence[str], storage: Policy) -> Parametric:
+        """A map whose memory is part of that of others."""
+        new = cls(F, wrt, storage)
+        new._pool = pool
         return new
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory of the forward wavefields that its open linearisations hold."""
+        return self._pool.held_bytes
+
+    @property
+    def spare_bytes(self) -> int:
+        """Memory that it has spare for the next ones."""
+        return self._pool.spare_bytes
+
+    def forget(self) -> None:
+        """Release what it could compute again, and what is spare; open linearisations compute theirs again when needed."""
+        super().forget()
+        self._pool.forget()
 
     def _at(self, parameters) -> LinearOperator:
         return self.F.at(**dict(zip(self.wrt, parameters, strict=True)))
@@ -180,7 +218,7 @@ class Parametric(Map):
     def _make_tangent(self):
         medium = the_modeling(self.F).medium
         directions = tuple(direction(medium, name) for name in self.wrt)
-        inner = Parametric(tangent(self.F, self.wrt), (*self.wrt, *directions), self.policy)
+        inner = Parametric._within(self._pool, tangent(self.F, self.wrt), (*self.wrt, *directions), self.policy)
         n = len(self.wrt)
         parameters, sources = [*range(n), *range(n + 1, 2 * n + 1)], (n, 2 * n + 1)
         return Arranged(inner, self._domain * 2, [*((i,) for i in parameters), sources])
@@ -238,15 +276,18 @@ def the_modeling(op: LinearOperator) -> Modeling:
 def derivative(
     op: LinearOperator, x: NDArray, wrt: tuple[str, ...], storage: Policy, run: bool, pool: Pool
 ) -> tuple[NDArray | None, LinearOperator]:
-    """The value of ``op x`` (if `run`) and its derivative with respect to parameters, for a normal form."""
+    """The value of ``op x`` (if `run`) and its derivative with respect to parameters, for a normal form.
+
+    The derivative looks at x again: nobody may change it.
+    """
     the_modeling(op).medium.check_names(wrt)
     return _derivative(op, x, wrt, storage, run, pool)
 
 
 def _derivative(op, x, wrt, storage, run, pool):
     if not propagates(op):
-        # flat: what stands beside our operators may not know their shapes
-        return (op.range.asarray(op.matvec(x.ravel())) if run else None), None
+        # flat: what stands beside our operators may not know their shapes, or may use the array that it returns again
+        return (op.range.owned(op.matvec(x.ravel())) if run else None), None
     if isinstance(op, FusedSolve):
         return _of_solve(op, x, wrt, storage, run, pool)
     if isinstance(op, Scaled):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, prod
 
 import numpy as np
@@ -63,6 +63,11 @@ class Layout:
     step: float
     state_shapes: tuple[tuple[int, ...], ...]
     edges: Callable[[], tuple[tuple[int, ...], ...]] = tuple
+
+    @property
+    def plain(self) -> Layout:
+        """The same in numbers alone: what is cached for it keeps no medium alive, and serves the next."""
+        return replace(self, edges=tuple)
 
     @property
     def itemsize(self) -> int:

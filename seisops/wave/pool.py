@@ -1,46 +1,139 @@
-"""Memory of backgrounds that nobody needs any more, for the next ones: fresh pages cost more than a solve."""
+"""The memory of backgrounds: what a map or a Jacobian may hold of them, does hold, and has spare for the next ones."""
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
+from typing import Protocol
+from weakref import WeakSet
 
 import numpy as np
 import psutil
+from numpy.typing import DTypeLike
 
-from seisops.engine.arrays import zeros
+from seisops.engine import memory
+from seisops.engine.memory import Arrays
 from seisops.errors import UnfusedError
 
-__all__ = ["Arrays", "Pool"]
+__all__ = ["BACKGROUNDS", "Arrays", "Holder", "Pool"]
 
-Arrays = tuple[np.ndarray, ...]
+#: All pools of backgrounds in this process.
+BACKGROUNDS = memory.Pools()
 
 
-class Pool:
-    """Sets of arrays that are handed in and taken out again, by their shapes."""
+class Holder(Protocol):
+    """Who holds backgrounds in the memory of a pool."""
 
-    #: Bytes that are going to be taken, by those who said so.
-    promised = 0
+    @property
+    def held_bytes(self) -> int:
+        """Memory of what it holds."""
 
-    def __init__(self):
-        self._free: dict[tuple, list[Arrays]] = {}
+    @property
+    def claimed_bytes(self) -> int:
+        """What counts against `keep_bytes`, of what it holds and of what it is going to hold."""
+
+    @property
+    def promised_bytes(self) -> int:
+        """Memory that it is going to take."""
+
+    def let_go(self) -> None:
+        """Hand in what is held; called by who keeps the pool's books."""
+
+
+class Pool(memory.Pool):
+    """The memory of the backgrounds of one map or Jacobian, of all its linearisations together.
+
+    Parameters
+    ----------
+    keep_bytes : int
+        How much of it may be held from one product to the next.
+    """
+
+    def __init__(self, keep_bytes: int = 0):
+        super().__init__(BACKGROUNDS)
+        self.keep_bytes = keep_bytes
+        self.promised_bytes = 0  # memory that is going to be taken, when the books were last closed
+        self._holders: WeakSet[Holder] = WeakSet()
+        self._leaving: deque[Holder] = deque()
         self._lock = threading.Lock()
 
     def __reduce__(self):
-        return Pool, ()
+        return type(self), (self.keep_bytes,)
+
+    # -- the books: who holds how much
+
+    @contextmanager
+    def books(self) -> Iterator[None]:
+        """Keep the books in the block: what is left, and who takes it."""
+        with self._lock:
+            self._see_off()
+            try:
+                yield
+            finally:
+                self.promised_bytes = self._promised
+        self._settle()
+
+    def join(self, holder: Holder) -> None:
+        """Let a holder share the budget."""
+        with self.books():
+            self._holders.add(holder)
+
+    def leave(self, holder: Holder) -> None:
+        """Let a holder hand in what it holds; as finalizers do so, this waits for nobody."""
+        self._leaving.append(holder)
+        self._settle()
+
+    def _settle(self) -> None:
+        while self._leaving and self._lock.acquire(blocking=False):
+            try:
+                self._see_off()
+                self.promised_bytes = self._promised
+            finally:
+                self._lock.release()
+
+    def _see_off(self) -> None:
+        while self._leaving:
+            self._leaving.popleft().let_go()
 
     @property
-    def nbytes(self) -> int:
-        """Memory that is free to be taken."""
-        with self._lock:
-            return sum(a.nbytes for alike in self._free.values() for arrays in alike for a in arrays)
+    def left(self) -> int:
+        """Bytes of the budget that nobody claims, to who keeps the books."""
+        return self.keep_bytes - sum(holder.claimed_bytes for holder in self._holders)
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory of the backgrounds that are held."""
+        with self.books():
+            return sum(holder.held_bytes for holder in self._holders)
+
+    @property
+    def _promised(self) -> int:
+        return sum(holder.promised_bytes for holder in self._holders)
+
+    def forget(self) -> None:
+        """Release what is held, which will be computed again where it is needed, and what is spare."""
+        with self.books():
+            for holder in self._holders:
+                holder.let_go()
+        self.clear()
+
+    # -- memory
 
     def room(self, share: float) -> int:
-        """Bytes that can be taken: a share of the memory that is free, and what was handed in, but for what is promised."""
-        return int(share * psutil.virtual_memory().available) + self.nbytes - self.promised
+        """Bytes that can be taken: a share of the memory that is free, and what is spare, but for what is promised.
 
-    def take(self, shapes: Sequence[tuple[int, ...]], dtype, what: str, cure: str) -> Arrays:
+        For who keeps the books, as long as there are any holders.
+        """
+        others = [pool for pool in BACKGROUNDS if pool is not self]
+        promised = self._promised + sum(pool.promised_bytes for pool in others)
+        spare = self.spare_bytes + sum(pool.spare_bytes for pool in others)
+        return int(share * psutil.virtual_memory().available) + spare - promised
+
+    def take(self, shapes: Sequence[tuple[int, ...]], dtype: DTypeLike, what: str, cure: str) -> Arrays:
         """Arrays of these shapes: used ones, which hold what was last written, or zeroed new ones.
 
         Parameters
@@ -55,29 +148,23 @@ class Pool:
         UnfusedError
             If there is no memory for new ones.
         """
-        shapes, dtype = tuple(tuple(s) for s in shapes), np.dtype(dtype)
-        with self._lock:
-            alike = self._free.get((shapes, dtype))
-            if alike:
-                return alike.pop(0)
-        needed = sum(prod(s) for s in shapes) * dtype.itemsize
+        found = self.reuse(shapes, dtype)
+        if found is not None:
+            return found
+        needed = sum(map(prod, shapes)) * np.dtype(dtype).itemsize
         if needed > psutil.virtual_memory().available:
-            self.clear()  # of other shapes, for other surveys
+            BACKGROUNDS.clear()  # of other shapes, for other surveys
             available = psutil.virtual_memory().available
             if needed > available:
                 raise UnfusedError(
                     f"{what} needs {needed / 2**30:.3g} GiB, but {available / 2**30:.3g} GiB of memory are free: {cure}"
                 )
-        return tuple(zeros(s, dtype) for s in shapes)
+        return self.new(shapes, dtype)
 
-    def give(self, arrays: Arrays) -> None:
-        """Hand in arrays that are not used any more."""
-        if arrays:
-            key = tuple(a.shape for a in arrays), arrays[0].dtype
-            with self._lock:
-                self._free.setdefault(key, []).append(tuple(arrays))
 
-    def clear(self) -> None:
-        """Release the memory."""
-        with self._lock:
-            self._free.clear()
+def _after_fork() -> None:
+    for pool in BACKGROUNDS:
+        pool._lock = threading.Lock()  # whose holder may be a thread that the child does not have
+
+
+os.register_at_fork(after_in_child=_after_fork)

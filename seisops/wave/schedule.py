@@ -112,14 +112,17 @@ def with_copies(layout: Layout, n: int) -> Schedule:
     return Schedule(length, count, 0, tuple(range(1, count)))
 
 
-@lru_cache(maxsize=64)
 def leanest(layout: Layout) -> Schedule:
     """The least memory with each segment marched once more."""
+    return _leanest(layout.plain)
+
+
+@lru_cache(maxsize=64)
+def _leanest(layout: Layout) -> Schedule:
     candidates = (with_copies(layout, ceil(layout.steps / length) - 1) for length in _lengths(layout))
     return min(candidates, key=lambda s: s.held_bytes(layout) + s.working_bytes(layout))
 
 
-@lru_cache(maxsize=256)
 def within(layout: Layout, nbytes: int) -> Schedule:
     """The fewest steps marched again within so much memory in all, what is needed on the way included.
 
@@ -128,7 +131,12 @@ def within(layout: Layout, nbytes: int) -> Schedule:
     UnfusedError
         If that is less than the history of the shortest segment needs.
     """
-    least = leanest(layout)
+    return _within(layout.plain, nbytes)
+
+
+@lru_cache(maxsize=256)
+def _within(layout: Layout, nbytes: int) -> Schedule:
+    least = _leanest(layout)
     enough = least.held_bytes(layout) + least.working_bytes(layout)
     if enough <= nbytes:
         found = [s for length in _lengths(layout) if (s := _keeping(layout, length, nbytes))]

@@ -8,7 +8,7 @@ of a policy says what it does to the derivative itself.
 
 Policies are compared in solves: ``extra`` is what a product costs beyond the solve of its own, once the background of a
 shot is there and is held. Making it costs a solve of the background. Backgrounds are held from one product to the next up
-to `keep_bytes`; for shots beyond that they are made anew in every product.
+to `keep_bytes`, which all linearisations of a map share; for shots beyond that they are made anew in every product.
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ class Policy(ABC):
     Parameters
     ----------
     keep_bytes : int, optional
-        Backgrounds of shots are kept from one product to the next up to this many bytes in all (2 GiB by default); those
-        of further shots are made anew in every product, at the cost of one more solve each.
+        Backgrounds of shots are kept from one product to the next up to this many bytes in all (2 GiB by default), of a
+        Jacobian or of all open linearisations of a map together; those of further shots are made anew in every product, at
+        the cost of one more solve each.
     """
 
     keep_bytes: int = field(default=2**31, kw_only=True)
@@ -88,7 +89,7 @@ class Policy(ABC):
             Starts the march that makes it.
         pool : Pool
         left : int
-            Bytes of `keep_bytes` that other shots have left.
+            Bytes of `keep_bytes` that other shots, and other linearisations of the map, have left.
         shots : int
             Shots that have no background yet, this one included.
         """

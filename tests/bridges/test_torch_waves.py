@@ -326,3 +326,29 @@ def test_compile():
         compiled = torch.compile(lambda m, q: (layer(m, q) ** 2).sum(), backend="aot_eager", fullgraph=traceable)  # noqa: B023
         for mine, theirs in zip(torch.autograd.grad(compiled(*x), x), expected, strict=True):
             torch.testing.assert_close(mine, theirs, rtol=1e-12, atol=0)
+
+
+def test_a_batch_shares_the_budget_of_its_map():
+    """Whatever the batch, no more is held than `keep_bytes`; forgetting releases that, and the gradient is the same."""
+    F, medium = modeling()
+    size = F.propagator.solver.layout(("m",)).whole_bytes
+    G = so.Parametric(F, storage=so.storage.Full(keep_bytes=3 * size + 100))
+    layer, rng = lift(G), np.random.default_rng(1)
+    m = torch.tensor(np.stack([medium.m * (1 + 0.01 * i) for i in range(4)]))
+    q = torch.tensor(rng.standard_normal(F.domain.shape))
+    found = []
+    for forget in (False, True):
+        leaf = m.clone().requires_grad_()
+        misfit = (layer(leaf, q) ** 2).sum()
+        assert G.held_bytes == 3 * size
+        if forget:
+            layer.forget()
+            assert G.held_bytes == G.spare_bytes == 0
+        misfit.backward()
+        assert G.held_bytes <= G.policy.keep_bytes
+        del misfit
+        assert G.held_bytes == 0
+        found.append(leaf.grad)
+    assert torch.equal(*found) and found[0].abs().sum() > 0
+    layer.forget()
+    assert G.spare_bytes == 0

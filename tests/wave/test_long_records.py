@@ -3,7 +3,6 @@
 A scheme can agree with its transpose to rounding and still grow, slowly, from one corner of its layer.
 """
 
-
 import numpy as np
 import pytest
 

@@ -291,7 +291,7 @@ def test_another_interpolation_in_the_adjoint_is_caught(monkeypatch):
 
 
 def test_a_tampered_injection_scale_is_caught(monkeypatch):
-    monkeypatch.setattr(discretisation, "_plans", {})
+    monkeypatch.setattr(discretisation.PLANS, "_plans", {})
     injection = Advance._injection
 
     def tampered(self, step, channel):
@@ -308,7 +308,7 @@ def test_a_tampered_injection_scale_is_caught(monkeypatch):
 
 
 def test_every_kernel_so_far_has_one_time_loop():
-    built = [k for plan in discretisation._plans.values() for k in plan._kernels.values()]
+    built = discretisation.PLANS.kernels
     assert built
     for kernel in built:
         code = kernel.program.source

@@ -64,7 +64,7 @@ def test_budgets_are_kept_by_whoever_comes_first(world, monkeypatch):
     _, J = products(world, "two shots")
     imaging = J._operator.writers[0]
     assert len(imaging._kept) == 2 and all(isinstance(b, Whole) for b in imaging._kept.values())
-    assert not imaging._planned and not imaging._promised and J._pool.promised == 0
+    assert not imaging._planned and not imaging._promised and J._pool.promised_bytes == 0
     assert imaging.held_bytes <= imaging.storage.keep_bytes
 
 
@@ -89,4 +89,4 @@ def test_after_an_error(world, monkeypatch):
         J.H @ y
     np.testing.assert_array_equal(J.H @ y, expected)
     J.forget()
-    assert J.held_bytes == 0 and J._pool.promised == 0
+    assert J.held_bytes == 0 and J._pool.promised_bytes == 0

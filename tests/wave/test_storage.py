@@ -391,7 +391,7 @@ def test_checkpoints_take_what_they_may(nbytes):
     for background in imaging(J)._kept.values():
         assert arrays_of(background) == background.nbytes
         assert background.nbytes + background.working_bytes <= allowed
-    assert J.held_bytes + J._pool.nbytes <= w.shots * allowed
+    assert J.held_bytes + J.spare_bytes <= w.shots * allowed
 
 
 def test_the_default_is_the_least_for_one_more_solve():
