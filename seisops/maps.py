@@ -191,7 +191,7 @@ class Map(ABC):
 
     def __call__(self, *x: ArrayLike) -> NDArray:
         """Return the value at a point, shaped as `range`."""
-        return self._range.asarray(self._call(*self._point(x)))
+        return self._range.asarray(self._call(*self._entered(x)))
 
     def linearize(self, *x: ArrayLike) -> Linearization:
         """Return the value and the derivatives at a point.
@@ -201,7 +201,7 @@ class Map(ABC):
         *x : array_like
             One array for every argument.
         """
-        return self._linearize(*self._point(x))
+        return self._linearize(*self._entered(x))
 
     def jacobian(self, *x: ArrayLike, argument: int = 0) -> LinearOperator:
         """Return the derivative by one argument at a point.
@@ -273,6 +273,17 @@ class Map(ABC):
         if len(x) != len(self._domain):
             raise SpaceError(f"{self!r} takes {len(self._domain)} arguments, got {len(x)}")
         return tuple(space.asarray(array) for space, array in zip(self._domain, x, strict=True))
+
+    def _entered(self, x: Sequence[ArrayLike]) -> tuple[NDArray, ...]:
+        """The arguments as arrays, looked at once, where they enter."""
+        point = self._point(x)
+        self._check(point)
+        return point
+
+    def _check(self, point: Sequence[NDArray]) -> None:
+        """Refuse arguments that would spoil all of the result; by default what is not finite."""
+        for i, (space, part) in enumerate(zip(self._domain, point, strict=True)):
+            space.require_finite(part, f"{self!r}: argument {i}")
 
     def __matmul__(self, inner: Any) -> Map:
         other = _as_map(inner, self._range)

@@ -25,7 +25,7 @@ LAYERS = (
     ("check",),
     ("engine",),
     ("wave",),
-    ("survey",),
+    ("survey", "storage"),
     ("inversion",),
     ("torch", "jax", "dask", "plot"),
     ("demo",),
