@@ -2,12 +2,13 @@
 
 from importlib import import_module as _import_module
 
-from seisops import check, inversion, memory
+from seisops import check, inversion, memory, storage
 from seisops.errors import (
     AccuracyWarning,
     DispersionWarning,
     ParameterError,
     SeisopsError,
+    SelectionError,
     SpaceError,
     UnfusedError,
     UnstableError,
@@ -17,7 +18,6 @@ from seisops.maps import Map
 from seisops.operators import BlockDiag, HStack, Identity, LinearOperator, VStack
 from seisops.spaces import Space
 from seisops.survey import Shot, Survey
-from seisops.wave import storage
 from seisops.wave.boundaries import PML, Sponge
 from seisops.wave.equation import WaveEquation
 from seisops.wave.equations.acoustic import Acoustic
@@ -49,6 +49,7 @@ __all__ = [
     "Projection",
     "Quantity",
     "SeisopsError",
+    "SelectionError",
     "Shot",
     "Space",
     "SpaceError",
@@ -76,7 +77,9 @@ _BRIDGES = {"dask": "distributed", "jax": "jax", "plot": "matplotlib", "torch": 
 
 
 def __getattr__(name: str):
-    """Bridges to other packages, as in ``so.torch.lift``: imported when first used, with what they need."""
+    """Bridges to other packages, as in ``so.torch.lift``: imported when first used, with what they need; the version."""
+    if name == "__version__":
+        return _version()
     if name not in _BRIDGES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
@@ -88,4 +91,14 @@ def __getattr__(name: str):
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_BRIDGES]
+    return [*globals(), *_BRIDGES, "__version__"]
+
+
+def _version() -> str:
+    """What is installed under our name; where nothing is, as in a copy of the source that is only on the path."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(__name__)
+    except PackageNotFoundError:
+        return "unknown (seisops is not installed)"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seisops._pylops import pylops
+from seisops.errors import ParameterError
 from seisops.maps import LinearMap, Map
 from seisops.operators import as_operator
 
@@ -42,7 +43,7 @@ def dot_test(op: pylops.LinearOperator, seed: int = 0, trials: int = 1) -> float
     The second part of :math:`v` keeps the inner products as large as the norms, so that a wrong scale shows
     in full. Inner products are accumulated in double precision.
     """
-    return max(_dot_errors(op, seed, trials)[0])
+    return max(_dot_errors(_linear("dot_test", op), seed, trials)[0])
 
 
 def diagnose(op: pylops.LinearOperator, seed: int = 0, trials: int = 5) -> str:
@@ -62,6 +63,7 @@ def diagnose(op: pylops.LinearOperator, seed: int = 0, trials: int = 5) -> str:
     str
         Whether the adjoint is exact, scaled by a factor, or something else.
     """
+    op = _linear("diagnose", op)
     errors, ratios = _dot_errors(op, seed, trials)
     error = max(errors)
     if error <= _tolerance(op):
@@ -87,6 +89,7 @@ def linearity_test(op: pylops.LinearOperator, seed: int = 0) -> float:
     float
         :math:`|A(a u + b v) - a A u - b A v| / (|a A u| + |b A v|)`.
     """
+    op = _linear("linearity_test", op)
     rng = np.random.default_rng(seed)
     u, v = (_random(rng, op.shape[1], _dtype(op)) for _ in range(2))
     a, b = 0.7, -1.3
@@ -153,9 +156,9 @@ def taylor_test(
     map : Map or operator
         The map; an operator counts as a map of one argument.
     x : array_like or tuple of array_like
-        The point; a tuple for several arguments.
+        The point; a tuple, or a list, for several arguments.
     dx : array_like or tuple of array_like, optional
-        The direction; by default random, with the norm of `x` (or 1 where `x` is zero).
+        The direction, likewise; by default random, with the norm of `x` (or 1 where `x` is zero).
     steps : sequence of float, optional
         Multiples of `dx`.
     seed : int, optional
@@ -169,12 +172,12 @@ def taylor_test(
     """
     if not isinstance(map, Map):
         map = LinearMap(as_operator(map))
-    point = [space.asarray(part) for space, part in zip(map.domain, _tuple(x), strict=True)]
+    point = _arguments(map, "point", x)
     if dx is None:
         rng = np.random.default_rng(seed)
         direction = [_direction(space.random(rng), part) for space, part in zip(map.domain, point, strict=True)]
     else:
-        direction = [space.asarray(part) for space, part in zip(map.domain, _tuple(dx), strict=True)]
+        direction = _arguments(map, "direction", dx)
 
     with map.linearize(*point) as at_x:
         value = _double(at_x.value)
@@ -250,5 +253,23 @@ def _rates(steps: Sequence[float], errors: Sequence[float]) -> tuple[float, ...]
     return tuple(float(rate) if np.isfinite(rate) else float("nan") for rate in rates)
 
 
-def _tuple(x: ArrayLike | tuple[ArrayLike, ...]) -> tuple[ArrayLike, ...]:
-    return x if isinstance(x, tuple) else (x,)
+def _linear(what: str, op: Any) -> Any:
+    if isinstance(op, Map):
+        arguments = ", ".join(f"x{i}" for i in range(len(op.domain)))
+        raise ParameterError(
+            f"{what} needs a linear operator, and {op!r} is a nonlinear map: test its derivative at a point, "
+            f"{what}(G.jacobian({arguments})), or how that fits the map, taylor_test(G, ({arguments},))"
+        )
+    return op if isinstance(op, pylops.LinearOperator) else as_operator(op)
+
+
+def _arguments(map: Map, what: str, x: Any) -> list[NDArray]:
+    """The arrays of a point or a direction; a list of as many as the map has arguments is a tuple."""
+    n = len(map.domain)
+    parts = tuple(x) if isinstance(x, tuple) or (n > 1 and isinstance(x, list)) else (x,)
+    if len(parts) != n:
+        raise ParameterError(
+            f"taylor_test of {map!r}: the {what} has {len(parts)} of {n} arguments: give one array for each, in a tuple, "
+            f"as in taylor_test(G, ({', '.join(f'x{i}' for i in range(n))},))"
+        )
+    return [space.asarray(part) for space, part in zip(map.domain, parts, strict=True)]

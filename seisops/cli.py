@@ -6,13 +6,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from math import ceil
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+import seisops
 from seisops.demo import Settings, read_model, report, run, save, smoothed, thrust_belt
 from seisops.demo.files import UNITS
 from seisops.errors import ParameterError, SeisopsError
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="seisops", description="Seismic modeling and inversion written as mathematics."
     )
-    parser.add_argument("--version", action="version", version=f"seisops {_version()}")
+    parser.add_argument("--version", action="version", version=f"seisops {seisops.__version__}")
     commands = parser.add_subparsers(title="commands", required=True)
     demo = commands.add_parser(
         "demo",
@@ -345,10 +345,3 @@ def _spacing(text: str) -> tuple[float, ...]:
     if len(values) not in (1, 2):
         raise ValueError(text)
     return values * 2 if len(values) == 1 else values
-
-
-def _version() -> str:
-    try:
-        return version("seisops")
-    except PackageNotFoundError:
-        return "(not installed)"

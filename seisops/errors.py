@@ -5,6 +5,7 @@ __all__ = [
     "DispersionWarning",
     "ParameterError",
     "SeisopsError",
+    "SelectionError",
     "SpaceError",
     "UnfusedError",
     "UnstableError",
@@ -21,6 +22,10 @@ class SpaceError(SeisopsError, ValueError):
 
 class ParameterError(SeisopsError, ValueError):
     """A parameter of a medium, a survey or an operator is missing, unknown or has an impossible value."""
+
+
+class SelectionError(SeisopsError, IndexError):
+    """Shots are asked for that are not there."""
 
 
 class UnfusedError(

@@ -212,7 +212,7 @@ class Map(ABC):
 
     def __call__(self, *x: ArrayLike) -> NDArray:
         """Return the value at a point, shaped as `range`."""
-        return self._range.asarray(self._call(*self._point(x)))
+        return self._range.asarray(self._call(*self._entered(x)))
 
     def linearize(self, *x: ArrayLike) -> Linearization:
         """Return the value and the derivatives at a point.
@@ -223,7 +223,9 @@ class Map(ABC):
             One array for every argument. They are copied: changing them later changes nothing.
         """
         self._require_all(x)
-        return self._linearize(*(space.owned(array) for space, array in zip(self._domain, x, strict=True)))
+        point = tuple(space.owned(array) for space, array in zip(self._domain, x, strict=True))
+        self._check(point)
+        return self._linearize(*point)
 
     def _linearize_at(self, *x: NDArray) -> Linearization:
         """Return the linearisation at a point that nobody else changes: a part's, at the point of the whole."""
@@ -302,6 +304,17 @@ class Map(ABC):
     def _point(self, x: Sequence[ArrayLike]) -> tuple[NDArray, ...]:
         self._require_all(x)
         return tuple(space.asarray(array) for space, array in zip(self._domain, x, strict=True))
+
+    def _entered(self, x: Sequence[ArrayLike]) -> tuple[NDArray, ...]:
+        """The arguments as arrays, looked at once, where they enter."""
+        point = self._point(x)
+        self._check(point)
+        return point
+
+    def _check(self, point: Sequence[NDArray]) -> None:
+        """Refuse arguments that would spoil all of the result; by default what is not finite."""
+        for i, (space, part) in enumerate(zip(self._domain, point, strict=True)):
+            space.require_finite(part, f"{self!r}: argument {i}")
 
     def __matmul__(self, inner: Any) -> Map:
         other = _as_map(inner, self._range)

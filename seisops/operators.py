@@ -21,7 +21,7 @@ from scipy.sparse.linalg import LinearOperator as ScipyOperator
 
 from seisops._pylops import pylops
 from seisops.errors import ParameterError, SpaceError, UnfusedError
-from seisops.spaces import Anonymous, DirectSum, Space, compatible
+from seisops.spaces import Anonymous, DirectSum, Space, as_array, compatible, shot_numbers
 
 __all__ = [
     "Adjoint",
@@ -154,6 +154,11 @@ class LinearOperator(pylops.LinearOperator):
                 f"cannot set {names or 'parameters'} of {self._formula()}: no part of it depends on a medium"
             )
         return self.map_leaves(lambda leaf: leaf.at(**parameters) if leaf.parametric else leaf)
+
+    @property
+    def solves(self) -> bool:
+        """Whether applying it costs a solve, so that `@` looks first whether all that goes in is finite."""
+        return any(child.solves for child in self.children) if self.children else self.parametric
 
     @property
     def held_bytes(self) -> int:
@@ -310,7 +315,10 @@ class LinearOperator(pylops.LinearOperator):
             return compose(self, as_operator(x, self.dtype))
         if not (isinstance(x, (np.ndarray, Sequence)) or hasattr(x, "__array__")):
             return NotImplemented
-        x = np.asarray(x)
+        x = as_array(x, self._domain)
+        fits = x.shape == self._domain.shape or x.shape[:1] == (self._domain.size,)
+        if fits and x.dtype.kind in "fc" and self.solves:
+            self._domain.require_finite(x, f"{self._formula()} @ x: x", "mend it, or set it to zero")
         if x.shape == self._domain.shape:
             # PyLops switches n-dimensional results off inside its solvers, which want flat arrays back
             y = self.matvec(x.ravel())
@@ -375,7 +383,7 @@ class LinearOperator(pylops.LinearOperator):
     def __getitem__(self, key: Any) -> LinearOperator:
         if self.shots is None:
             raise TypeError(f"{self._formula()} has no shots to select from")
-        return self.select(_shot_indices(key, self.shots, self._formula()))
+        return self.select(shot_numbers(key, self.shots, self._formula()))
 
     # ---- printing
 
@@ -448,7 +456,8 @@ def as_operator(x: Any, dtype: DTypeLike | None = None) -> LinearOperator:
     if isinstance(x, LinearOperator):
         return x
     if not _is_operator(x):
-        raise TypeError(f"a {type(x).__name__} is not a linear operator: wrap an array in pylops.MatrixMult")
+        hint = ": pylops.MatrixMult makes one of an array" if hasattr(x, "__array__") else ""
+        raise TypeError(f"expected a linear operator, got a {type(x).__name__}, {x!r:.80}{hint}")
     return External(pylops.MatrixMult(x, dtype=x.dtype) if sparse.issparse(x) else pylops.aslinearoperator(x), dtype)
 
 
@@ -462,7 +471,7 @@ def _columns(apply: Callable[[NDArray], NDArray], X: Any, space: Space) -> NDArr
 
 
 def _vector(op: LinearOperator, x: ArrayLike, space: Space) -> NDArray:
-    x = np.asarray(x)
+    x = as_array(x, space)
     if x.shape not in ((space.size,), (space.size, 1)):
         raise SpaceError(
             f"cannot apply {op._formula()} to an array of shape {x.shape}: "
@@ -479,22 +488,6 @@ def _matrix(op: LinearOperator, X: Any, space: Space) -> Any:
             f"expected {space.size} rows, elements of {space}"
         )
     return X
-
-
-def _shot_indices(key: Any, shots: int, name: str) -> list[int]:
-    if isinstance(key, slice):
-        indices = list(range(*key.indices(shots)))
-    else:
-        keys = [key] if isinstance(key, (int, np.integer)) else list(key)
-        if any(isinstance(k, (bool, np.bool_)) for k in keys):
-            raise TypeError(f"shots of {name} are selected by integers, not by a mask: use numpy.flatnonzero(mask)")
-        indices = [operator.index(k) for k in keys]
-    for i in indices:
-        if not -shots <= i < shots:
-            raise IndexError(f"shot {i} is out of range: {name} has {shots} shots, 0 to {shots - 1}")
-    if not indices:
-        raise IndexError(f"{key!r} selects none of the {shots} shots of {name}")
-    return [i % shots for i in indices]
 
 
 def _distinct(a: Space, b: Space) -> tuple[str, str]:
@@ -809,8 +802,9 @@ class _Stack(Expression):
     """What the three stacks have in common."""
 
     def __init__(self, ops: Sequence[Any]) -> None:
-        if not ops:
-            raise ParameterError(f"{type(self).__name__} needs at least one operator")
+        # an operator is a sequence as well, of its shots
+        if isinstance(ops, pylops.LinearOperator) or not ops:
+            raise ParameterError(f"{type(self).__name__} takes a list of at least one operator, [A, B], got {ops!r}")
         dtype = next((op.dtype for op in ops if isinstance(op, LinearOperator)), None)
         self.children = _flatten(type(self), [as_operator(op, dtype) for op in ops])
         super().__init__(*self._spaces())

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from seisops.errors import SpaceError
+from seisops.errors import ParameterError, SpaceError
 from seisops.wave.grid import Grid
 from seisops.wave.time import Time
 
@@ -90,7 +90,8 @@ def record(
     time : Time
     traces : array_like of shape (receivers, time.n)
     positions : array_like, optional
-        Of the receivers in metres, evenly spaced; by default their numbers.
+        Of the receivers in metres, evenly spaced: x, or coordinates (x, [y,] z), of which the one that varies most is
+        drawn. By default their numbers.
     title : str, optional
     clip : float, optional
         Percentile of the magnitudes at which the shades end.
@@ -101,15 +102,18 @@ def record(
     -------
     matplotlib.axes.Axes
     """
+    if not isinstance(time, Time):
+        raise ParameterError(f"record needs a Time first, then traces, got {type(time).__name__} {time!r:.80}")
     traces = np.asarray(traces)
     if traces.ndim != 2 or traces.shape[1] != time.n:
-        raise SpaceError(f"traces of shape {traces.shape} are not (receivers, {time.n}) on {time!r}")
-    where = np.arange(len(traces)) if positions is None else np.asarray(positions)
+        hint = f": for one of the shots, d[0] of shape {traces.shape[1:]}" * (traces.ndim == 3)
+        raise SpaceError(f"traces of shape {traces.shape} are not (receivers, {time.n}) on {time!r}{hint}")
+    where, axis = _along(positions, len(traces))
     ax = _axes((5.0, 5.5)) if ax is None else ax
     low, high = _symmetric(traces, clip)
     ends = (where[0], where[-1], time.start + time.duration, time.start)
     ax.imshow(traces.T, extent=ends, aspect="auto", cmap="gray", vmin=low, vmax=high)
-    ax.set(xlabel="receiver" if positions is None else "x (m)", ylabel="time (s)", title=title)
+    ax.set(xlabel=f"{axis} (m)" if axis else "receiver", ylabel="time (s)", title=title)
     return ax
 
 
@@ -142,7 +146,25 @@ def curves(
     return ax
 
 
+def _along(positions, count):
+    """Where each trace is drawn, and the name of the axis along which; none for numbers of receivers."""
+    if positions is None:
+        return np.arange(count), ""
+    where = np.asarray(positions, dtype=float)
+    if where.shape == (count,):
+        return where, "x"
+    if where.shape not in ((count, 2), (count, 3)):
+        raise SpaceError(
+            f"positions of shape {where.shape} are not those of {count} receivers: expected ({count},), or coordinates "
+            f"(x, [y,] z) of one shot, of shape ({count}, 2) or ({count}, 3)"
+        )
+    widest = int(np.argmax(np.ptp(where, axis=0)))
+    return where[:, widest], ("xz" if where.shape[1] == 2 else "xyz")[widest]
+
+
 def _on_grid(grid, values, title, label, colours, limits, ax):
+    if not isinstance(grid, Grid):
+        raise ParameterError(f"expected a Grid first, then an array on it, got {type(grid).__name__} {grid!r:.80}")
     values = np.asarray(values)
     if grid.ndim != 2 or values.shape != grid.shape:
         raise SpaceError(

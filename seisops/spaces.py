@@ -7,15 +7,30 @@ different spaces, and operators refuse to confuse them.
 from __future__ import annotations
 
 import math
+import operator
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from seisops.errors import ParameterError, SpaceError
+from seisops.errors import ParameterError, SelectionError, SpaceError
 
-__all__ = ["Anonymous", "Axis", "DirectSum", "PerShot", "Space", "Traces", "compatible", "joint"]
+__all__ = [
+    "Anonymous",
+    "Axis",
+    "DirectSum",
+    "PerShot",
+    "Space",
+    "Traces",
+    "as_array",
+    "compatible",
+    "joint",
+    "shot_numbers",
+]
 
 
 @dataclass(frozen=True)
@@ -126,6 +141,7 @@ class Space:
             return self
         if type(self) is not Space:
             raise SpaceError(f"{self} does not say how to select shots: {type(self).__name__} has to define `select`")
+        shots = self._numbers(shots)
         axes = (Axis("shot", len(shots)) if axis.name == "shot" else axis for axis in self._axes)
         return Space(self._name, tuple(axes), self._dtype)
 
@@ -158,9 +174,13 @@ class Space:
         else:
             x[self._at(shots)] = part
 
+    def _numbers(self, shots: Sequence[int]) -> list[int]:
+        """Shots of this space, counted from 0; what it does not have is refused."""
+        return shot_numbers(shots, self.shots or 0, self)
+
     def _at(self, shots: Sequence[int]) -> tuple:
         axis = next(i for i, axis in enumerate(self._axes) if axis.name == "shot")
-        return (slice(None),) * axis + (list(shots),)
+        return (slice(None),) * axis + (self._numbers(shots),)
 
     def zeros(self) -> NDArray:
         """Return an array of zeros."""
@@ -199,7 +219,7 @@ class Space:
         SpaceError
             If the shape does not fit, or the dtype cannot be cast (complex to real, objects, text).
         """
-        x = np.asarray(x)
+        x = as_array(x, self)
         if x.shape not in (self.shape, (self.size,)):
             raise SpaceError(
                 f"an array of shape {x.shape} is not in {self}: expected shape {self.shape} or ({self.size},)"
@@ -221,6 +241,43 @@ class Space:
         x = np.asarray(x)
         out = self.asarray(x)
         return out.copy() if np.may_share_memory(out, x) else out
+
+    def require_finite(self, x: NDArray, what: str, fix: str = "") -> None:
+        """Refuse NaN and infinity, and say how many there are, and where the first one is.
+
+        Parameters
+        ----------
+        x : ndarray
+            An array of this space, or a matrix whose columns are.
+        what : str
+            What the array is, such as ``"F @ x: x"``.
+        fix : str, optional
+            What to do about it.
+
+        Raises
+        ------
+        ParameterError
+            If a value is NaN or infinite.
+        """
+        bad = ~np.isfinite(x)
+        if bad.any():
+            first = int(np.argmax(bad))
+            place = self.place(first // max(1, x.size // self.size))
+            raise ParameterError(
+                f"{what}, {self}, has {np.count_nonzero(bad)} of {x.size} values that are NaN or infinite, first "
+                f"{x.flat[first]} at {', '.join(f'{name} {i}' for name, i in place.items())}" + (fix and f": {fix}")
+            )
+
+    def place(self, element: int) -> dict[str, int]:
+        """Return where an element of an array is, by name.
+
+        Parameters
+        ----------
+        element : int
+            Its index in the flattened array.
+        """
+        index = np.unravel_index(element, self.shape)
+        return {axis.name: int(i) for axis, i in zip(self._axes, index, strict=True)}
 
     def _identity(self) -> tuple:
         return (type(self), self._name, self._axes, self._dtype)
@@ -313,18 +370,17 @@ class Traces(Space):
         i : int
             The shot.
         """
-        if not -self.shots <= i < self.shots:
-            raise IndexError(f"shot {i} of {self}, which has {self.shots} shots")
+        (i,) = self._numbers([i])
         if x.shape != self.shape:
             raise SpaceError(f"an array of shape {x.shape} is not in {self}: expected shape {self.shape}")
         if not self.ragged:
             return x[i]
         offsets = self.offsets
-        return x[offsets[i % self.shots] : offsets[i % self.shots + 1]]
+        return x[offsets[i] : offsets[i + 1]]
 
     def select(self, shots: Sequence[int]) -> Traces:
         """Return the space of the traces of some shots."""
-        return Traces([self._counts[i] for i in shots], self._time_axis, self._dtype, self._name)
+        return Traces([self._counts[i] for i in self._numbers(shots)], self._time_axis, self._dtype, self._name)
 
     def take(self, x: NDArray, shots: Sequence[int]) -> NDArray:
         """Return the traces of some shots."""
@@ -335,10 +391,17 @@ class Traces(Space):
         super().put(x, part.reshape(-1, part.shape[-1]) if self.ragged else part, shots)
 
     def _at(self, shots: Sequence[int]) -> tuple:
+        shots = self._numbers(shots)
         if not self.ragged:
-            return (list(shots),)
+            return (shots,)
         offsets = self.offsets
         return (np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in shots]).astype(int),)
+
+    def place(self, element: int) -> dict[str, int]:
+        """Return shot, trace of the shot and sample of an element."""
+        trace, sample = divmod(element, self._time_axis.size)
+        shot = bisect_right(self.offsets, trace) - 1
+        return {"shot": shot, "trace": trace - self.offsets[shot], "sample": sample}
 
     def _identity(self) -> tuple:
         return (*super()._identity(), self._counts)
@@ -424,6 +487,12 @@ class DirectSum(Space):
             )
         return np.concatenate([part.asarray(x).ravel() for part, x in zip(self._parts, arrays, strict=True)])
 
+    def place(self, element: int) -> dict[str, int]:
+        """Return which part an element is in, and where it is there."""
+        ends = list(accumulate(part.size for part in self._parts))
+        i = bisect_right(ends, element)
+        return {"part": i, **self._parts[i].place(element - ends[i] + self._parts[i].size)}
+
     def _identity(self) -> tuple:
         return (type(self), self._parts)
 
@@ -455,18 +524,24 @@ class PerShot(DirectSum):
 
     def select(self, shots: Sequence[int]) -> PerShot:
         """Return the sum of the spaces of some shots."""
-        return PerShot([self.parts[i] for i in shots])
+        return PerShot([self.parts[i] for i in self._numbers(shots)])
 
     def take(self, x: NDArray, shots: Sequence[int]) -> NDArray:
         """Return the part of an array that belongs to some shots."""
         pieces = self.split(x)
-        return np.concatenate([pieces[i].ravel() for i in shots])
+        return np.concatenate([pieces[i].ravel() for i in self._numbers(shots)])
 
     def put(self, x: NDArray, part: NDArray, shots: Sequence[int]) -> None:
         """Write what :meth:`take` returns back in place."""
         pieces = self.split(x)
-        for i, piece in zip(shots, self.select(shots).split(part), strict=True):
+        for i, piece in zip(self._numbers(shots), self.select(shots).split(part), strict=True):
             pieces[i][...] = piece
+
+    def place(self, element: int) -> dict[str, int]:
+        """Return shot and place in the shot of an element."""
+        place = super().place(element)
+        shot = place.pop("part")
+        return {**place, "shot": shot}
 
 
 class Anonymous(Space):
@@ -485,6 +560,67 @@ class Anonymous(Space):
 
     def __str__(self) -> str:
         return f"{self._name}[{', '.join(map(str, self.shape))}]"
+
+
+def as_array(x: Any, what: Any) -> NDArray:
+    """Return `x` as an array; what only looks like one, such as a tensor with a gradient, is refused with the way out.
+
+    Parameters
+    ----------
+    x : array_like
+        What a user gave.
+    what : Space or str
+        What it is to be, for the message.
+    """
+    try:
+        return np.asarray(x)
+    except Exception as error:  # whatever another library says about its own arrays
+        if not hasattr(x, "__array__"):
+            raise
+        reason = str(error).partition("\n")[0].rstrip(". ")
+        raise ParameterError(
+            f"a {type(x).__name__} cannot be read as an array of {what} ({reason}): operators and maps work on NumPy "
+            "arrays, outside automatic differentiation. seisops.torch.lift(F)(x), or seisops.jax.lift(F)(x), carries "
+            "gradients through; x.detach() gives them up"
+        ) from error
+
+
+def shot_numbers(key: Any, shots: int, what: Any) -> list[int]:
+    """Return the numbers, from 0, of the shots that a key selects.
+
+    Parameters
+    ----------
+    key : int, slice or sequence of int
+        As for a list; negative numbers count from the end.
+    shots : int
+        How many there are.
+    what : object
+        What has them, for messages.
+
+    Raises
+    ------
+    SelectionError
+        If a shot is out of range, or none is selected.
+    TypeError
+        If the key is something else, such as a mask.
+    """
+    if isinstance(key, slice):
+        numbers = list(range(*key.indices(shots)))
+    else:
+        try:
+            keys = [key] if isinstance(key, (int, np.integer)) else list(key)
+            masked = any(isinstance(k, (bool, np.bool_)) for k in keys)
+            numbers = [] if masked else [operator.index(k) for k in keys]
+        except TypeError:
+            raise TypeError(f"shots of {what} are selected by integers or a slice, not by {key!r:.60}") from None
+        if masked:
+            raise TypeError(f"shots of {what} are selected by integers, not by a mask: use numpy.flatnonzero(mask)")
+    for i in numbers:
+        if not -shots <= i < shots:
+            raise SelectionError(f"shot {i} is out of range: {what} has {shots} shots, 0 to {shots - 1}")
+    if not numbers:
+        raise SelectionError(f"{key!r} selects none of the {shots} shots of {what}")
+    return [i % shots for i in numbers]
 
 
 def _nameless(space: Space) -> bool:

@@ -26,7 +26,7 @@ LAYERS = (
     ("engine",),
     ("wave",),
     ("memory",),
-    ("survey",),
+    ("survey", "storage"),
     ("inversion",),
     ("torch", "jax", "dask", "plot"),
     ("demo",),

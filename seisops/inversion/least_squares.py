@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seisops.errors import SpaceError
+from seisops._pylops import pylops
+from seisops.errors import ParameterError, SpaceError
 from seisops.inversion.fingerprint import fingerprint
 from seisops.inversion.identity import described
 from seisops.inversion.pointwise import Pointwise
-from seisops.maps import Linearization, Map
+from seisops.maps import Linearization, LinearMap, Map
 from seisops.operators import LinearOperator, as_operator
-from seisops.spaces import DirectSum, Space, compatible, joint
+from seisops.spaces import DirectSum, Space, as_array, compatible, joint, shot_numbers
 
 __all__ = ["LeastSquares"]
 
@@ -34,10 +35,11 @@ class LeastSquares:
 
     Parameters
     ----------
-    G : Map
-        The map, such as a :class:`~seisops.Parametric` or one that is distributed.
+    G : Map or operator
+        The map, such as a :class:`~seisops.Parametric` or one that is distributed; a linear operator counts as a map of
+        one argument.
     data : array_like
-        d, an array of the map's range.
+        d, an array of the map's range. Where it is NaN or infinite the weight has to be 0; it then counts for nothing.
     *fixed : array_like
         The last arguments of the map, such as the source. Those before are what is looked for, one after another.
     weights : operator or array_like, optional
@@ -68,13 +70,14 @@ class LeastSquares:
         P: Any = None,
         start: Any = None,
     ) -> None:
-        self.G = G
+        self.G = G = _map(G, fixed)
         self.free = len(G.domain) - len(fixed)
         if self.free < 1:
             raise SpaceError(
                 f"LeastSquares got {len(fixed)} fixed arguments for {G!r}, which has {len(G.domain)}: leave out the first "
                 "ones, which are looked for, and give the last ones, such as the source"
             )
+        _require_order(G, data, fixed)
         if G.range.dtype.kind == "c":
             raise SpaceError(f"LeastSquares needs a map to real data, the range is {G.range!r}")
         self.data = G.range.owned(data)
@@ -87,14 +90,44 @@ class LeastSquares:
             _check("weights", "domain", self.weights.domain, "the range of the map", G.range)
         if self.P is not None:
             _check("P", "range", self.P.range, "what is looked for", self._whole)
+        self._require_finite()
         self.domain = _double(self._whole if self.P is None else self.P.domain)
         self._held: _Point | None = None
         self._fingerprint: str | None = None
 
+    def _require_finite(self) -> None:
+        """Look once at what every evaluation uses: nothing that counts may be NaN or infinite."""
+        finite = np.isfinite(self.data)
+        if not finite.all():
+            counted = self.data
+            if self.weights is not None:
+                # W.H of anything is zero where W does not look; of random numbers, nowhere else
+                seen = self.weights.rmatvec(np.random.default_rng(0).uniform(1.0, 2.0, self.weights.shape[0]))
+                counted = np.where(seen.reshape(self.data.shape) == 0, 0, self.data)
+            self.G.range.require_finite(counted, "LeastSquares: data", "mend the data, or give them weight 0 there")
+            self.data = np.where(finite, self.data, 0)  # 0 * NaN is NaN
+        for space, x in zip(self.G.domain[self.free :], self.fixed, strict=True):
+            space.require_finite(x, "LeastSquares: a fixed argument")
+        if self.start is not None:
+            self._whole.require_finite(self.start, "LeastSquares: start")
+
     def _joined(self, x: Any) -> NDArray:
         if isinstance(x, tuple) and isinstance(self._whole, DirectSum):
             return self._whole.join(x)
-        return self._whole.owned(x)
+        return self._whole.owned(self._sized(x, self._whole))
+
+    def _sized(self, x: ArrayLike, space: Space) -> NDArray:
+        """An array for `space`; of another size where an argument was forgotten, that is said."""
+        x = as_array(x, space)
+        free = self.G.domain[: self.free]
+        for n in range(1, self.free if x.size != space.size else 0):
+            if x.size == sum(part.size for part in free[:n]):
+                given, other = (" and ".join(map(str, spaces)) for spaces in (free[:n], free[n:]))
+                raise SpaceError(
+                    f"an array of shape {x.shape} is one of {given}, but the misfit looks for {other} as well: to hold "
+                    "that fixed, give it after the data, as in LeastSquares(G, data, source)"
+                )
+        return x
 
     @property
     def gradient_shape(self) -> tuple[int, ...]:
@@ -126,6 +159,8 @@ class LeastSquares:
         shots : sequence of int
             Indices in ``range(self.shots)``, such as ``Batches(...)[k]``.
         """
+        if self.shots is not None:
+            shots = shot_numbers(shots, self.shots, "the misfit")
         domain = self.G.domain
         return LeastSquares(
             self.G.select(shots),
@@ -187,7 +222,7 @@ class LeastSquares:
         return value, self._pulled(at, self._back(weighted))
 
     def _point(self, x: ArrayLike) -> NDArray:
-        return np.array(self.domain.asarray(x).ravel())
+        return np.array(self.domain.asarray(self._sized(x, self.domain)).ravel())
 
     def _linearize(self, x: NDArray) -> _Point:
         linearization = self.G.linearize(*self._model(x), *self.fixed)
@@ -348,6 +383,34 @@ class Hessian(GaussNewton):
         directions = (*dm, *(np.zeros_like(array) for array in misfit.fixed))
         second = misfit.G.second(point, directions, misfit._back(misfit._weighted(at.residual)))[: misfit.free]
         return (first + misfit._pulled_model(second)).reshape(self.domain.shape)
+
+
+def _map(G: Any, fixed: tuple[Any, ...]) -> Map:
+    if isinstance(G, Map):
+        return G
+    if isinstance(G, pylops.LinearOperator):
+        if fixed:
+            raise ParameterError(
+                f"LeastSquares needs a map of {len(fixed)} arguments and more, got the linear operator {G}, which has one: "
+                "Parametric(F) is the map (m, q) -> F(m) q, and LeastSquares(Parametric(F), data, q) its misfit"
+            )
+        return LinearMap(as_operator(G))
+    raise ParameterError(
+        f"LeastSquares needs a map first, such as Parametric(F), then the data, got {type(G).__name__} {G!r:.60}"
+    )
+
+
+def _require_order(G: Map, data: Any, fixed: tuple[Any, ...]) -> None:
+    """Refuse arrays that are not where they belong, and say where that is."""
+    spaces = {"data": G.range, **{f"argument {i}": space for i, space in enumerate(G.domain)}}
+    for name, x in zip(["data", *list(spaces)[len(spaces) - len(fixed) :]], (data, *fixed), strict=True):
+        shape = as_array(x, spaces[name]).shape
+        fits = [other for other, space in spaces.items() if shape in (space.shape, (space.size,))]
+        if name not in fits:
+            raise SpaceError(
+                f"LeastSquares(G, data, *fixed): an array of shape {shape}, given as {name}, is not in {spaces[name]}: "
+                f"expected shape {spaces[name].shape}" + (f"; it fits {' and '.join(fits)} of {G!r}" if fits else "")
+            )
 
 
 def _operator(op: Any, space: Space) -> LinearOperator | None:

@@ -13,7 +13,7 @@ from seisops.errors import ParameterError
 from seisops.fusion import fuse
 from seisops.maps import Arranged, Composed, Linearization, LinearMap, Map
 from seisops.operators import Identity, LinearOperator, compose
-from seisops.spaces import Axis, PerShot, Space, Traces
+from seisops.spaces import Axis, PerShot, Space, Traces, shot_numbers
 from seisops.survey.survey import Survey
 from seisops.wave._validate import real
 from seisops.wave.discretisation import Discretisation, discretise
@@ -61,6 +61,7 @@ class Parts(Sequence):
 
     def select(self, shots: Sequence[int]) -> Parts:
         """Those of some shots."""
+        shots = shot_numbers(shots, len(self), f"a survey of {len(self)} shots")
         return Parts(self.build, [self.numbers[i] for i in shots], self.keep)
 
     @classmethod
@@ -106,6 +107,7 @@ class Shotwise(LinearOperator):
     """
 
     symbol = "S"
+    solves = True
 
     def __init__(self, parts: Parts, domain: Space, range: Space):
         self.parts = parts
@@ -408,7 +410,7 @@ class WindowedModeling(Shotwise):
 
     def select(self, shots: Sequence[int]) -> WindowedModeling:
         """Return the operator of some shots."""
-        return WindowedModeling(self.recipe, [self.numbers[i] for i in shots])
+        return WindowedModeling(self.recipe, self.parts.select(shots).numbers)
 
     def at(self, **parameters: ArrayLike) -> WindowedModeling:
         """Return the operator in another medium, discretised as before."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -75,6 +75,7 @@ class Jacobian(LinearOperator):
     def _set(self, F, q, wrt, storage: Policy, pool: Pool) -> None:
         self.F = fuse(F)
         self.q = self.F.domain.owned(q)
+        self.F.domain.require_finite(self.q, "Jacobian(F, q): q")
         self.q.flags.writeable = False
         self.wrt = names(wrt)
         self.policy = storage
@@ -119,10 +120,10 @@ class Jacobian(LinearOperator):
         self._operator.forget()
 
     def _apply(self, x: NDArray) -> NDArray:
-        return self._operator @ x
+        return self._operator.matvec(x.ravel())
 
     def _apply_adjoint(self, y: NDArray) -> NDArray:
-        return self._operator.H @ y
+        return self._operator.rmatvec(y.ravel())
 
 
 class Parametric(Map):
@@ -181,12 +182,16 @@ class Parametric(Map):
         super().forget()
         self._pool.forget()
 
+    def _check(self, point):
+        # what the medium is made of it checks itself, in its units
+        self._domain[-1].require_finite(point[-1], f"{self!r}: the source", "mend it, or set it to zero")
+
     def _at(self, parameters) -> LinearOperator:
         return self.F.at(**dict(zip(self.wrt, parameters, strict=True)))
 
     def _call(self, *x):
         *parameters, q = x
-        return self._at(parameters) @ q
+        return self._at(parameters).matvec(q.ravel())
 
     def _linearize(self, *x):
         *parameters, q = x
@@ -248,9 +253,9 @@ class Slot(LinearOperator):
 
 def names(wrt) -> tuple[str, ...]:
     """`wrt` as a tuple of distinct names."""
-    out = (wrt,) if isinstance(wrt, str) else tuple(wrt)
-    if not out or len(set(out)) != len(out) or not all(isinstance(n, str) for n in out):
-        raise ParameterError(f"wrt={wrt!r}: give the name of a parameter, or a tuple of different names")
+    out = (wrt,) if isinstance(wrt, str) else tuple(wrt) if isinstance(wrt, Iterable) else (wrt,)
+    if not out or not all(isinstance(n, str) for n in out) or len(set(out)) != len(out):
+        raise ParameterError(f"wrt={wrt!r:.80}: give the name of a parameter, or a tuple of different names")
     return out
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from seisops.engine.derive import System
 from seisops.engine.places import Component, Place
 from seisops.engine.threads import side_by_side
-from seisops.errors import ParameterError, SpaceError
+from seisops.errors import SpaceError
 from seisops.operators import Everything, LinearOperator, Propagator, Sampler, require_affordable
 from seisops.spaces import Space, joint
 from seisops.wave.boundaries import PML
@@ -85,8 +85,7 @@ class Modeling(Propagator):
         substeps: int | None = None,
         dispersion: bool = True,
     ):
-        if not isinstance(waves, Wavefield):
-            raise ParameterError(f"Modeling needs a Wavefield first, got {type(waves).__name__}")
+        Wavefield.required("Modeling", waves)
         self.medium = medium
         self.discretisation = discretise(
             waves, medium, boundary, free_surface, space_order, max_velocity, substeps, dispersion

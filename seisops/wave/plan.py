@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from math import ceil, inf
+from typing import Any
 
 import numpy as np
 
+from seisops._pylops import pylops
 from seisops.errors import ParameterError, UnfusedError
 from seisops.fusion import fuse
+from seisops.maps import Arranged, Composed, LinearMap, Map, Stacked
 from seisops.operators import LinearOperator, Propagator
 from seisops.wave._validate import integer
+from seisops.wave.jacobian import Jacobian, Parametric
 from seisops.wave.layout import Layout
 from seisops.wave.modeling import Modeling
 from seisops.wave.pool import Pool
@@ -204,15 +209,15 @@ def _count(solves: float) -> str:
     return f"{solves:,.0f}" if solves == round(solves) else f"{solves:,.1f}"
 
 
-def plan(F: LinearOperator, storage="auto", workers: int = 1, trial: bool = True) -> Plan:
+def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = True) -> Plan:
     """Say what a modeling operator and its derivatives will cost.
 
     Parameters
     ----------
-    F : LinearOperator
-        A modeling expression such as ``Pr * Ainv * Ps.H``.
+    F : LinearOperator or Map
+        A modeling expression such as ``Pr * Ainv * Ps.H``, or a Jacobian or map of one, also distributed or composed.
     storage : str or Policy, optional
-        As for :class:`~seisops.Jacobian`.
+        As for :class:`~seisops.Jacobian`; by default that of the Jacobian or map, and ``"auto"`` for modeling.
     workers : int, optional
         Processes that will share the shots, each as fast as this one.
     trial : bool, optional
@@ -224,15 +229,19 @@ def plan(F: LinearOperator, storage="auto", workers: int = 1, trial: bool = True
         If `F` contains no solve.
     """
     workers = integer("plan workers", workers, minimum=1)
-    modeling = next((leaf for leaf in fuse(F).leaves() if isinstance(leaf, Propagator)), None)
+    modeling, wrt, own = next(_planned(F), (None, (), None))
     if not isinstance(modeling, Modeling):
-        raise ParameterError(f"plan: {F} contains no Modeling")
-    d, chosen = modeling.discretisation, policy(storage)
+        raise ParameterError(
+            f"plan: {F!r:.200} contains no Modeling: give a modeling operator such as Pr * Ainv * Ps.H, a Jacobian or a map"
+        )
+    d, chosen = modeling.discretisation, policy(storage or own or "auto")
     system = d.plan(modeling.medium).system
     itemsize = np.dtype(d.dtype).itemsize
     cells = int(np.prod(d.padding.shape))
     levels = sum(u.time_order + 1 for u in system.fields)
-    layout = modeling.solver.layout(tuple(modeling.medium.derivatives(modeling.medium.perturbable[0])), chosen.every)
+    wrt = wrt or modeling.medium.perturbable[:1]
+    coefficients = tuple(sorted({c for name in wrt for c in modeling.medium.derivatives(name)}))
+    layout = modeling.solver.layout(coefficients, chosen.every)
     # a field beside its derivative: histories of both
     both = replace(layout, shapes=2 * layout.shapes, state_shapes=2 * layout.state_shapes)
     each = ceil(modeling.domain.shots / workers)
@@ -253,6 +262,32 @@ def plan(F: LinearOperator, storage="auto", workers: int = 1, trial: bool = True
         backgrounds=_backgrounds(chosen, layout, each),
         second=_if_any(chosen, both, each),
     )
+
+
+def _planned(x: Any) -> Iterator[tuple[Propagator, tuple[str, ...], Policy | None]]:
+    """The solves in an operator or a map, with what they are differentiated by, and how, where that is settled."""
+    match x:
+        case Propagator():
+            yield x, (), None
+        case Jacobian() | Parametric():
+            yield from ((modeling, x.wrt, x.policy) for modeling, *_ in _planned(x.F))
+        case Composed():
+            for m in (x.outer, *x.inner):
+                yield from _planned(m)
+        case Stacked():
+            for m in x.maps:
+                yield from _planned(m)
+        case Arranged():
+            yield from _planned(x.inner)
+        case LinearMap():
+            yield from _planned(x.op)
+        case Map():
+            # one that stands for another, such as a distributed one
+            yield from _planned(getattr(x, "map", None))
+        case pylops.LinearOperator():
+            for leaf in fuse(x).leaves():
+                inner = leaf if isinstance(leaf, Propagator | Jacobian) else getattr(leaf, "op", None)
+                yield from _planned(inner if isinstance(inner, LinearOperator) else None)
 
 
 def _if_any(chosen: Policy, layout: Layout, shots: int) -> tuple[Kept, ...]:

@@ -156,6 +156,7 @@ class Projection(Sampler):
     """
 
     def __init__(self, waves: Wavefield, coordinates, interpolation: str = "sinc", margin: float = 0.0):
+        Wavefield.required("Projection", waves)
         if interpolation not in ("sinc", "linear"):
             raise ParameterError(f"Projection(interpolation={interpolation!r}): use 'sinc' or 'linear'")
         points = (
@@ -222,6 +223,7 @@ class Wavelet(Sampler):
     """
 
     def __init__(self, waves: Wavefield, signature):
+        Wavefield.required("Wavelet", waves)
         signature = np.asarray(signature, dtype=waves.dtype)
         if signature.shape not in ((waves.time.n,), (waves.shots, waves.time.n)):
             raise ParameterError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,23 @@ class Wavefield(Space):
 
     def select(self, shots: Sequence[int]) -> Wavefield:
         """The space of the wavefields of some shots."""
-        return Wavefield(self.grid, self.time, len(shots), self.dtype.name, self.max_bytes)
+        return Wavefield(self.grid, self.time, len(self._numbers(shots)), self.dtype.name, self.max_bytes)
+
+    @classmethod
+    def required(cls, what: str, waves: Any) -> Wavefield:
+        """Return `waves`, or refuse what is no space of wavefields where one is needed.
+
+        Parameters
+        ----------
+        what : str
+            Who needs it.
+        waves : object
+            What was given.
+        """
+        if not isinstance(waves, cls):
+            hint = "Wavefield(grid, time, shots) is the space of wavefields on a grid"
+            raise ParameterError(f"{what} needs a Wavefield first, got {type(waves).__name__} {waves!r:.80}: {hint}")
+        return waves
 
     def traces(self, counts: Sequence[int]) -> Traces:
         """The space of time series at `counts[i]` points of shot i."""

@@ -108,8 +108,8 @@ def silent_points(solve: Solve, parts: Sequence[NDArray]) -> Iterator[UserWarnin
         if silent:
             more = f" and of {len(silent) - 1} more" if len(silent) > 1 else ""
             yield AccuracyWarning(
-                f"all {side} of shot {silent[0]} ({len(sampler.points.shot(silent[0]))}){more} lie on the free surface at z = "
-                f"{grid.origin[-1]:g} m, where the wavefield vanishes: data are exactly 0; move them down by a cell "
+                f"all {side} of shot {silent[0]} ({len(sampler.points.shot(silent[0]))}){more} lie on the free surface at "
+                f"z = {grid.origin[-1]:g} m, where the wavefield vanishes: data are exactly 0; move them down by a cell "
                 f"({grid.spacing[-1]:g} m) or so"
             )
 

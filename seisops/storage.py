@@ -1,0 +1,29 @@
+# the name under which users import the policies; the text about them comes along
+from seisops.wave.storage import (
+    Auto,
+    Boundary,
+    Checkpointed,
+    Compressed,
+    Disk,
+    Fourier,
+    Full,
+    Policy,
+    Probed,
+    Subsampled,
+    __doc__,  # noqa: F401
+    policy,
+)
+
+__all__ = [
+    "Auto",
+    "Boundary",
+    "Checkpointed",
+    "Compressed",
+    "Disk",
+    "Fourier",
+    "Full",
+    "Policy",
+    "Probed",
+    "Subsampled",
+    "policy",
+]
