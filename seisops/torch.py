@@ -519,11 +519,13 @@ class Points:
     def require_finite(self, map: Map) -> None:
         """Refuse NaN and infinity before anything is solved."""
         for i, (space, part) in enumerate(zip(self.spaces, self.arrays, strict=True)):
-            bad = part.size - np.count_nonzero(np.isfinite(part))
-            if bad:
+            bad = ~np.isfinite(part)
+            if bad.any():
+                place = space.place(int(np.argmax(bad)) % space.size)
                 raise ParameterError(
-                    f"cannot apply {map!r}: argument {i}, {space}, has {bad} of {part.size} values that are NaN or "
-                    "infinite: look for the step before that made them"
+                    f"cannot apply {map!r}: argument {i}, {space}, has {np.count_nonzero(bad)} of {part.size} values that are "
+                    f"NaN or infinite, first at {', '.join(f'{name} {k}' for name, k in place.items())}: look for the step "
+                    "before that made them"
                 )
 
 
