@@ -523,9 +523,9 @@ class Points:
             if bad.any():
                 place = space.place(int(np.argmax(bad)) % space.size)
                 raise ParameterError(
-                    f"cannot apply {map!r}: argument {i}, {space}, has {np.count_nonzero(bad)} of {part.size} values that are "
-                    f"NaN or infinite, first at {', '.join(f'{name} {k}' for name, k in place.items())}: look for the step "
-                    "before that made them"
+                    f"cannot apply {map!r}: argument {i}, {space}, has {np.count_nonzero(bad)} of {part.size} values that "
+                    f"are NaN or infinite, first at {', '.join(f'{name} {k}' for name, k in place.items())}: look for the "
+                    "step before that made them"
                 )
 
 

@@ -192,7 +192,7 @@ def acoustic(grid, vp, rho):
 
 
 def dense(grid, vp, rho):
-    return Acoustic(grid, vp=vp, rho=rho)
+    return Acoustic(grid, vp=vp, rho=rho, ranges={"rho": (1.0, 25000.0)})  # air, too
 
 
 def first_order(grid, vp, rho):
