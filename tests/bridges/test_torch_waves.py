@@ -6,12 +6,14 @@ of the model, or all of the sources.
 
 from __future__ import annotations
 
+import os
 import threading
 from functools import cache
 
 import numpy as np
 import pytest
 import torch
+from killable import run
 from torch.autograd import gradcheck, gradgradcheck
 from torch.func import grad, hessian, jacrev, jvp, vjp, vmap
 from torch.utils.checkpoint import checkpoint
@@ -313,6 +315,38 @@ def test_threads():
         assert len(results) == 5
         for result in results:
             torch.testing.assert_close(result, right, rtol=0, atol=0)
+
+
+LOADER = """
+import numpy as np
+import torch
+import seisops as so
+
+grid, time = so.Grid((41, 31), 10.0), so.Time(61, 0.004)
+waves = so.Wavefield(grid, time, shots=2)
+Pr, Ps = so.Projection(waves, [(50.0, 20.0), (350.0, 20.0)]), so.Projection(waves, [[(100.0, 20.0)], [(300.0, 20.0)]])
+F = Pr * so.Modeling(waves, so.Acoustic(grid, vp=2000.0)) * Ps.H
+layer = so.torch.lift(F[0])
+q = torch.from_numpy(so.ricker(time, f0=10.0)).float()[None, None]
+
+class Shots(torch.utils.data.Dataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, i):
+        return layer(q * (i + 1))
+
+shots = Shots()
+expected = [shots[i] for i in range(4)]  # on two threads
+for shot, right in zip(torch.utils.data.DataLoader(shots, batch_size=None, num_workers=2), expected, strict=True):
+    print(torch.equal(shot, right))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_workers_of_a_loader_model_shots():
+    """Forked after a solve on several threads."""
+    assert run(LOADER, threads=2) == ["True"] * 4
 
 
 @pytest.mark.slow
