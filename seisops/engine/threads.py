@@ -75,8 +75,8 @@ def _default(chosen: str | None) -> int:
         counts = [0]
     if min(counts) < 1:
         raise ParameterError(
-            f"cannot tell how many threads to solve on: OMP_NUM_THREADS is {chosen!r}, expected a whole number from 1 on, or "
-            "several separated by commas, of which the first counts; without it all cores are used"
+            f"cannot tell how many threads to solve on: OMP_NUM_THREADS is {chosen!r}, expected a whole number from 1 on, "
+            "or several separated by commas, of which the first counts; without it all cores are used"
         )
     return counts[0]
 

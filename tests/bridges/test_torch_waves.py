@@ -360,3 +360,33 @@ def test_compile():
         compiled = torch.compile(lambda m, q: (layer(m, q) ** 2).sum(), backend="aot_eager", fullgraph=traceable)  # noqa: B023
         for mine, theirs in zip(torch.autograd.grad(compiled(*x), x), expected, strict=True):
             torch.testing.assert_close(mine, theirs, rtol=1e-12, atol=0)
+
+
+@pytest.mark.slow
+def test_compile_full_waveform_inversion():
+    """To the bit: the gradient of the medium, an optimiser's step, a batch of media and directions from them."""
+    torch.compiler.reset()
+    G, (m, q), _, _ = case("point source")
+    layer = lift(G)
+
+    def inverted(compile):
+        x = torch.zeros_like(m, requires_grad=True)
+        optimiser = torch.optim.SGD([x], lr=1e-3)
+
+        def step(d):
+            optimiser.zero_grad()
+            loss = (layer(m * (1.0 + x), q) - d).square().mean()
+            loss.backward()
+            optimiser.step()
+            return loss.detach()
+
+        step, d = compile(step), layer(0.99 * m, q)
+        return [step(d) for _ in range(3)], x.detach()
+
+    def compiled(function):
+        return torch.compile(function, backend="aot_eager")
+
+    torch.testing.assert_close(inverted(compiled), inverted(lambda step: step), rtol=0, atol=0)
+    media = torch.stack([m, 0.98 * m])
+    for f in (vmap(lambda m: layer(m, q)), lambda m: jvp(vmap(lambda m: layer(m, q)), (m,), (0.01 * m,))):
+        torch.testing.assert_close(compiled(f)(media), f(media), rtol=0, atol=0)

@@ -152,8 +152,8 @@ say("parent", [first(), count()], [one, 2])
 def test_forked_processes_solve():
     """After a solve on several threads, whose team a child waits for in vain."""
     said = run(CHILD + SOLVE, threads=2)
-    ways = "fork side-by-side grandchild thread-of-a-child one-thread whatever-it-is-told pool executor parent".split()
-    assert said == [word for way in ways for word in (way, "True")]
+    ways = ["fork", "side-by-side", "grandchild", "thread-of-a-child", "one-thread", "whatever-it-is-told"]
+    assert said == [word for way in (*ways, "pool", "executor", "parent") for word in (way, "True")]
 
 
 LOCKS = """
