@@ -11,9 +11,11 @@ differentiation:
 
 from __future__ import annotations
 
+import functools
 import math
+import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,9 +61,56 @@ def lift(op: pylops.LinearOperator | Map, traceable: bool = False) -> LinearLaye
     )
 
 
+# ---- out of torch.compile's sight
+#
+# Beyond its graphs the compiler looks at every Python function that runs while it is on: what a layer calls, what the engine
+# of autograd calls back, and their NumPy, which it replaces by torch. What torch calls of ours is therefore kept apart.
+
+
+def _apart(*names: str) -> Callable[[type], type]:
+    """Decorate a class some of whose methods torch.compile leaves alone, together with all that they call.
+
+    That is ``torch.compiler.disable``, as soon as there is a compiler: it takes a second to import.
+    """
+
+    def decorate(owner: type) -> type:
+        for name in names:
+            _keep_apart(owner, name)
+        return owner
+
+    return decorate
+
+
+def _keep_apart(owner: type, name: str) -> None:
+    method = owner.__dict__[name]
+    kind = staticmethod if isinstance(method, staticmethod) else lambda function: function
+    function = getattr(owner, name)
+
+    @functools.wraps(function)
+    def run(*args: Any) -> Any:
+        if "torch._dynamo" not in sys.modules:
+            return function(*args)
+        hidden = torch.compiler.disable(function)
+        setattr(owner, name, kind(hidden))  # from now on without this frame, which the compiler looks at
+        return hidden(*args)
+
+    setattr(owner, name, kind(run))
+
+
+class _Eagerly(BaseException):
+    """Raised only where torch.compile reads code, which then leaves the function around it to Python."""
+
+
+def _require_no_transform() -> None:
+    """Break no graph inside torch.func: whoever breaks one there, torch.compile fails as it goes on (seen in 2.13)."""
+    if torch.compiler.is_dynamo_compiling() and torch._C._are_functorch_transforms_active():
+        raise _Eagerly("a layer under torch.func is not compiled, nor is the function that it is in")
+
+
 # ---- modules
 
 
+@_apart("_forward_apart", "_make_adjoint")
 class LinearLayer(torch.nn.Module):
     """A linear operator as a torch module.
 
@@ -102,6 +151,10 @@ class LinearLayer(torch.nn.Module):
         """The layer of the adjoint; ``layer.H.H is layer``."""
         if self._origin:
             return self._origin[0]
+        _require_no_transform()
+        return self._make_adjoint()
+
+    def _make_adjoint(self) -> LinearLayer:
         adjoint = LinearLayer(self.op.H, self.traceable)
         adjoint._origin = (self,)
         return adjoint
@@ -119,7 +172,13 @@ class LinearLayer(torch.nn.Module):
         x : Tensor
             Of shape ``(*batch, *domain)``, or ``(*batch, n)`` for flat results.
         """
-        return self._forward(x) if self.traceable else _eagerly(self._forward)(x)
+        if self.traceable:
+            return self._forward(x)
+        _require_no_transform()
+        return self._forward_apart(x)
+
+    def _forward_apart(self, x: Tensor) -> Tensor:
+        return self._forward(x)
 
     def _forward(self, x: Tensor) -> Tensor:
         dims = self._dims
@@ -151,6 +210,7 @@ class LinearLayer(torch.nn.Module):
         return str(op) if isinstance(op, LinearOperator) else f"{op}: {_shape(op.dims)} -> {_shape(op.dimsd)}"
 
 
+@_apart("_forward_apart")
 class MapLayer(torch.nn.Module):
     """A nonlinear map as a torch module.
 
@@ -192,7 +252,13 @@ class MapLayer(torch.nn.Module):
         *x : Tensor
             One tensor for every argument of the map.
         """
-        return self._forward(*x) if self.traceable else _eagerly(self._forward)(*x)
+        if self.traceable:
+            return self._forward(*x)
+        _require_no_transform()
+        return self._forward_apart(*x)
+
+    def _forward_apart(self, *x: Tensor) -> Tensor:
+        return self._forward(*x)
 
     def _forward(self, *x: Tensor) -> Tensor:
         if len(x) != len(self._shapes):
@@ -262,6 +328,7 @@ class Function(torch.autograd.Function):
         return super().apply(*args)
 
 
+@_apart("backward")
 class Apply(Function):
     """``A x`` for a batch of x."""
 
@@ -308,6 +375,7 @@ class Apply(Function):
 # in `forward`: under the transforms of torch.func, tensors are wrapped elsewhere.
 
 
+@_apart("backward")
 class Value(Function):
     """``F(x)`` for a batch of x.
 
@@ -356,6 +424,7 @@ class Value(Function):
         return Value.apply(map, keep, token, base, *_to_front(dims[4:], map.domain, x)), 0
 
 
+@_apart("backward")
 class Pullback(Function):
     """``J(x).H y`` by the wanted arguments, for a batch of x and y; summed over what a result's `target` batch lacks."""
 
@@ -529,6 +598,7 @@ class Points:
                 )
 
 
+@_apart("__del__")
 class Kept:
     """The linearisations of a map at the elements of a batch."""
 
@@ -669,11 +739,6 @@ _traced_pullback.register_autograd(_no_second_derivative)
 
 
 # ---- helpers
-
-
-def _eagerly(function):
-    """`function`, hidden from torch.compile; torch._dynamo takes a second to import and is not imported for this alone."""
-    return torch.compiler.disable(function) if torch.compiler.is_compiling() else function
 
 
 def _is_batched(x: Tensor, level: int) -> bool:

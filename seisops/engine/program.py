@@ -29,7 +29,7 @@ from devito.arch.archinfo import get_cpu_info
 
 from seisops.engine.arrays import ALIGNMENT
 from seisops.engine.cache import directory, read, write
-from seisops.engine.threads import count
+from seisops.engine.threads import count, forked
 from seisops.engine.tuning import tuned
 
 __all__ = ["Argument", "Program", "describe", "program"]
@@ -228,7 +228,8 @@ class Program:
             `seisops.engine.arrays.ALIGNMENT` bytes and, if the loop writes to them, are writeable. They are as large as
             the bounds and the halos of their symbols demand: that is the caller's to see to.
         threads : int, optional
-            Number of OpenMP threads; by default that of :func:`seisops.engine.threads.count`.
+            Number of OpenMP threads; by default that of :func:`seisops.engine.threads.count`, which holds in any case where
+            the process was forked.
 
         Raises
         ------
@@ -265,11 +266,9 @@ def _misnamed(missing: Set[str], unknown: Set[str]) -> str:
 
 
 def _threads(threads: int | None) -> int:
-    if threads is None:
-        return count()
-    if operator.index(threads) < 1:
+    if threads is not None and operator.index(threads) < 1:
         raise ValueError(f"the number of threads has to be at least 1, not {threads}")
-    return threads
+    return count() if threads is None or forked() else threads
 
 
 class _Applied(Program):
@@ -284,7 +283,7 @@ class _Applied(Program):
     def __call__(self, arguments: Mapping[str, Any], threads: int | None = None) -> None:
         if unknown := arguments.keys() - self.names:
             raise TypeError(_misnamed(set(), unknown))
-        counts = {} if threads is None else dict.fromkeys(self._counts, _threads(threads))
+        counts = dict.fromkeys(self._counts, _threads(threads))
         with devito.switchconfig(log_level="WARNING"):
             self._operator.apply(**arguments, **counts)
 

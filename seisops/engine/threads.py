@@ -3,12 +3,16 @@
 A small problem does not gain from many cores: its loops over time wait for the slowest core many times in every step, and
 what each core computes is in another's cache. Several such problems at once do gain. A Python thread waits for its
 compiled loop without holding up the others.
+
+Threads do not survive a fork. In the child, OpenMP would wait for ever for those that its parent had: what is left there
+solves on one thread. Locks that others held at the time would never be given back: see `Lock` and `making`.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -16,24 +20,65 @@ from typing import TypeVar
 
 import devito
 
-__all__ = ["count", "side_by_side"]
+from seisops.errors import ParameterError
+
+__all__ = ["Lock", "count", "forked", "making", "side_by_side"]
 
 Found = TypeVar("Found")
 
 _here = threading.local()
 
+#: Held by whoever makes symbols, equations or kernels. A fork waits for it: the child has no use for what is half made, and
+#: the locks that are held meanwhile are Devito's and Python's too.
+making = threading.RLock()
+
+_locks: weakref.WeakSet[Lock] = weakref.WeakSet()
+
+
+class Lock:
+    """A lock around a few statements, which is free in a forked process, whoever held it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        _locks.add(self)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
 
 def count() -> int:
-    """Threads of a loop that is started here: ``OMP_NUM_THREADS``, else the number of cores, or a share of that."""
+    """Threads of a loop that is started here: ``OMP_NUM_THREADS``, else the number of cores, or a share of that.
+
+    One in the thread that a fork left alone in its process.
+    """
+    if forked():
+        return 1
     return getattr(_here, "share", None) or _default(os.environ.get("OMP_NUM_THREADS"))
+
+
+def forked() -> bool:
+    """Whether this thread was copied by a fork: OpenMP would have it wait for others that were not."""
+    return getattr(_here, "copied", False)
 
 
 @cache
 def _default(chosen: str | None) -> int:
     """The number that Devito would take; of a list for nested regions the outermost."""
-    if chosen:
-        return max(1, int(chosen.split(",")[0]))
-    return max(1, devito.configuration["platform"].cores_physical_per_numa_domain)
+    if chosen is None or not chosen.strip():
+        return max(1, devito.configuration["platform"].cores_physical_per_numa_domain)
+    try:
+        counts = [int(part) for part in chosen.split(",")]
+    except ValueError:
+        counts = [0]
+    if min(counts) < 1:
+        raise ParameterError(
+            f"cannot tell how many threads to solve on: OMP_NUM_THREADS is {chosen!r}, expected a whole number from 1 on, "
+            "or several separated by commas, of which the first counts; without it all cores are used"
+        )
+    return counts[0]
 
 
 def _take(share: int) -> None:
@@ -60,3 +105,15 @@ def side_by_side(work: Callable[[int], Found], n: int) -> Iterator[Found]:
                 finally:
                     crew.shutdown(cancel_futures=True)
         done = end
+
+
+def _after_fork() -> None:
+    """Make do with the one thread that is left."""
+    _here.copied = True
+    for lock in _locks:
+        lock._lock = threading.Lock()
+    making.release()
+
+
+if hasattr(os, "register_at_fork"):  # where there are forks
+    os.register_at_fork(before=making.acquire, after_in_parent=making.release, after_in_child=_after_fork)

@@ -10,6 +10,7 @@ import numpy as np
 import pylops
 import pytest
 import torch
+from killable import run
 from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.func import grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 from torch.utils.checkpoint import checkpoint
@@ -329,7 +330,8 @@ def test_compile(name):
     graphs = []
 
     def backend(graph, inputs):
-        graphs.append(graph)
+        if any(node.op == "placeholder" for node in graph.graph.nodes):  # else nothing is computed
+            graphs.append(graph)
         return graph
 
     def f(x):
@@ -338,6 +340,147 @@ def test_compile(name):
     (expected,) = torch.autograd.grad(f(x), x)
     assert_same(torch.autograd.grad(torch.compile(f, backend=backend)(x), x), (expected,))
     assert len(graphs) == 2
+
+
+def some_of(names, *quick):
+    """All names, but those that are not given marked as slow."""
+    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names]
+
+
+class Looking(pylops.MatrixMult):
+    """A matrix that writes down whether the compiler is looking at its NumPy."""
+
+    def __init__(self, matrix, seen):
+        self.seen = seen
+        super().__init__(matrix)
+
+    def _matvec(self, x):
+        self.seen.append(torch.compiler.is_compiling())
+        return super()._matvec(x)
+
+    def _rmatvec(self, y):
+        self.seen.append(torch.compiler.is_compiling())
+        return super()._rmatvec(y)
+
+
+@pytest.mark.parametrize("name", some_of(TRANSFORMS, "grad", "jvp", "jacrev", "hessian"))
+def test_compile_a_transform(name):
+    """Whatever wraps the layer, the compiler sees nothing of the operator, and the numbers are the same."""
+    torch.compiler.reset()
+    seen = []
+    layer, transform = lift(Looking(REAL, seen)), TRANSFORMS[name]
+    for f, x in ((transform(layer), tensor(4)), (vmap(transform(layer)), tensor(2, 4))):
+        compiled = torch.compile(
+            lambda x, f=f: torch.utils._pytree.tree_map(torch.neg, f(torch.sin(x))), backend="eager"
+        )
+        torch.testing.assert_close(
+            compiled(x), torch.utils._pytree.tree_map(torch.neg, f(torch.sin(x))), rtol=0, atol=0
+        )
+    assert seen and not any(seen)
+
+
+def test_compile_the_adjoint_under_a_transform():
+    torch.compiler.reset()
+    layer, y = lift(pylops.MatrixMult(REAL)), tensor(3)
+
+    def f(y):
+        return grad(lambda y: (layer.H(torch.sin(y)) ** 2).sum())(y)
+
+    torch.testing.assert_close(torch.compile(f, backend="eager")(y), f(y), rtol=0, atol=0)
+
+
+class Net(torch.nn.Module):
+    """A layer and its adjoint between others."""
+
+    def __init__(self, layer):
+        super().__init__()
+        torch.manual_seed(0)
+        self.before, self.layer, self.after = torch.nn.Linear(4, 4), layer, torch.nn.Linear(4, 1)
+        self.double()
+
+    def forward(self, x):
+        y = torch.tanh(self.layer(torch.tanh(self.before(x))))
+        return self.after(self.layer.H(y)).square().mean()
+
+
+def trained(net, x, compile=lambda step: step):
+    """Losses and weights of some steps, each of them forward, backward and the optimiser's in one function."""
+    optimiser = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+
+    def step(x):
+        optimiser.zero_grad()
+        loss = net(x)
+        loss.backward()
+        optimiser.step()
+        return loss.detach()
+
+    step = compile(step)
+    return [step(x) for _ in range(4)], [p.detach() for p in net.parameters()]
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_compile_a_training_step(backend):
+    torch.compiler.reset()
+    x, seen = tensor(3, 4), []
+    expected = trained(Net(lift(pylops.MatrixMult(REAL))), x)
+    found = trained(Net(lift(Looking(REAL, seen))), x, lambda step: torch.compile(step, backend=backend))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    assert seen and not any(seen)
+
+
+@pytest.mark.slow
+def test_compile_a_training_step_for_good():
+    torch.compiler.reset()
+    x = tensor(3, 4)
+    found = trained(Net(lift(pylops.MatrixMult(REAL))), x, torch.compile)
+    assert_same(found, trained(Net(lift(pylops.MatrixMult(REAL))), x))
+
+
+def test_compile_gradients():
+    """First and second ones, asked for inside what is compiled."""
+    torch.compiler.reset()
+    seen = []
+    layer = lift(Looking(REAL, seen))
+
+    def f(x):
+        x = x.detach().requires_grad_()
+        (first,) = torch.autograd.grad((layer(torch.sin(x)) ** 3).sum(), x, create_graph=True)
+        return first.detach(), torch.autograd.grad((first**2).sum(), x)[0]
+
+    x = tensor(2, 4)
+    torch.testing.assert_close(torch.compile(f, backend="eager")(x), f(x), rtol=0, atol=0)
+    assert seen and not any(seen)
+
+
+def test_compile_only_the_backward_pass():
+    """The compiler comes after the layer was applied; in a process where nobody has asked for it before."""
+    code = """
+import sys, numpy as np, pylops, torch, seisops.torch
+layer = seisops.torch.lift(pylops.MatrixMult(np.array([[1.0, 2.0]])))
+x = torch.ones(2, dtype=torch.float64, requires_grad=True)
+y = layer(x)
+assert "torch._dynamo" not in sys.modules
+torch.compile(lambda y: (3.0 * y).sum().backward(), backend="eager")(y)
+print(*x.grad.tolist())
+"""
+    assert run(code, threads=1) == ["3.0", "6.0"]
+
+
+def test_compile_many_layers():
+    """Of all shapes and dtypes, more than the compiler would make versions of one function for."""
+    torch.compiler.reset()
+    layers = [
+        lift(pylops.MatrixMult(np.ones((2, n)), otherdims=(2,) * k, dtype=dtype))
+        for n, k in ((1, 0), (2, 0), (3, 1), (4, 2), (5, 3))
+        for dtype in ("float32", "float64")
+    ]
+    x = [torch.ones(shapes(layer.op)[0], dtype=torch.float64, requires_grad=True) for layer in layers]
+
+    def step(*x):
+        loss = sum((layer(part) ** 2).sum() for layer, part in zip(layers, x, strict=True))
+        return torch.autograd.grad(loss, x)
+
+    torch.testing.assert_close(torch.compile(step, backend="eager")(*x), step(*x), rtol=0, atol=0)
 
 
 @pytest.mark.slow

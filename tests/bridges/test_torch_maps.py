@@ -690,7 +690,8 @@ def test_compile_breaks_the_graph():
     graphs = []
 
     def backend(graph, inputs):
-        graphs.append(graph)
+        if any(node.op == "placeholder" for node in graph.graph.nodes):  # else nothing is computed
+            graphs.append(graph)
         return graph
 
     assert_same(parameter_gradients(net, *x, call=torch.compile(net, backend=backend)), expected)
@@ -698,6 +699,84 @@ def test_compile_breaks_the_graph():
     torch.compiler.reset()
     with pytest.raises(RuntimeError, match="graph break|skipped"):
         torch.compile(net, backend=backend, fullgraph=True)(*x)
+
+
+def some_of(names, *quick):
+    """All names, but those that are not given marked as slow."""
+    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names]
+
+
+class Looking(Counting):
+    """A map that writes down whether the compiler is looking at what it calls."""
+
+    def _call(self, *x):
+        self.log.append(torch.compiler.is_compiling())
+        return self.inner(*x)
+
+    def _linearize(self, *x):
+        self.log.append(torch.compiler.is_compiling())
+        return self.inner.linearize(*x)
+
+    def _make_tangent(self):
+        return Looking(self.inner.tangent(), self.log)
+
+
+@pytest.mark.parametrize("name", some_of(TRANSFORMS, "grad", "jvp", "jacfwd", "hessian-vector product"))
+def test_compile_a_transform(name):
+    """Whatever wraps the layer, the compiler sees nothing of the map, and the numbers are the same."""
+    torch.compiler.reset()
+    looking = Looking(smooth())
+    transformed = TRANSFORMS[name](lift(looking))
+    for f, x in ((transformed, tensors()), (vmap(transformed), tensors((2,), (2,)))):
+        compiled = torch.compile(
+            lambda a, b, f=f: torch.utils._pytree.tree_map(torch.neg, f(torch.sin(a), b)), backend="eager"
+        )
+        expected = torch.utils._pytree.tree_map(torch.neg, f(torch.sin(x[0]), x[1]))
+        torch.testing.assert_close(compiled(*x), expected, rtol=0, atol=0)
+    log = looking.take()
+    assert log and not any(log)
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_compile_a_training_step(backend):
+    """Forward, backward and the optimiser's step in one function."""
+
+    def trained(compile, map):
+        net, x = Net(lift(map)), tensors((2,), ())
+        optimiser = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+
+        def step(*x):
+            optimiser.zero_grad()
+            loss = net(*x) ** 2
+            loss.backward()
+            optimiser.step()
+            return loss.detach()
+
+        step = compile(step)
+        return [step(*x) for _ in range(4)], [p.detach() for p in net.parameters()]
+
+    torch.compiler.reset()
+    looking = Looking(smooth())
+    found = trained(lambda step: torch.compile(step, backend=backend), looking)
+    torch.testing.assert_close(found, trained(lambda step: step, smooth()), rtol=0, atol=0)
+    log = looking.take()
+    assert log and not any(log)
+
+
+def test_compile_gradients():
+    """First and second ones, asked for inside what is compiled."""
+    torch.compiler.reset()
+    looking, x = Looking(smooth()), tensors((2,), ())
+    layer = lift(looking)
+
+    def f(*x):
+        x = [part.detach().requires_grad_() for part in x]
+        first = torch.autograd.grad((layer(torch.sin(x[0]), x[1]) ** 3).sum(), x, create_graph=True)
+        return [part.detach() for part in first], torch.autograd.grad(sum((part**2).sum() for part in first), x)
+
+    torch.testing.assert_close(torch.compile(f, backend="eager")(*x), f(*x), rtol=0, atol=0)
+    log = looking.take()
+    assert log and not any(log)
 
 
 @pytest.mark.slow

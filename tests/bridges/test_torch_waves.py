@@ -6,12 +6,14 @@ of the model, or all of the sources.
 
 from __future__ import annotations
 
+import os
 import threading
 from functools import cache
 
 import numpy as np
 import pytest
 import torch
+from killable import run
 from torch.autograd import gradcheck, gradgradcheck
 from torch.func import grad, hessian, jacrev, jvp, vjp, vmap
 from torch.utils.checkpoint import checkpoint
@@ -315,6 +317,38 @@ def test_threads():
             torch.testing.assert_close(result, right, rtol=0, atol=0)
 
 
+LOADER = """
+import numpy as np
+import torch
+import seisops as so
+
+grid, time = so.Grid((41, 31), 10.0), so.Time(61, 0.004)
+waves = so.Wavefield(grid, time, shots=2)
+Pr, Ps = so.Projection(waves, [(50.0, 20.0), (350.0, 20.0)]), so.Projection(waves, [[(100.0, 20.0)], [(300.0, 20.0)]])
+F = Pr * so.Modeling(waves, so.Acoustic(grid, vp=2000.0)) * Ps.H
+layer = so.torch.lift(F[0])
+q = torch.from_numpy(so.ricker(time, f0=10.0)).float()[None, None]
+
+class Shots(torch.utils.data.Dataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, i):
+        return layer(q * (i + 1))
+
+shots = Shots()
+expected = [shots[i] for i in range(4)]  # on two threads
+for shot, right in zip(torch.utils.data.DataLoader(shots, batch_size=None, num_workers=2), expected, strict=True):
+    print(torch.equal(shot, right))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_workers_of_a_loader_model_shots():
+    """Forked after a solve on several threads."""
+    assert run(LOADER, threads=2) == ["True"] * 4
+
+
 @pytest.mark.slow
 def test_compile():
     torch.compiler.reset()
@@ -352,3 +386,33 @@ def test_a_batch_shares_the_budget_of_its_map():
     assert torch.equal(*found) and found[0].abs().sum() > 0
     layer.forget()
     assert G.spare_bytes == 0
+
+
+@pytest.mark.slow
+def test_compile_full_waveform_inversion():
+    """To the bit: the gradient of the medium, an optimiser's step, a batch of media and directions from them."""
+    torch.compiler.reset()
+    G, (m, q), _, _ = case("point source")
+    layer = lift(G)
+
+    def inverted(compile):
+        x = torch.zeros_like(m, requires_grad=True)
+        optimiser = torch.optim.SGD([x], lr=1e-3)
+
+        def step(d):
+            optimiser.zero_grad()
+            loss = (layer(m * (1.0 + x), q) - d).square().mean()
+            loss.backward()
+            optimiser.step()
+            return loss.detach()
+
+        step, d = compile(step), layer(0.99 * m, q)
+        return [step(d) for _ in range(3)], x.detach()
+
+    def compiled(function):
+        return torch.compile(function, backend="aot_eager")
+
+    torch.testing.assert_close(inverted(compiled), inverted(lambda step: step), rtol=0, atol=0)
+    media = torch.stack([m, 0.98 * m])
+    for f in (vmap(lambda m: layer(m, q)), lambda m: jvp(vmap(lambda m: layer(m, q)), (m,), (0.01 * m,))):
+        torch.testing.assert_close(compiled(f)(media), f(media), rtol=0, atol=0)
