@@ -565,6 +565,11 @@ class DistributedOperator(LinearOperator):
         return adjoint
 
     @property
+    def stands_for(self) -> LinearOperator:
+        """The same operator in one process."""
+        return self.op.H if self._reversed else self.op
+
+    @property
     def shots(self) -> int | None:
         """The number of shots."""
         return self.op.shots
@@ -648,6 +653,11 @@ class DistributedMap(Map):
     def __init__(self, map: Map, options: Options, client: Client | None) -> None:
         self.map, self.options, self._cluster = map, options, Cluster(map, options, client)
         super().__init__(map.domain, map.range)
+
+    @property
+    def stands_for(self) -> Map:
+        """The same map in one process."""
+        return self.map
 
     @property
     def skipped(self) -> list[Failure]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -91,6 +91,9 @@ class FusedSolve(Expression):
         propagator, *samplers = children
         n = len(self.readers)
         return FusedSolve(propagator, tuple(samplers[:n]), tuple(samplers[n:]), self.is_adjoint)
+
+    def _fingerprint(self) -> Sequence[Any]:
+        return [self.is_adjoint, self.propagator, self.readers, self.writers]
 
     def _make_adjoint(self) -> FusedSolve:
         return FusedSolve(self.propagator, self.writers, self.readers, not self.is_adjoint)
@@ -408,6 +411,9 @@ class Gather(LinearOperator):
         super().__init__(DirectSum(spaces), joint([self.spaces[first] for first in self.firsts]))
         self._starts = np.cumsum([0, *(space.size for space in self.spaces)])
         self._ends = np.cumsum([self.spaces[first].size for first in self.firsts])
+
+    def _fingerprint(self) -> Sequence[Any]:
+        return [self.targets]
 
     def _pairs(self, whole: NDArray, gathered: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
         for i, target in enumerate(self.targets):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seisops.errors import ParameterError, SpaceError
+from seisops.errors import ParameterError, SpaceError, unidentified
 from seisops.operators import HStack, Identity, LinearOperator, Sum, VStack, Zero, as_operator, compose, scale
 from seisops.spaces import DirectSum, Space, compatible, joint
 
@@ -297,6 +297,10 @@ class Map(ABC):
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_tangent"}
 
+    def _fingerprint(self) -> Sequence[Any]:
+        """What makes it what it is, besides its class and spaces: numbers, text, arrays, and operators or maps."""
+        raise unidentified(self)
+
     def _require_all(self, x: Sequence[ArrayLike]) -> None:
         if len(x) != len(self._domain):
             raise SpaceError(f"{self!r} takes {len(self._domain)} arguments, got {len(x)}")
@@ -372,6 +376,9 @@ class LinearMap(Map):
         """Return the map of the operator for some shots."""
         return LinearMap(self.op.select(shots))
 
+    def _fingerprint(self) -> Sequence[Any]:
+        return [self.op]
+
     def _call(self, *x: NDArray) -> NDArray:
         return self._range.asarray(self.op.matvec(x[0].ravel()))
 
@@ -413,6 +420,9 @@ class Composed(Map):
     def select(self, shots: Sequence[int]) -> Composed:
         """Return the maps for some shots, composed."""
         return Composed(self.outer.select(shots), *(m.select(shots) for m in self.inner))
+
+    def _fingerprint(self) -> Sequence[Any]:
+        return [self.outer, *self.inner]
 
     def _call(self, *x: NDArray) -> NDArray:
         return self.outer(*(m(*x).ravel() for m in self.inner))
@@ -459,6 +469,9 @@ class Stacked(Map):
     def select(self, shots: Sequence[int]) -> Stacked:
         """Return the maps for some shots, stacked."""
         return Stacked([m.select(shots) for m in self.maps])
+
+    def _fingerprint(self) -> Sequence[Any]:
+        return self.maps
 
     def _call(self, *x: NDArray) -> NDArray:
         return _joined(m(*x) for m in self.maps)
@@ -511,6 +524,9 @@ class Arranged(Map):
     def _inner(self, x: Sequence[NDArray]) -> list[NDArray]:
         return [x[g[0]] if len(g) == 1 else _joined(x[i] for i in g) for g in self.groups]
 
+    def _fingerprint(self) -> Sequence[Any]:
+        return [self.inner, self.groups]
+
     def _call(self, *x: NDArray) -> NDArray:
         return self.inner(*self._inner(x))
 
@@ -562,6 +578,9 @@ class Part(LinearOperator):
     def select(self, shots: Sequence[int]) -> Part:
         """Return the same for the parts of some shots."""
         return Part([part.select(shots) for part in self.parts], self.index)
+
+    def _fingerprint(self) -> Sequence[Any]:
+        return [self.index]
 
     def _apply(self, x: NDArray) -> NDArray:
         out = np.zeros(self.range.size, self.range.dtype)

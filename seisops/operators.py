@@ -20,7 +20,7 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator as ScipyOperator
 
 from seisops._pylops import pylops
-from seisops.errors import ParameterError, SpaceError, UnfusedError
+from seisops.errors import ParameterError, SpaceError, UnfusedError, unidentified
 from seisops.spaces import Anonymous, DirectSum, Space, as_array, compatible, shot_numbers
 
 __all__ = [
@@ -108,6 +108,10 @@ class LinearOperator(pylops.LinearOperator):
     @abstractmethod
     def _apply_adjoint(self, y: NDArray) -> NDArray:
         """Return the adjoint applied to an array of `range`."""
+
+    def _fingerprint(self) -> Sequence[Any]:
+        """What makes it what it is, besides its class and spaces: numbers, text, arrays, and operators or maps."""
+        raise unidentified(self)
 
     @property
     def shots(self) -> int | None:
@@ -572,6 +576,9 @@ class Expression(LinearOperator):
     @abstractmethod
     def _backward(self, y: NDArray) -> NDArray: ...
 
+    def _fingerprint(self) -> Sequence[Any]:
+        return self.children
+
 
 class Adjoint(Expression):
     """The adjoint of a leaf; users write ``A.H``.
@@ -744,6 +751,9 @@ class Scaled(Expression):
             return f"-{inner}"
         return f"{self.scalar:g} * {inner}" if isinstance(self.scalar, float) else f"{self.scalar} * {inner}"
 
+    def _fingerprint(self) -> Sequence[Any]:
+        return [self.scalar, self.op]
+
 
 class Identity(LinearOperator):
     """The identity of a space.
@@ -772,6 +782,9 @@ class Identity(LinearOperator):
         """Return the identity of the space of some shots."""
         return Identity(self._domain.select(shots))
 
+    def _fingerprint(self) -> Sequence[Any]:
+        return []
+
 
 class Zero(LinearOperator):
     """The operator that maps everything to zero.
@@ -796,6 +809,9 @@ class Zero(LinearOperator):
     def select(self, shots: Sequence[int]) -> Zero:
         """Return the zero operator between the spaces of some shots."""
         return Zero(self._domain.select(shots), self._range.select(shots))
+
+    def _fingerprint(self) -> Sequence[Any]:
+        return []
 
 
 class _Stack(Expression):
@@ -916,6 +932,9 @@ class External(LinearOperator):
         self.op = op
         self.symbol = type(op).__name__.strip("_")
         super().__init__(Anonymous(op.dims, dtype), Anonymous(op.dimsd, dtype))
+
+    def _fingerprint(self) -> Sequence[Any]:
+        return [self.op]
 
     def _apply(self, x: NDArray) -> NDArray:
         return self.op.matvec(x.ravel())
@@ -1051,6 +1070,9 @@ class Everything(Sampler):
     def select(self, shots: Sequence[int]) -> Everything:
         """Return the same of the wavefields of some shots."""
         return Everything(self._domain.select(shots))
+
+    def _fingerprint(self) -> Sequence[Any]:
+        return []
 
 
 class Propagator(LinearOperator):

@@ -547,6 +547,9 @@ class Tangent(Map):
         self.base = base
         super().__init__(base.domain * 2, base.range)
 
+    def _fingerprint(self) -> Sequence[Any]:
+        return [self.base]
+
     def push(self, kept: Kept, points: Points, index: tuple[int, ...]) -> NDArray:
         """Return the value, from linearisations of the map."""
         half = len(self.base.domain)

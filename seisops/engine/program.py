@@ -29,6 +29,7 @@ from devito.arch.archinfo import get_cpu_info
 
 from seisops.engine.arrays import ALIGNMENT
 from seisops.engine.cache import directory, read, write
+from seisops.engine.derive import System
 from seisops.engine.threads import count, forked
 from seisops.engine.tuning import tuned
 
@@ -504,6 +505,12 @@ def describe(equations) -> str:
         Evaluated or not.
     """
     return _Describer().text(equations)
+
+
+def describe_system(system: System) -> str:
+    """The same of the residuals of a system."""
+    rows = zip(system.fields, system.residuals, strict=True)
+    return describe([devito.Eq(u, row) for u, row in rows])
 
 
 class _Describer:

@@ -159,11 +159,15 @@ class AllShots(LinearOperator):
     """What encodings have in common: an encoded shot is made of all shots."""
 
     symbol = "E"
+    weights: NDArray
 
     @property
     def shots(self) -> None:
         """None: an encoded shot is made of all shots."""
         return None
+
+    def _fingerprint(self) -> Sequence[Any]:
+        return [self.weights]
 
     def select(self, shots: Sequence[int]) -> LinearOperator:
         """Refuse: an encoded shot is made of all shots."""

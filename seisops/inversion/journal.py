@@ -305,6 +305,9 @@ class RememberedOperator(LinearOperator):
         self.op, self.journal, self.name = op, journal, name
         super().__init__(op.domain, op.range)
 
+    def _fingerprint(self) -> list[Any]:
+        return [self.op]
+
     @property
     def shots(self) -> None:
         """None: some of its shots would be another operator."""

@@ -324,6 +324,9 @@ class GaussNewton(LinearOperator):
         self.misfit, self.x = misfit, x
         super().__init__(misfit.domain, misfit.domain)
 
+    def _fingerprint(self) -> Sequence[Any]:
+        return [self.misfit.fingerprint, self.x]
+
     def _make_adjoint(self) -> LinearOperator:
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,6 +43,9 @@ class Pointwise(LinearOperator):
                 "1 where they do not vary"
             ) from None
         super().__init__(space, space)
+
+    def _fingerprint(self) -> Sequence[Any]:
+        return [self.values]
 
     def _make_adjoint(self) -> LinearOperator:
         return self

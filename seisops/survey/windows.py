@@ -87,6 +87,9 @@ class Window(LinearOperator):
         self.slices = tuple(slice(i, i + n) for i, n in zip(first, part.shape, strict=True))
         super().__init__(model, part)
 
+    def _fingerprint(self) -> list:
+        return [self.first]
+
     def _apply(self, x: NDArray) -> NDArray:
         return x[self.slices]
 
@@ -112,6 +115,9 @@ class Shotwise(LinearOperator):
     def __init__(self, parts: Parts, domain: Space, range: Space):
         self.parts = parts
         super().__init__(domain, range)
+
+    def _fingerprint(self) -> list:
+        return list(self.parts)
 
     @property
     def shots(self) -> int:
@@ -168,6 +174,9 @@ class ShotwiseMap(Map):
     def __init__(self, parts: Parts, domain: Sequence[Space], range: Space, pool: Pool):
         self.parts, self.pool = parts, pool
         super().__init__(domain, range)
+
+    def _fingerprint(self) -> list:
+        return list(self.parts)
 
     @property
     def shots(self) -> int:

@@ -9,9 +9,10 @@ import numpy as np
 import sympy
 
 from seisops.engine.derive import System
+from seisops.engine.program import describe_system
 from seisops.engine.template import Template
 from seisops.errors import ParameterError
-from seisops.wave.assembly import assemble
+from seisops.wave.assembly import assemble, interior
 from seisops.wave.grid import Grid
 from seisops.wave.quantities import (
     ANY,
@@ -224,6 +225,14 @@ class WaveEquation:
     def kind(self) -> tuple:
         """What equations share that can share compiled code."""
         return (type(self), self.parameters)
+
+    def _fingerprint(self) -> list:
+        """What makes it what it is: its residual and all that it declares, as text, and its arrays."""
+        within = interior(self, Template(self.grid.ndim, 4, "float64"))
+        declared = (self.source, self.observe, self.staggering, within.times, within.row_times, self.surface)
+        relations = {n: str(f(*map(sympy.Symbol, signature(f).parameters))) for n, f in self.relations.items()}
+        rows = describe_system(within.system)
+        return [self.grid, self.fields, rows, *map(str, map(dict, declared)), self.leapfrog, relations, self._values]
 
     def system(self, template: Template, boundary, free_surface: bool) -> System:
         """The discrete system with a boundary."""

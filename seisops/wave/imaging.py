@@ -118,6 +118,9 @@ class Imaging(Sampler):
         """Every how many steps the background is used."""
         return self.storage.every
 
+    def _fingerprint(self) -> list:
+        return [self.medium, self.wrt, self.storage, self.source.solve, self.source.x]
+
     # -- backgrounds
 
     @property

@@ -92,6 +92,9 @@ class Jacobian(LinearOperator):
         LinearOperator.__init__(new, new._operator.domain, new._operator.range)
         return value, new
 
+    def _fingerprint(self) -> list:
+        return [self.F, self.q, self.wrt, self.policy]
+
     @property
     def shots(self):
         return self.F.shots
@@ -186,6 +189,9 @@ class Parametric(Map):
         # what the medium is made of it checks itself, in its units
         self._domain[-1].require_finite(point[-1], f"{self!r}: the source", "mend it, or set it to zero")
 
+    def _fingerprint(self) -> list:
+        return [self.F, self.wrt, self.policy]
+
     def _at(self, parameters) -> LinearOperator:
         return self.F.at(**dict(zip(self.wrt, parameters, strict=True)))
 
@@ -237,6 +243,9 @@ class Slot(LinearOperator):
     def __init__(self, model: Space, perturbation: Space, index: int):
         self.index = index
         super().__init__(model, perturbation)
+
+    def _fingerprint(self) -> list:
+        return [self.index]
 
     @property
     def shots(self):

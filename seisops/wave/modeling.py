@@ -108,6 +108,9 @@ class Modeling(Propagator):
         Propagator.__init__(new, waves, waves)
         return new
 
+    def _fingerprint(self) -> list:
+        return [self.discretisation, self.medium]
+
     def at(self, **parameters) -> Modeling:
         """The same discretisation with other parameters of the medium.
 
@@ -164,6 +167,9 @@ class Solve(LinearOperator):
     @property
     def shots(self) -> int:
         return self.modeling.domain.shots
+
+    def _fingerprint(self) -> list:
+        return [self.is_adjoint, self.modeling, self.readers, self.writers]
 
     def select(self, shots):
         pick = [tuple(s.select(shots) for s in side) for side in (self.readers, self.writers)]

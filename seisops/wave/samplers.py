@@ -168,6 +168,9 @@ class Projection(Sampler):
 
     symbol = "P"
 
+    def _fingerprint(self) -> list:
+        return [self.interpolation, *(self.points.shot(s) for s in range(len(self.points)))]
+
     def select(self, shots: Sequence[int]) -> Projection:
         return Projection(self.domain.select(shots), self.points.select(shots), self.interpolation)
 
@@ -240,6 +243,9 @@ class Wavelet(Sampler):
 
     symbol = "W"
 
+    def _fingerprint(self) -> list:
+        return [self.signature]
+
     def select(self, shots: Sequence[int]) -> Wavelet:
         return Wavelet(self.domain.select(shots), self.signature[list(shots)])
 
@@ -264,6 +270,9 @@ class Channel(Sampler):
         self.sampler, self.index = sampler, index
         self.symbol = f"{sampler.symbol or type(sampler).__name__}[{index}]"
         super().__init__(sampler.domain, sampler.range)
+
+    def _fingerprint(self) -> list:
+        return [self.sampler, self.index]
 
     def select(self, shots: Sequence[int]) -> Channel:
         return Channel(self.sampler.select(shots), self.index)

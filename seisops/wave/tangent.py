@@ -52,6 +52,9 @@ class Tangent(WaveEquation):
     def __reduce__(self):
         return Tangent, (self.base, {name: self.get(direction(self.base, name)) for name in self.wrt})
 
+    def _fingerprint(self) -> list:
+        return [self.base, self.wrt, self._values]
+
     @property
     def order(self) -> int:
         return self.base.order + 1

@@ -52,6 +52,9 @@ class Rosenbrock(Map):
             (Space("x", [Axis("pair", 2 * pairs)], dtype),), Space("residual", [Axis("pair", 2 * pairs)], dtype)
         )
 
+    def _fingerprint(self):
+        return []  # its spaces say it all
+
     def _linearize(self, *x):
         self.linearized += 1
         a, b = np.split(x[0], 2)
