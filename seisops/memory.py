@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from seisops.engine.state import STATES
 from seisops.wave.assembly import INTERIORS
 from seisops.wave.discretisation import PLANS
-from seisops.wave.pool import BACKGROUNDS, Pool
+from seisops.wave.pool import BACKGROUNDS
 
 __all__ = ["Held", "forget", "held"]
 
@@ -53,8 +53,8 @@ class Held:
 
 def held() -> Held:
     """Return what this process holds."""
-    pools = [pool for pool in BACKGROUNDS if isinstance(pool, Pool)]
-    return Held(sum(pool.held_bytes for pool in pools), BACKGROUNDS.spare_bytes, STATES.spare_bytes, len(PLANS.kernels))
+    backgrounds = sum(pool.held_bytes for pool in BACKGROUNDS)
+    return Held(backgrounds, BACKGROUNDS.spare_bytes, STATES.spare_bytes, len(PLANS.kernels))
 
 
 def forget() -> None:

@@ -1,4 +1,4 @@
-"""The comparison with the peers at its smallest: that all compute the same, and that seisops does not fall behind."""
+"""The comparison with the peers at its smallest: that all compute the same, and that what it says is there."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-#: Largest ratio of the least times of seisops and deepwave. On an idle machine of two cores they are about half of it: what
-#: doubles the time of a solve fails, what else runs beside the tests does not.
-FORWARD, GRADIENT = 1.5, 1.0
 DIFFERENCE = 0.05  # largest relative difference between the codes
 REFLECTION = -40.0  # dB, of a source in the centre of the small domain; deepwave's PML of 20 cells has about -57
 
@@ -29,7 +26,7 @@ def run(root, tmp_path_factory):
         "benchmarks/compare.py",
         "--small",
         "--rounds",
-        "5",
+        "2",
         "--threads",
         "1",
         "--storage",
@@ -64,7 +61,7 @@ def test_files_are_written(run):
         assert word in text
     with (folder / "compare.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == len(rows(run)) == 5
-    assert "round 5 of 5" in said
+    assert "round 2 of 2" in said
 
 
 def test_figures_are_numbers(run):
@@ -84,12 +81,6 @@ def test_the_codes_compute_the_same(run):
     # what remains is not zero: two codes were compared, not one with itself
     assert found["forward2d", "deepwave"]["differs"] > 1e-6
     assert found["gradient2d", "deepwave"]["differs"] > 1e-6
-
-
-def test_seisops_keeps_up(run):
-    found = rows(run)
-    assert found["forward2d", "seisops"]["min / deepwave"] < FORWARD
-    assert found["gradient2d", "seisops, auto"]["min / deepwave"] < GRADIENT
 
 
 def test_boundaries_are_compared(run):

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from operator import itemgetter
+from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
 import numpy as np
@@ -25,11 +26,13 @@ __all__ = ["Arrays", "Pool", "Pools"]
 
 Arrays = tuple[np.ndarray, ...]
 
+PoolT = TypeVar("PoolT", bound="Pool")
+
 #: Bytes that may be spare in the pools of a kind, or as many as one of them has ever had in use at once.
 SPARE = 2**27
 
 
-class Pools:
+class Pools(Generic[PoolT]):
     """All pools of a kind in this process.
 
     Memory may be handed in by finalizers, in the middle of anything: whoever hands in waits for nobody, and whoever is at
@@ -37,7 +40,7 @@ class Pools:
     """
 
     def __init__(self):
-        self._all: WeakSet[Pool] = WeakSet()
+        self._all: WeakSet[PoolT] = WeakSet()
         self._returned: deque[tuple[Pool, Arrays]] = deque()
         self._lock = threading.Lock()
         self._clock = count()
@@ -46,7 +49,7 @@ class Pools:
     def _after_fork(self) -> None:
         self._lock = threading.Lock()  # whose holder may be a thread that the child does not have
 
-    def __iter__(self) -> Iterator[Pool]:
+    def __iter__(self) -> Iterator[PoolT]:
         with self._at_work():
             pools = list(self._all)
         return iter(pools)
@@ -114,7 +117,7 @@ class Pool:
         Memory that is free to be taken.
     """
 
-    def __init__(self, pools: Pools):
+    def __init__(self, pools: Pools[Any]):
         self.pools = pools
         self.spare_bytes = 0
         self.peak = 0  # the most bytes that were in use at once

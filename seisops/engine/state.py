@@ -19,7 +19,7 @@ __all__ = ["STATES", "States"]
 State = Mapping[str, np.ndarray]
 
 #: The memory of all time levels in this process.
-STATES = Pools()
+STATES: Pools[Pool] = Pools()
 
 
 class States:

@@ -22,7 +22,7 @@ from seisops.errors import UnfusedError
 __all__ = ["BACKGROUNDS", "Arrays", "Holder", "Pool"]
 
 #: All pools of backgrounds in this process.
-BACKGROUNDS = memory.Pools()
+BACKGROUNDS: memory.Pools[Pool] = memory.Pools()
 
 
 class Holder(Protocol):

@@ -365,7 +365,7 @@ def test_compile():
 def test_a_batch_shares_the_budget_of_its_map():
     """Whatever the batch, no more is held than `keep_bytes`; forgetting releases that, and the gradient is the same."""
     F, medium = modeling()
-    size = F.propagator.solver.layout(("m",)).whole_bytes
+    size = so.fuse(F).propagator.solver.layout(("m",)).whole_bytes
     G = so.Parametric(F, storage=so.storage.Full(keep_bytes=3 * size + 100))
     layer, rng = lift(G), np.random.default_rng(1)
     m = torch.tensor(np.stack([medium.m * (1 + 0.01 * i) for i in range(4)]))

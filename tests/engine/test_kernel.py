@@ -82,23 +82,6 @@ def test_a_kernel_is_built_once(waves):
     assert build_count() == before
 
 
-def test_symbols_carry_a_prefix(waves):
-    own = {
-        "dt",
-        "h_x",
-        "h_z",
-        "x_m",
-        "x_M",
-        "z_m",
-        "z_M",
-        "time_m",
-        "time_M",
-    }
-    for kind in KINDS:
-        names = kernel(waves, kind).program.names - own
-        assert all(PREFIX in name for name in names), names
-
-
 def test_weights_are_written_in_full(waves):
     """The second derivative of order 4 has the weight 4/3, not its first nine digits."""
     assert "1.3333333333333333" in kernel(waves, "points to points").program.source

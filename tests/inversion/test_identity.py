@@ -192,7 +192,7 @@ def test_surveys_that_differ():
 
     variants = [{}, dict(vp=2000.1), dict(order=6), dict(receivers=RECEIVERS[:2]), dict(margin=30.0)]
     operators = [modeling(**v) for v in variants]
-    maps = [F.parametric_map() for F in operators]
+    maps = [F.as_map() for F in operators]
     for found in (operators, maps):
         assert len({of(x) for x in found}) == len(found)
     assert of(operators[1]) == of(modeling(vp=2000.1))

@@ -304,17 +304,6 @@ def test_a_tampered_injection_scale_is_caught(monkeypatch):
     assert "scaled by 1.001" in diagnose(op)
 
 
-# ---- the code
-
-
-def test_every_kernel_so_far_has_one_time_loop():
-    built = discretisation.PLANS.kernels
-    assert built
-    for kernel in built:
-        code = kernel.program.source
-        assert code.count("for (int time") == 1, f"{kernel.write} {kernel.read}"
-
-
 def test_products_repeat_bit_by_bit():
     """Sources whose windows overlap are added in the same order in every run, by however many threads."""
     rng = np.random.default_rng(8)
