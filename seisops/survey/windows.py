@@ -88,7 +88,7 @@ class Window(LinearOperator):
         super().__init__(model, part)
 
     def _fingerprint(self) -> list:
-        return [self.first]
+        return [[s.start for s in self.slices]]
 
     def _apply(self, x: NDArray) -> NDArray:
         return x[self.slices]
