@@ -5,14 +5,13 @@ what each core computes is in another's cache. Several such problems at once do 
 compiled loop without holding up the others.
 
 Threads do not survive a fork. In the child, OpenMP would wait for ever for those that its parent had: what is left there
-solves on one thread. Locks that others held at the time would never be given back: see `Lock` and `making`.
+solves on one thread. A lock that another thread held at the time would never be given back: see `making`.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -22,7 +21,7 @@ import devito
 
 from seisops.errors import ParameterError
 
-__all__ = ["Lock", "count", "forked", "making", "side_by_side"]
+__all__ = ["count", "forked", "making", "side_by_side"]
 
 Found = TypeVar("Found")
 
@@ -31,22 +30,6 @@ _here = threading.local()
 #: Held by whoever makes symbols, equations or kernels. A fork waits for it: the child has no use for what is half made, and
 #: the locks that are held meanwhile are Devito's and Python's too.
 making = threading.RLock()
-
-_locks: weakref.WeakSet[Lock] = weakref.WeakSet()
-
-
-class Lock:
-    """A lock around a few statements, which is free in a forked process, whoever held it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        _locks.add(self)
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
 
 
 def count() -> int:
@@ -110,8 +93,6 @@ def side_by_side(work: Callable[[int], Found], n: int) -> Iterator[Found]:
 def _after_fork() -> None:
     """Make do with the one thread that is left."""
     _here.copied = True
-    for lock in _locks:
-        lock._lock = threading.Lock()
     making.release()
 
 

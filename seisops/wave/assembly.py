@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
 from fractions import Fraction
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 from seisops.engine.derive import System, expand_time
 from seisops.engine.symbol import Symbol
 from seisops.engine.template import Template
+from seisops.engine.threads import making
 from seisops.engine.timing import times
 from seisops.errors import ParameterError
 from seisops.wave.boundaries import Stretch
@@ -78,16 +77,11 @@ class Interiors:
 
     def __init__(self):
         self._known: OrderedDict[tuple, Interior] = OrderedDict()
-        self._lock = threading.Lock()
-        os.register_at_fork(after_in_child=self._after_fork)
-
-    def _after_fork(self) -> None:
-        self._lock = threading.Lock()  # whose holder may be a thread that the child does not have
 
     def get(self, equation: WaveEquation, template: Template) -> Interior:
         """An equation without boundaries; those of one kind share it."""
         key = (equation.kind, template.ndim, template.space_order, template.dtype)
-        with self._lock:
+        with making:
             found = self._known.pop(key, None) or Interior(equation, template)
             self._known[key] = found
             while len(self._known) > MOST:
@@ -96,7 +90,7 @@ class Interiors:
 
     def forget(self) -> None:
         """Release all; who needs one again makes it again."""
-        with self._lock:
+        with making:
             self._known.clear()
 
 

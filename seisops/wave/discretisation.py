@@ -6,8 +6,6 @@ the number of time steps did.
 
 from __future__ import annotations
 
-import os
-import threading
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -24,6 +22,7 @@ from seisops.engine.reverse import edges, reverse, unknown
 from seisops.engine.state import States
 from seisops.engine.strips import Strips, reach
 from seisops.engine.template import PREFIX, Template
+from seisops.engine.threads import making
 from seisops.errors import ParameterError, UnstableError
 from seisops.wave._validate import integer
 from seisops.wave.assembly import interior
@@ -142,14 +141,10 @@ class Plans:
 
     def __init__(self):
         # symbols are made once: held by whoever makes any, for all that follows from them
-        self.lock = threading.RLock()
+        self.lock = making
         self._systems: dict = {}
         self._plans: dict[tuple, Plan] = {}
         self._alive: WeakSet[Plan] = WeakSet()  # those that operators have kept, too
-        os.register_at_fork(after_in_child=self._after_fork)
-
-    def _after_fork(self) -> None:
-        self.lock = threading.RLock()  # whose holder may be a thread that the child does not have
 
     def get(
         self, equation: WaveEquation, template: tuple, boundary, free_surface: bool, shape: tuple[int, ...]
