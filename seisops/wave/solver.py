@@ -127,8 +127,9 @@ class March:
                 arrays[name] = aligned(part)
                 if written and arrays[name] is not part:
                     copies.append((part, arrays[name]))
-        # the last row determines nothing forward, but fields at its own time and where a march from it backward begins
-        to_the_end = kernel.system.direction < 0 or kernel.read.edges or min(kernel.system.leads) < 1
+        # the last row determines nothing forward, but what is observed at its own time, and where a march backward begins
+        own = any(component.lead < 1 for component in kernel.system.exits)
+        to_the_end = kernel.system.direction < 0 or kernel.read.edges or own
         end = last if to_the_end else min(last, d.steps - 1)
         kernel.run(d.padding.shape, d.grid.spacing, d.dt, (0, end - first), arrays, self._bounds)
         for part, copy in copies:
