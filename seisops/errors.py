@@ -50,6 +50,7 @@ def unidentified(x: object) -> ParameterError:
     """What to raise where a fingerprint is asked of something that does not say what it is."""
     cls = type(x)
     return ParameterError(
-        f"cannot take a fingerprint of {x!r:.200}: {cls.__module__}.{cls.__qualname__} does not say what it is. Define its "
-        "method _fingerprint(self), which returns the numbers, texts, arrays, operators and maps that it is made of"
+        f"cannot take a fingerprint of a {cls.__qualname__}: {cls.__module__}.{cls.__qualname__} does not say what it is. "
+        "Define its method _fingerprint(self), which returns the numbers, text, arrays, operators and maps that it is made "
+        "of, or give those"
     )

@@ -47,7 +47,7 @@ from seisops.spaces import DirectSum, Space, compatible, joint
 
 Stack: TypeAlias = "type[VStack] | type[HStack] | type[BlockDiag]"
 
-__all__ = ["Fused", "FusedSolve", "Gather", "fuse", "normalise", "propagates", "take_apart"]
+__all__ = ["Fused", "FusedSolve", "Gather", "fuse", "kind", "normalise", "operands", "propagates", "take_apart"]
 
 
 class FusedSolve(Expression):
@@ -442,7 +442,7 @@ class Gather(LinearOperator):
 
 def _distinct(samplers: tuple[Sampler, ...]) -> tuple[tuple[Sampler, ...], LinearOperator]:
     """Every sampler once, and the operator that adds what is meant for the same one."""
-    keys = [_fingerprint(sampler) for sampler in samplers]
+    keys = [_key(sampler) for sampler in samplers]
     unique = list(dict.fromkeys(keys))
     if len(unique) == len(samplers):
         return samplers, Identity(joint([sampler.range for sampler in samplers]))
@@ -474,13 +474,13 @@ def _apart(op: LinearOperator) -> Fused | None:
     return None
 
 
-def _fingerprint(op: LinearOperator) -> tuple:
+def _key(op: LinearOperator) -> tuple:
     """What two operators share if they are the same expression of the same leaves."""
     if isinstance(op, (Identity, Everything)):
         return (type(op), op.domain)
     if not op.children:
         return (id(op.op if isinstance(op, External) else op),)
-    return (type(op), getattr(op, "scalar", None), *map(_fingerprint, op.children))
+    return (type(op), getattr(op, "scalar", None), *map(_key, op.children))
 
 
 def _written_alike(op: LinearOperator) -> tuple:
@@ -488,7 +488,7 @@ def _written_alike(op: LinearOperator) -> tuple:
     if parts is None:
         return (id(op),)
     side = (*parts.writers, parts.right)
-    return (id(parts.propagator), parts.adjoint, *map(_fingerprint, side))
+    return (id(parts.propagator), parts.adjoint, *map(_key, side))
 
 
 def _merge(group: list[LinearOperator], stack: Stack) -> list[LinearOperator]:
@@ -525,12 +525,12 @@ def _merged_terms(terms: list[LinearOperator]) -> list[LinearOperator]:
 _STACKS = {"VStack": VStack, "HStack": HStack, "BlockDiag": BlockDiag}
 
 
-def _kind(op: pylops.LinearOperator) -> str:
+def kind(op: pylops.LinearOperator) -> str:
     """The name of the operator's class among those that PyLops offers; empty for any other class."""
     return type(op).__name__ if type(op).__module__.startswith("pylops.") else ""
 
 
-def _operands(op: pylops.LinearOperator) -> tuple[pylops.LinearOperator, ...]:
+def operands(op: pylops.LinearOperator) -> tuple[pylops.LinearOperator, ...]:
     """The operators that a node of PyLops is made of; none for its leaves."""
     match op:
         case LinearOperator():
@@ -543,13 +543,13 @@ def _operands(op: pylops.LinearOperator) -> tuple[pylops.LinearOperator, ...]:
             return (op.A,)
         case stock._ConjLinearOperator():
             return (op.Op,)
-    if _kind(op) in _STACKS:
+    if kind(op) in _STACKS:
         return tuple(op.ops)
     return (op.Op,) if _is_wrapper(op) else ()
 
 
 def _is_wrapper(op: pylops.LinearOperator) -> bool:
-    return _kind(op) in ("LinearOperator", "Block") and isinstance(op.Op, pylops.LinearOperator)
+    return kind(op) in ("LinearOperator", "Block") and isinstance(op.Op, pylops.LinearOperator)
 
 
 def _is_closed(leaf: LinearOperator) -> bool:
@@ -557,40 +557,40 @@ def _is_closed(leaf: LinearOperator) -> bool:
 
 
 def _holds_ours(op: pylops.LinearOperator) -> bool:
-    return isinstance(op, LinearOperator) or any(map(_holds_ours, _operands(op)))
+    return isinstance(op, LinearOperator) or any(map(_holds_ours, operands(op)))
 
 
 def _dtype_inside(op: pylops.LinearOperator) -> DTypeLike | None:
     """The dtype of the first operator of ours inside, which the plain operators around it adopt."""
     if isinstance(op, LinearOperator):
         return op.dtype
-    return next((dtype for dtype in map(_dtype_inside, _operands(op)) if dtype is not None), None)
+    return next((dtype for dtype in map(_dtype_inside, operands(op)) if dtype is not None), None)
 
 
 def _adopt(op: pylops.LinearOperator, dtype: DTypeLike | None) -> LinearOperator:
     """Return an operator built by PyLops as an expression of ours; what is wholly plain stays one leaf."""
     if not _holds_ours(op):
         return as_operator(op, dtype)
-    operands = _operands(op)
+    parts = operands(op)
     match op:
         case LinearOperator():
             return op
         case stock._ProductLinearOperator():
             return compose(*(_adopt(factor, dtype) for factor in _joined_factors(op)))
         case stock._ScaledLinearOperator():
-            return scale(op.args[1], _adopt(operands[0], dtype))
+            return scale(op.args[1], _adopt(parts[0], dtype))
         case stock._PowerLinearOperator():
-            return _adopt(operands[0], dtype) ** op.args[1]
+            return _adopt(parts[0], dtype) ** op.args[1]
         case stock._AdjointLinearOperator():
-            return _adopt(operands[0], dtype).H
+            return _adopt(parts[0], dtype).H
         case stock._TransposedLinearOperator():
-            return _adopt(operands[0], dtype).T
+            return _adopt(parts[0], dtype).T
         case stock._ConjLinearOperator():
-            return _adopt(operands[0], dtype).conj()
-    adopted = [_adopt(operand, dtype) for operand in operands]
+            return _adopt(parts[0], dtype).conj()
+    adopted = [_adopt(part, dtype) for part in parts]
     if isinstance(op, stock._SumLinearOperator):
         return Sum(adopted)
-    return _STACKS[_kind(op)](adopted) if _kind(op) in _STACKS else adopted[0]
+    return _STACKS[kind(op)](adopted) if kind(op) in _STACKS else adopted[0]
 
 
 def _joined_factors(op: pylops.LinearOperator) -> list[pylops.LinearOperator]:

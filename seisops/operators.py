@@ -110,7 +110,10 @@ class LinearOperator(pylops.LinearOperator):
         """Return the adjoint applied to an array of `range`."""
 
     def _fingerprint(self) -> Sequence[Any]:
-        """What makes it what it is, besides its class and spaces: numbers, text, arrays, and operators or maps."""
+        """What makes it what it is, besides its class and spaces: numbers, text, arrays, and operators or maps.
+
+        A class that is made in another way than the one that says so (it has an `__init__` of its own) says so itself.
+        """
         raise unidentified(self)
 
     @property
@@ -589,6 +592,8 @@ class Adjoint(Expression):
         The operator.
     """
 
+    _fingerprint = Expression._fingerprint
+
     def __init__(self, op: LinearOperator) -> None:
         self.children = (op,)
         super().__init__(op.range, op.domain)
@@ -636,6 +641,8 @@ class Product(Expression):
 
     _binding = 3
 
+    _fingerprint = Expression._fingerprint
+
     def __init__(self, factors: Sequence[LinearOperator]) -> None:
         if not factors:
             raise ParameterError("a product needs at least one factor")
@@ -675,6 +682,8 @@ class Sum(Expression):
     """
 
     _binding = 1
+
+    _fingerprint = Expression._fingerprint
 
     def __init__(self, terms: Sequence[LinearOperator]) -> None:
         if not terms:
@@ -816,6 +825,8 @@ class Zero(LinearOperator):
 
 class _Stack(Expression):
     """What the three stacks have in common."""
+
+    _fingerprint = Expression._fingerprint
 
     def __init__(self, ops: Sequence[Any]) -> None:
         # an operator is a sequence as well, of its shots

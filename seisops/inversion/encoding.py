@@ -151,6 +151,9 @@ class Encoding:
         if space.shots != self.shots:
             raise SpaceError(f"{self!r} cannot encode {space}, which has {space.shots or 'no'} shots")
 
+    def _fingerprint(self) -> Sequence[Any]:
+        return [self.weights]
+
     def __repr__(self) -> str:
         return f"<Encoding of {self.shots} shots into {self.n}>"
 
@@ -159,15 +162,11 @@ class AllShots(LinearOperator):
     """What encodings have in common: an encoded shot is made of all shots."""
 
     symbol = "E"
-    weights: NDArray
 
     @property
     def shots(self) -> None:
         """None: an encoded shot is made of all shots."""
         return None
-
-    def _fingerprint(self) -> Sequence[Any]:
-        return [self.weights]
 
     def select(self, shots: Sequence[int]) -> LinearOperator:
         """Refuse: an encoded shot is made of all shots."""
@@ -192,6 +191,9 @@ class Mix(AllShots):
         self.weights = weights.astype(space.dtype)
         super().__init__(space, space.select([0] * len(weights)))
 
+    def _fingerprint(self) -> Sequence[Any]:
+        return [self.weights]
+
     def _apply(self, x: NDArray) -> NDArray:
         return np.tensordot(self.weights, x, 1)
 
@@ -214,6 +216,9 @@ class Spread(AllShots):
         self.weights = np.repeat(weights, space.counts, axis=1).astype(space.dtype)[:, :, None]
         points = sum(space.counts)
         super().__init__(space, Traces([points] * len(weights), space.time_axis, space.dtype, space.name))
+
+    def _fingerprint(self) -> Sequence[Any]:
+        return [self.weights]
 
     def _apply(self, x: NDArray) -> NDArray:
         return self.weights * x.reshape(1, -1, x.shape[-1])

@@ -1,4 +1,4 @@
-"""A hash of settings and arrays, the same in every run of a program."""
+"""A hash of settings, arrays, operators and maps, the same in every run of a program."""
 
 from __future__ import annotations
 
@@ -8,30 +8,33 @@ from typing import Any
 
 import numpy as np
 
-from seisops.errors import ParameterError
+from seisops.inversion.identity import made_of
 
 __all__ = ["fingerprint"]
 
 
 def fingerprint(*things: Any) -> str:
-    """Return a hash, of 64 hexadecimal digits, of numbers, text, arrays, and sequences and mappings of those.
+    """Return a hash, of 64 hexadecimal digits, of numbers, text, arrays, operators, maps, media, and collections of those.
 
     Parameters
     ----------
     *things
-        What to tell apart. Arrays count with their dtype, shape and every bit.
+        What to tell apart. Arrays count with their dtype, shape and every bit, sequences and mappings with what is in
+        them. Whatever has a method ``_fingerprint()`` counts with its class and what that returns (operators and maps
+        with their spaces as well), dataclasses with their class and fields, plain PyLops operators with what they do.
+        One that is distributed counts as the operator or map that it is; a storage policy that is exact as any other.
 
     Raises
     ------
     ParameterError
-        If something is of another kind.
+        If something does not say what it is made of.
     """
     digest = hashlib.sha256()
-    _feed(digest, things)
+    _feed(digest, things, {})
     return digest.hexdigest()
 
 
-def _feed(digest: Any, x: Any) -> None:
+def _feed(digest: Any, x: Any, known: dict[int, tuple[Any, bytes]]) -> None:
     if isinstance(x, np.ndarray | np.generic) and not np.asarray(x).dtype.hasobject:
         x = np.asarray(x)
         digest.update(f"array {x.dtype.str} {x.shape};".encode())
@@ -39,18 +42,27 @@ def _feed(digest: Any, x: Any) -> None:
     elif isinstance(x, Mapping):
         digest.update(f"mapping {len(x)};".encode())
         for key in sorted(x, key=str):
-            _feed(digest, key)
-            _feed(digest, x[key])
+            _feed(digest, key, known)
+            _feed(digest, x[key], known)
     elif isinstance(x, str | bytes):
         raw = x.encode() if isinstance(x, str) else x
         digest.update(f"{type(x).__name__} {len(raw)};".encode() + raw)
-    elif isinstance(x, Sequence):
-        digest.update(f"sequence {len(x)};".encode())
-        for part in x:
-            _feed(digest, part)
     elif x is None or isinstance(x, bool | int | float | complex):
         digest.update(f"{type(x).__name__} {x!r};".encode())
+    elif getattr(x, "stands_for", None) is not None:
+        _feed(digest, x.stands_for, known)
+    elif isinstance(x, Sequence) and not hasattr(x, "_fingerprint"):
+        digest.update(f"sequence {len(x)};".encode())
+        for part in x:
+            _feed(digest, part, known)
     else:
-        raise ParameterError(
-            f"cannot take a fingerprint of a {type(x).__name__}: give the numbers, text and arrays that it is made of"
-        )
+        digest.update(b"object;" + _whole(x, known))
+
+
+def _whole(x: Any, known: dict[int, tuple[Any, bytes]]) -> bytes:
+    """The hash of what is made of other things: taken once, in however many places one medium stands."""
+    if id(x) not in known:
+        own = hashlib.sha256()
+        _feed(own, made_of(x), known)
+        known[id(x)] = x, own.digest()  # with x, whose id is nobody else's as long as it is there
+    return known[id(x)][1]

@@ -1,12 +1,11 @@
-"""What a map or an operator is, in numbers, text and arrays of which a fingerprint can be taken.
+"""What operators, maps, media and settings are made of.
 
-Ours say so themselves (``_fingerprint``): a class, its spaces, and what it is made of, down to arrays. A plain PyLops
-operator is what it does: seeded products with it and with its adjoint.
+Ours say so themselves (``_fingerprint``), down to numbers, text and arrays. A plain PyLops operator cannot: sums, products
+and the like are what they are made of, a matrix is its array, and all others are what they do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from typing import Any
@@ -15,64 +14,68 @@ import numpy as np
 
 from seisops._pylops import pylops
 from seisops.errors import unidentified
+from seisops.fusion import kind, operands
 from seisops.maps import Map
 from seisops.operators import LinearOperator
 from seisops.spaces import Space
 
-__all__ = ["described"]
-
-# digits that products with a plain operator have in common on every machine
-DIGITS = 6
+__all__ = ["made_of"]
 
 
-def described(x: Any) -> Any:
-    """Return what is known about something, as :func:`~seisops.inversion.fingerprint.fingerprint` takes it.
+def made_of(x: Any) -> list[Any]:
+    """Return what something is made of, one level down, beginning with its class.
 
     Parameters
     ----------
     x : object
-        Map, operator, medium, dataclass, number, text, array, or a sequence or mapping of those. A map or operator that
-        stands for another (one that is distributed) is described by that.
+        Operator, map, medium, space, dataclass, or a type.
 
     Raises
     ------
     ParameterError
-        If it is, or is made of, something that does not say what it is.
+        If it does not say.
     """
-    if x is None or isinstance(x, str | bytes | bool | int | float | complex | np.ndarray | np.generic):
-        return x
-    if isinstance(x, Fraction | np.dtype | type):
-        return f"{x.__module__}.{x.__qualname__}" if isinstance(x, type) else str(x)
+    if isinstance(x, type):
+        return [f"{x.__module__}.{x.__qualname__}"]
+    name, cls = made_of(type(x)), type(x)
     if isinstance(x, Space):
-        return described(x._identity())
-    if isinstance(x, Mapping):
-        return {str(key): described(value) for key, value in x.items()}
-    if isinstance(x, list | tuple):
-        return [described(part) for part in x]
-    whole = getattr(x, "stands_for", None)
-    if isinstance(whole, LinearOperator | Map):
-        return described(whole)
-    name = described(type(x))
-    if callable(getattr(type(x), "_fingerprint", None)):
-        return [name, *_spaces(x), *described(list(x._fingerprint()))]
-    if isinstance(x, pylops.LinearOperator):
-        return [name, *_products(x)]
-    if is_dataclass(x):
-        return [name, {f.name: described(getattr(x, f.name)) for f in fields(x) if f.compare}]
+        return list(x._identity())
+    if isinstance(x, LinearOperator | Map):
+        if _says(cls, "_fingerprint"):
+            return [*name, x.domain, x.range, *x._fingerprint()]
+    elif callable(getattr(cls, "_fingerprint", None)):
+        return [*name, *x._fingerprint()]
+    elif isinstance(x, pylops.LinearOperator):
+        return [*name, str(x.dtype), [int(n) for n in (*x.dims, *x.dimsd)], *_plain(x)]
+    elif is_dataclass(x) and _says(cls, "__dataclass_fields__"):
+        return [*name, {f.name: getattr(x, f.name) for f in fields(x) if f.compare}]
+    elif isinstance(x, np.dtype | Fraction):
+        return [*name, str(x)]
     raise unidentified(x)
 
 
-def _spaces(x: Any) -> list[Any]:
-    return [described(x.domain), described(x.range)] if isinstance(x, LinearOperator | Map) else []
+def _says(cls: type, how: str) -> bool:
+    """Whether a class says what its instances are made of, or inherits that along with the way in which they are made."""
+    return next(how in vars(c) for c in cls.__mro__ if how in vars(c) or "__init__" in vars(c))
+
+
+def _plain(op: pylops.LinearOperator) -> list[Any]:
+    parts = operands(op)
+    if parts:
+        return [[a for a in getattr(op, "args", ()) if not isinstance(a, pylops.LinearOperator)], *parts]
+    if kind(op) == "MatrixMult" and isinstance(op.A, np.ndarray):
+        return [op.A]
+    return _products(op)
 
 
 def _products(op: pylops.LinearOperator) -> list[Any]:
-    """Products of a plain operator with random vectors, as far as they are the same on every machine."""
-    rng, dtype = np.random.default_rng(0), np.dtype(op.dtype or float)
-    out: list[Any] = [str(dtype), op.shape]
+    """Products with random vectors, to every bit: two linear operators that agree on one agree everywhere."""
+    rng, dtype = np.random.default_rng(0), np.result_type(op.dtype or float, np.float32)
+    out: list[Any] = []
     for apply, n in ((op.matvec, op.shape[1]), (op.rmatvec, op.shape[0])):
         x = rng.standard_normal(n) + (1j * rng.standard_normal(n) if dtype.kind == "c" else 0)
-        y = np.asarray(apply(x.astype(dtype))).astype(complex)
-        scale = float(np.abs(y).max(initial=0.0))
-        out += [f"{scale:.{DIGITS - 1}e}", np.round(y / (scale or 1.0), DIGITS) + 0.0]
+        try:
+            out.append(np.asarray(apply(x.astype(dtype))))
+        except NotImplementedError:  # a function that was given without its adjoint
+            out.append(None)
     return out

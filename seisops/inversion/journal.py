@@ -42,7 +42,7 @@ class Journal:
     path : path-like
         A folder, which is made.
     problem : optional
-        What the journal is for: a text, or numbers, text and arrays as :func:`fingerprint` takes them. A journal of
+        What the journal is for: a text, or whatever :func:`fingerprint` takes, as arrays, operators, media. A journal of
         another problem is refused.
     verify : bool, optional
         Evaluate the first entry of an old journal again, and refuse it if a single bit differs. It costs one evaluation
@@ -93,10 +93,10 @@ class Journal:
         Parameters
         ----------
         op : operator
-            An operator of ours, of PyLops or of SciPy.
+            An operator of ours, of PyLops or of SciPy. Its fingerprint is kept: products of another one are refused.
         """
         op = as_operator(op)
-        return RememberedOperator(op, self, str(op))
+        return RememberedOperator(op, self, f"{op} {fingerprint(op)}")
 
     def clear(self) -> None:
         """Remove everything that was remembered; only files of a journal are touched."""

@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from seisops._pylops import pylops
 from seisops.errors import ParameterError, SpaceError
 from seisops.inversion.fingerprint import fingerprint
-from seisops.inversion.identity import described
 from seisops.inversion.pointwise import Pointwise
 from seisops.maps import Linearization, LinearMap, Map
 from seisops.operators import LinearOperator, as_operator
@@ -93,7 +92,7 @@ class LeastSquares:
         self._require_finite()
         self.domain = _double(self._whole if self.P is None else self.P.domain)
         self._held: _Point | None = None
-        self._fingerprint: str | None = None
+        self._hash: str | None = None
 
     def _require_finite(self) -> None:
         """Look once at what every evaluation uses: nothing that counts may be NaN or infinite."""
@@ -143,13 +142,17 @@ class LeastSquares:
     def fingerprint(self) -> str:
         """A hash of all that makes the misfit: data, fixed arguments, start, weights, P and modeling.
 
-        Of maps and operators that are not of this package, names, sizes and arrays count.
+        Raises
+        ------
+        ParameterError
+            If a map or an operator does not say what it is made of; see :func:`~seisops.inversion.fingerprint`.
         """
-        if self._fingerprint is None:
-            spaces = [repr(space) for space in (*self.G.domain, self.G.range, self.domain)]
-            known = [described(x) for x in (self.G, self.weights, self.P)]
-            self._fingerprint = fingerprint(spaces, known, self.data, self.fixed, self.start)
-        return self._fingerprint
+        if self._hash is None:
+            self._hash = fingerprint(self)
+        return self._hash
+
+    def _fingerprint(self) -> Sequence[Any]:
+        return [self.G, self.weights, self.P, self.data, self.fixed, self.start]
 
     def select(self, shots: Sequence[int]) -> LeastSquares:
         """Return the misfit of some shots.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, floor
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,12 +30,22 @@ from seisops.wave.time import Time
 __all__ = ["Parts", "Recipe", "Shotwise", "ShotwiseMap", "Window", "WindowedModeling"]
 
 
+class Build(Protocol):
+    """Makes the operators, or maps, of shots."""
+
+    def __call__(self, shot: int) -> LinearOperator | Map:
+        """That of a shot."""
+
+    def made_of(self, shots: Sequence[int]) -> list:
+        """What those of some shots are made of, for a fingerprint: without making them, of which each has a model."""
+
+
 class Parts(Sequence):
     """One operator or map for each shot, made when asked for.
 
     Parameters
     ----------
-    build : callable
+    build : Build
         Makes that of a shot from its number.
     numbers : sequence of int
         Of the shots.
@@ -42,7 +53,7 @@ class Parts(Sequence):
         Whether what was made is kept: Jacobians keep their backgrounds, modeling operators have nothing worth it.
     """
 
-    def __init__(self, build: Callable[[int], LinearOperator | Map], numbers: Sequence[int], keep: bool):
+    def __init__(self, build: Build, numbers: Sequence[int], keep: bool):
         self.build, self.numbers, self.keep = build, tuple(numbers), keep
         self.made: dict[int, LinearOperator | Map] = {}
 
@@ -67,7 +78,24 @@ class Parts(Sequence):
     @classmethod
     def of(cls, parts: Sequence[LinearOperator]) -> Parts:
         """Parts that exist already."""
-        return cls(list(parts).__getitem__, range(len(parts)), False)
+        return cls(Made(tuple(parts)), range(len(parts)), False)
+
+    def _fingerprint(self) -> list:
+        return [type(self.build), *self.build.made_of(self.numbers)]
+
+
+@dataclass(frozen=True)
+class Made:
+    """Operators that exist already."""
+
+    parts: tuple[LinearOperator, ...]
+
+    def __call__(self, shot: int) -> LinearOperator:
+        return self.parts[shot]
+
+    def made_of(self, shots: Sequence[int]) -> list:
+        """Those of the shots."""
+        return [self.parts[i] for i in shots]
 
 
 class Window(LinearOperator):
@@ -117,7 +145,7 @@ class Shotwise(LinearOperator):
         super().__init__(domain, range)
 
     def _fingerprint(self) -> list:
-        return list(self.parts)
+        return [self.parts]
 
     @property
     def shots(self) -> int:
@@ -176,7 +204,7 @@ class ShotwiseMap(Map):
         super().__init__(domain, range)
 
     def _fingerprint(self) -> list:
-        return list(self.parts)
+        return [self.parts]
 
     @property
     def shots(self) -> int:
@@ -231,6 +259,10 @@ class Tangents:
 
     def __call__(self, i: int) -> Map:
         return self.parts[i].tangent()
+
+    def made_of(self, shots: Sequence[int]) -> list:
+        """The maps of the shots."""
+        return [self.parts.select(shots)]
 
 
 class ShotwiseLinearization(Linearization):
@@ -348,6 +380,13 @@ class Recipe:
         R, S = (Projection(waves, points[None], self.interpolation) for points in (one.receivers, one.sources))
         return fuse(R * A * S.H)
 
+    def made_of(self, shots: Sequence[int]) -> list:
+        """The medium and its discretisations, and the points, time axis and window of each shot."""
+        survey = [self.survey[i] for i in shots]
+        geometry = [(s.sources, s.receivers, s.time, self.window(i)) for s, i in zip(survey, shots, strict=True)]
+        axes = dict.fromkeys(s.time for s in survey)
+        return [self.medium, [self.discretisations[time] for time in axes], self.interpolation, geometry]
+
     def restriction(self, shot: int) -> Window:
         """From a model to the window of a shot."""
         first, shape = self.window(shot)
@@ -364,10 +403,25 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class JacobianOf:
-    """The Jacobian of a shot, from a model on the whole grid."""
+class ModelingOf:
+    """The modeling operator of a shot on its window."""
 
     recipe: Recipe
+
+    def __call__(self, shot: int) -> LinearOperator:
+        return self.recipe.modeling(shot)
+
+    def made_of(self, shots: Sequence[int]) -> list:
+        """What the recipe takes for the shots."""
+        return self.recipe.made_of(shots)
+
+
+@dataclass(frozen=True)
+class JacobianOf:
+    """The Jacobian of a shot, from a model on the whole grid. Shots are counted as those of the source q."""
+
+    recipe: Recipe
+    numbers: tuple[int, ...]
     space: Space
     q: NDArray
     wrt: str
@@ -375,8 +429,14 @@ class JacobianOf:
     pool: Pool
 
     def __call__(self, shot: int) -> LinearOperator:
-        F, q = self.recipe.modeling(shot), self.space.take(self.q, [shot]).ravel()
-        return compose(Jacobian._within(self.pool, F, q, self.wrt, self.storage), self.recipe.restriction(shot))
+        number, q = self.numbers[shot], self.space.take(self.q, [shot]).ravel()
+        J = Jacobian._within(self.pool, self.recipe.modeling(number), q, self.wrt, self.storage)
+        return compose(J, self.recipe.restriction(number))
+
+    def made_of(self, shots: Sequence[int]) -> list:
+        """What the recipe takes for the shots, their source, the parameter and the storage."""
+        recipe = self.recipe.made_of([self.numbers[i] for i in shots])
+        return [*recipe, self.space.take(self.q, shots), self.wrt, self.storage]
 
 
 @dataclass(frozen=True)
@@ -395,6 +455,10 @@ class ParametricOf:
         domain = [*[R.domain] * n, G.domain[-1]]
         windows = [Arranged(LinearMap(R), domain, [(i,)]) for i in range(n)]
         return Composed(G, *windows, Arranged(LinearMap(Identity(domain[-1])), domain, [(n,)]))
+
+    def made_of(self, shots: Sequence[int]) -> list:
+        """What the recipe takes for the shots, the parameters and the storage."""
+        return [*self.recipe.made_of(shots), self.wrt, self.storage]
 
 
 class WindowedModeling(Shotwise):
@@ -415,7 +479,9 @@ class WindowedModeling(Shotwise):
         self.numbers = tuple(range(len(recipe.survey)) if numbers is None else numbers)
         counts = [(len(s.sources), len(s.receivers)) for s in recipe.survey]
         domain, range_ = (recipe.space(c).select(self.numbers) for c in zip(*counts, strict=True))
-        super().__init__(Parts(recipe.modeling, self.numbers, False), domain, range_)
+        super().__init__(Parts(ModelingOf(recipe), self.numbers, False), domain, range_)
+
+    _fingerprint = Shotwise._fingerprint
 
     def select(self, shots: Sequence[int]) -> WindowedModeling:
         """Return the operator of some shots."""
@@ -443,8 +509,8 @@ class WindowedModeling(Shotwise):
         self.recipe.medium.check_names([wrt])
         storage = policy(storage)
         pool = Pool(storage.keep_bytes)
-        build = JacobianOf(self.recipe, self.domain, self.domain.owned(q), wrt, storage, pool)
-        return Shotwise(Parts(build, self.numbers, True), self._model(), self.range)
+        build = JacobianOf(self.recipe, self.numbers, self.domain, self.domain.owned(q), wrt, storage, pool)
+        return Shotwise(Parts(build, range(len(self.numbers)), True), self._model(), self.range)
 
     def as_map(self, wrt: str | Sequence[str] = "m", storage="auto") -> ShotwiseMap:
         """Return the nonlinear map ``(m, q) -> F(m) q``, with models on the whole grid.

@@ -232,7 +232,8 @@ class WaveEquation:
         declared = (self.source, self.observe, self.staggering, within.times, within.row_times, self.surface)
         relations = {n: str(f(*map(sympy.Symbol, signature(f).parameters))) for n, f in self.relations.items()}
         rows = describe_system(within.system)
-        return [self.grid, self.fields, rows, *map(str, map(dict, declared)), self.leapfrog, relations, self._values]
+        values = [self._values] if self.coefficients() is self._values else [self._values, self.coefficients()]
+        return [self.grid, self.fields, rows, *map(str, map(dict, declared)), self.leapfrog, relations, *values]
 
     def system(self, template: Template, boundary, free_surface: bool) -> System:
         """The discrete system with a boundary."""

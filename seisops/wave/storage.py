@@ -78,6 +78,11 @@ class Policy(ABC):
     def __post_init__(self):
         integer(f"{type(self).__name__} keep_bytes", self.keep_bytes, minimum=0)
 
+    @property
+    def stands_for(self) -> str | None:
+        """What counts of it in a fingerprint: exact policies give the same bits with any memory; all of any other."""
+        return self.exactness if self.exactness == "exact" else None
+
     @abstractmethod
     def background(self, layout: Layout, again: Again, pool: Pool, left: int, shots: int) -> Background:
         """An empty background of a shot.

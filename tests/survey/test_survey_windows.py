@@ -49,6 +49,17 @@ def test_without_a_margin_it_is_the_modeling_of_the_whole_grid(ragged):
                                F.range.take(F @ q, [2, 0]), rtol=0, atol=1e-12)  # fmt: skip
 
 
+def test_the_jacobian_of_some_shots_takes_their_sources():
+    F = line().modeling(medium(), margin=100.0, dtype="float64", **ROOM)
+    q, dm = F.domain.random(0), F._model().random(1)
+    born = F.jacobian(q) @ dm
+    for shots in ([3, 1], [2, 2]):
+        sources = q[shots] * np.array([1.0, 2.0])[:, None, None]
+        expected = born[shots] * np.array([1.0, 2.0])[:, None, None]
+        found = F[shots].jacobian(sources) @ dm
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
 def test_a_margin_limits_what_a_shot_sees():
     survey, model = line(), medium()
     F, wide = survey.modeling(model, margin=100.0, **ROOM), survey.modeling(model, **ROOM)
