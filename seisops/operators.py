@@ -463,8 +463,14 @@ def as_operator(x: Any, dtype: DTypeLike | None = None) -> LinearOperator:
     if isinstance(x, LinearOperator):
         return x
     if not _is_operator(x):
-        hint = ": pylops.MatrixMult makes one of an array" if hasattr(x, "__array__") else ""
-        raise TypeError(f"expected a linear operator, got a {type(x).__name__}, {x!r:.80}{hint}")
+        hint = ""
+        if hasattr(x, "__array__"):
+            hint = ": pylops.MatrixMult makes one of an array"
+        elif hasattr(x, "linearize"):
+            hint = (
+                ", which is nonlinear: take the operator that it is made of, G.F, or its derivative, G.jacobian(m, q)"
+            )
+        raise TypeError(f"expected a linear operator, got a {type(x).__name__}{hint}")
     return External(pylops.MatrixMult(x, dtype=x.dtype) if sparse.issparse(x) else pylops.aslinearoperator(x), dtype)
 
 

@@ -202,7 +202,7 @@ class LinearLayer(torch.nn.Module):
         if self.traceable:
             _require_reverse_mode()
             return _traced_apply(x, self._handle, False)
-        return Apply.apply(self.op, x)
+        return Enter.apply(self.op, x)
 
     def extra_repr(self) -> str:
         """Return the operator and its spaces."""
@@ -365,6 +365,23 @@ class Apply(Function):
     @staticmethod
     def vmap(info: Any, dims: tuple, op: pylops.LinearOperator, x: Tensor) -> tuple[Tensor, int]:
         return Apply.apply(op, x.movedim(dims[1], 0)), 0
+
+
+class Enter(Apply):
+    """``A x`` of what a layer is given: what is not finite is refused before anything is solved.
+
+    Derivatives are not looked at: a scaler of gradients expects infinities there, and skips the step.
+    """
+
+    @staticmethod
+    def forward(op: pylops.LinearOperator, x: Tensor) -> Tensor:
+        if isinstance(op, LinearOperator) and op.solves:
+            _require_finite(f"{op}: the argument", op.domain, _numpy(x))
+        return Apply.forward(op, x)
+
+    @staticmethod
+    def vmap(info: Any, dims: tuple, op: pylops.LinearOperator, x: Tensor) -> tuple[Tensor, int]:
+        return Enter.apply(op, x.movedim(dims[1], 0)), 0
 
 
 # ---- the nonlinear functions
@@ -591,14 +608,7 @@ class Points:
     def require_finite(self, map: Map) -> None:
         """Refuse NaN and infinity before anything is solved."""
         for i, (space, part) in enumerate(zip(self.spaces, self.arrays, strict=True)):
-            bad = ~np.isfinite(part)
-            if bad.any():
-                place = space.place(int(np.argmax(bad)) % space.size)
-                raise ParameterError(
-                    f"cannot apply {map!r}: argument {i}, {space}, has {np.count_nonzero(bad)} of {part.size} values that "
-                    f"are NaN or infinite, first at {', '.join(f'{name} {k}' for name, k in place.items())}: look for the "
-                    "step before that made them"
-                )
+            _require_finite(f"{map!r}: argument {i}", space, part)
 
 
 @_apart("__del__")
@@ -667,7 +677,7 @@ def _require_reverse_mode() -> None:
 @torch.library.custom_op("seisops::apply", mutates_args=())
 def _traced_apply(x: Tensor, handle: int, adjoint: bool) -> Tensor:
     op = _owner(handle)
-    return Apply.forward(op.H if adjoint else op, x)
+    return Apply.forward(op.H, x) if adjoint else Enter.forward(op, x)
 
 
 @_traced_apply.register_fake
@@ -828,6 +838,15 @@ def _to_front(dims: Sequence[int | None], spaces: Sequence[Space], x: Sequence[A
             part = part.reshape(part.shape[0], *[1] * (depth + 1 - len(lead)), *part.shape[1:])
         out.append(part)
     return out
+
+
+def _require_finite(what: str, space: Space, batch: NDArray) -> None:
+    bad = ~np.isfinite(batch)
+    if bad.any():
+        first = int(np.argmax(bad)) // space.size
+        one = batch.reshape(-1, *space.shape)[first]
+        of = f" in element {first} of the batch" if len(bad.ravel()) > space.size else ""
+        space.require_finite(one, f"cannot apply {what}{of}", "look for the step before that made them")
 
 
 def _require_floats(layer: torch.nn.Module, what: str, x: Any) -> None:

@@ -3,9 +3,12 @@
 import numpy as np
 import pylops
 import pytest
+from scipy import sparse
+from scipy.sparse.linalg import aslinearoperator
 from toys import Points, World
 
 from seisops.check import TaylorResult, diagnose, dot_test, linearity_test, taylor_test
+from seisops.errors import ParameterError
 from seisops.maps import Linearization, Map
 from seisops.operators import LinearOperator, Zero
 from seisops.spaces import Axis, Space
@@ -88,6 +91,15 @@ def test_plain_operators(name):
     assert dot_test(op, seed=3, trials=4) < tolerance
     assert linearity_test(op) < tolerance
     assert dot_test(op, seed=1) == dot_test(op, seed=1)
+
+
+def test_operators_of_scipy_and_maps():
+    matrix = sparse.random_array((4, 6), density=0.5, rng=0)
+    for op in (matrix, aslinearoperator(matrix)):
+        assert dot_test(op) < 1e-12 and linearity_test(op) < 1e-12 and "exact" in diagnose(op)
+    for test in (dot_test, linearity_test, diagnose):
+        with pytest.raises(ParameterError, match=r"nonlinear map: .*G.jacobian\(x0\)\).* taylor_test\(G, \(x0,\)\)"):
+            test(Cube())
 
 
 def test_degenerate_operators():

@@ -35,6 +35,20 @@ def test_a_record_has_time_downwards():
     assert shown.get_extent() == [0.0, 10.0, 1.0, 0.0]
 
 
+@pytest.mark.parametrize(
+    ("positions", "ends", "label"),
+    [
+        ([(0.0, 7.0), (5.0, 7.0), (10.0, 8.0)], [0.0, 10.0], "x (m)"),
+        ([(3.0, 20.0), (3.0, 40.0), (3.0, 60.0)], [20.0, 60.0], "z (m)"),
+        ([(0.0, 9.0, 1.0), (0.0, 6.0, 1.0), (0.0, 3.0, 1.0)], [9.0, 3.0], "y (m)"),
+        (None, [0, 2], "receiver"),
+    ],
+)
+def test_a_record_lies_along_the_axis_on_which_its_receivers_do(positions, ends, label):
+    ax = plot.record(so.Time(n=11, step=0.1), np.ones((3, 11)), positions)
+    assert ax.images[0].get_extent()[:2] == ends and ax.get_xlabel() == label
+
+
 def test_figures_are_drawn_without_pyplot_and_written(tmp_path):
     ax = plot.curves({"a": [3.0, 2.0, 1.0]}, title="t")
     ax.figure.savefig(tmp_path / "a.png")
@@ -48,8 +62,19 @@ def test_figures_are_drawn_without_pyplot_and_written(tmp_path):
         lambda: plot.model(GRID, VALUES.T),
         lambda: plot.image(so.Grid((3, 3, 3), 1.0), np.zeros((3, 3, 3))),
         lambda: plot.record(so.Time(n=11, step=0.1), np.ones((11, 3))),
+        lambda: plot.record(so.Time(n=11, step=0.1), np.ones((2, 3, 11))),
+        lambda: plot.record(so.Time(n=11, step=0.1), np.ones((3, 11)), np.ones((2, 3, 2))),
+        lambda: plot.record(so.Time(n=11, step=0.1), np.ones((3, 11)), [1.0, 2.0]),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(draw):
     with pytest.raises(so.SpaceError, match="shape"):
         draw()
+
+
+def test_arguments_in_the_wrong_order_are_refused():
+    with pytest.raises(so.ParameterError, match="needs a Time first, then traces, got ndarray"):
+        plot.record(np.ones((3, 11)), so.Time(n=11, step=0.1))
+    for draw in (plot.model, plot.image):
+        with pytest.raises(so.ParameterError, match="a Grid first, then an array on it, got ndarray"):
+            draw(VALUES, GRID)

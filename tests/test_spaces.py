@@ -14,7 +14,7 @@ from seisops.errors import (
     UnfusedError,
     UnstableError,
 )
-from seisops.spaces import Anonymous, Axis, DirectSum, Space, Traces, compatible
+from seisops.spaces import Anonymous, Axis, DirectSum, PerShot, Space, Traces, compatible
 
 TIME = Axis("time", 5, 0.004, 0.0)
 IMAGE = Space("image", [Axis("x", 3, 10.0, 0.0), Axis("z", 2)])
@@ -153,6 +153,29 @@ def test_select_shots(shots, counts):
     assert DirectSum([RAGGED, IMAGE]).select(shots).parts == (selected, IMAGE)
     assert IMAGE.select(shots) is IMAGE
     assert Space("images", [Axis("shot", 3), *IMAGE.axes]).select(shots).shape == (len(shots), 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("space", "place"),
+    [
+        (EVEN, {"shot": 2, "trace": 1, "sample": 3}),
+        (RAGGED, {"shot": 2, "trace": 1, "sample": 3}),
+        (IMAGE, {"x": 1, "z": 1}),
+        (BOTH, {"part": 1, "x": 1, "z": 1}),
+        (PerShot([Traces([2], TIME), Traces([3], Axis("time", 2))]), {"shot": 1, "trace": 1, "sample": 1}),
+    ],
+    ids=str,
+)
+def test_what_is_not_finite_is_said_to_be_somewhere(space, place):
+    x, spelled = space.zeros(), ", ".join(f"{name} {i}" for name, i in place.items())
+    flat = x.reshape(-1)
+    (element,) = (i for i in range(flat.size) if space.place(i) == place)
+    space.require_finite(x, "x")
+    flat[element], flat[-1] = np.nan, -np.inf
+    with pytest.raises(ParameterError, match=f"x, .* has 2 of {space.size} values .* first nan at {spelled}: mend$"):
+        space.require_finite(x, "x", "mend")
+    with pytest.raises(ParameterError, match=f"has 1 of {2 * space.size} values .* first inf at {spelled}$"):
+        space.require_finite(np.where(np.arange(2 * space.size) == 2 * element + 1, np.inf, 0).reshape(-1, 2), "X")
 
 
 def test_select_must_be_defined_by_subclasses_with_shots():

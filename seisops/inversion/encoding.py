@@ -87,14 +87,16 @@ class Encoding:
         """The number of shots that are encoded."""
         return self.weights.shape[1]
 
-    def data(self, space: Space) -> LinearOperator:
+    def data(self, space: Space | LinearOperator) -> LinearOperator:
         """Return the operator from data of all shots to data of the encoded shots.
 
         Parameters
         ----------
-        space : Space
-            The space of the data, such as ``F.range``, or of anything else with an array for each shot.
+        space : Space or LinearOperator
+            The space of the data, such as ``F.range``, or of anything else with an array for each shot; F stands for its
+            range.
         """
+        space = _space(space, "range")
         self._check(space)
         if space.axes[0].name != "shot":
             raise SpaceError(f"cannot encode {space}: its shots have different numbers of points, and cannot be summed")
@@ -109,7 +111,7 @@ class Encoding:
             F, or its domain. Point sources of all shots go off together, one after another in the order of the shots;
             extended sources are summed.
         """
-        space = of.domain if isinstance(of, LinearOperator) else of
+        space = _space(of, "domain")
         self._check(space)
         return Spread(self.weights, space) if isinstance(space, Traces) else self.data(space)
 
@@ -225,6 +227,13 @@ class Spread(AllShots):
 
     def _apply_adjoint(self, y: NDArray) -> NDArray:
         return np.einsum("nj,njt->jt", self.weights[:, :, 0], y).reshape(self.domain.shape)
+
+
+def _space(of: Any, side: str) -> Space:
+    space = getattr(of, side) if isinstance(of, LinearOperator) else of
+    if not isinstance(space, Space):
+        raise ParameterError(f"expected an operator F, or a space such as F.{side}, got {of!r:.120}")
+    return space
 
 
 def _pair(F: LinearOperator, parts: Fused) -> tuple[Projection, Projection | Wavelet]:

@@ -83,7 +83,7 @@ class LeastSquares:
         self.fixed = tuple(s.owned(x) for s, x in zip(G.domain[self.free :], fixed, strict=True))
         self._whole = joint(G.domain[: self.free])
         self.weights = _operator(weights, G.range)
-        self.P = _operator(P, self._whole)
+        self.P = _operator(self._sized(P, self._whole) if isinstance(P, np.ndarray) else P, self._whole)
         self.start = None if start is None else self._joined(start)
         if self.weights is not None:
             _check("weights", "domain", self.weights.domain, "the range of the map", G.range)
@@ -228,7 +228,9 @@ class LeastSquares:
         return np.array(self.domain.asarray(self._sized(x, self.domain)).ravel())
 
     def _linearize(self, x: NDArray) -> _Point:
-        linearization = self.G.linearize(*self._model(x), *self.fixed)
+        # what is fixed is ours, and was looked at once; P may use again the array that it returns
+        self.domain.require_finite(x, "LeastSquares: x")
+        linearization = self.G._linearize_at(*map(np.array, self._model(x)), *self.fixed)
         return _Point(x, linearization, self.G.range.asarray(linearization.value) - self.data)
 
     def _weighted(self, y: NDArray) -> NDArray:
@@ -402,7 +404,7 @@ def _map(G: Any, fixed: tuple[Any, ...]) -> Map:
             )
         return LinearMap(as_operator(G))
     raise ParameterError(
-        f"LeastSquares needs a map first, such as Parametric(F), then the data, got {type(G).__name__} {G!r:.60}"
+        f"LeastSquares needs a map first, such as Parametric(F), then the data, got {type(G).__name__}"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log
+from numbers import Real
 
 import numpy as np
 
@@ -53,9 +54,10 @@ class PML:
 
     def __post_init__(self):
         _check_cells(self)
-        if not 0 < self.reflection < 1:
+        if not (isinstance(self.reflection, Real) and 0 < self.reflection < 1):
             raise ParameterError(f"PML(reflection={self.reflection!r}): must lie between 0 and 1, for example 1e-5")
-        if self.order < 1 or self.wavelength <= 0:
+        numbers = isinstance(self.order, Real) and isinstance(self.wavelength, Real)
+        if not (numbers and self.order >= 1 and self.wavelength > 0):
             raise ParameterError(f"{self!r}: order must be at least 1 and wavelength positive")
 
     stretch = PMLStretch
@@ -101,7 +103,7 @@ class Sponge:
 
     def __post_init__(self):
         _check_cells(self)
-        if not 0 < self.reflection < 1:
+        if not (isinstance(self.reflection, Real) and 0 < self.reflection < 1):
             raise ParameterError(f"Sponge(reflection={self.reflection!r}): must lie between 0 and 1, for example 1e-3")
 
     stretch = Stretch

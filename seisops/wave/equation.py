@@ -104,6 +104,8 @@ class WaveEquation:
                 f"{type(self).__name__} has the parameters {self.parameters}: "
                 + "; ".join(f"{kind} {names}" for kind, names in (("missing", missing), ("unknown", unknown)) if names)
             )
+        if not isinstance(grid, Grid):
+            raise ParameterError(f"{type(self).__name__}(grid={grid!r:.80}): the first argument must be a seisops Grid")
         ranges = checked_ranges(self, ranges)
         self._freeze(grid, {n: self._taken(grid, n, parameters[n], ranges) for n in self.parameters}, ranges)
 

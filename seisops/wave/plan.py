@@ -215,7 +215,8 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
     Parameters
     ----------
     F : LinearOperator or Map
-        A modeling expression such as ``Pr * Ainv * Ps.H``, or a Jacobian or map of one, also distributed or composed.
+        A modeling expression such as ``Pr * Ainv * Ps.H``, or a Jacobian, a map or a misfit of one, also distributed or
+        composed.
     storage : str or Policy, optional
         As for :class:`~seisops.Jacobian`; by default that of the Jacobian or map, and ``"auto"`` for modeling.
     workers : int, optional
@@ -281,13 +282,14 @@ def _planned(x: Any) -> Iterator[tuple[Propagator, tuple[str, ...], Policy | Non
             yield from _planned(x.inner)
         case LinearMap():
             yield from _planned(x.op)
-        case Map():
-            # one that stands for another, such as a distributed one
-            yield from _planned(getattr(x, "map", None))
+        case Map() if isinstance(getattr(x, "map", None), Map):  # it stands for another, such as a distributed one
+            yield from _planned(x.map)
         case pylops.LinearOperator():
             for leaf in fuse(x).leaves():
                 inner = leaf if isinstance(leaf, Propagator | Jacobian) else getattr(leaf, "op", None)
                 yield from _planned(inner if isinstance(inner, LinearOperator) else None)
+        case _ if isinstance(getattr(x, "G", None), Map):  # a misfit
+            yield from _planned(x.G)
 
 
 def _if_any(chosen: Policy, layout: Layout, shots: int) -> tuple[Kept, ...]:

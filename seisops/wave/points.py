@@ -7,6 +7,7 @@ from scipy.special import i0
 
 from seisops.engine.places import ON_SURFACE
 from seisops.errors import ParameterError
+from seisops.spaces import shot_numbers
 from seisops.wave.grid import NODE_TOLERANCE, Grid
 
 #: Nodes per axis in the window of each interpolation.
@@ -77,15 +78,14 @@ class Points:
 
         Parameters
         ----------
-        shots : slice or sequence of int
+        shots : int, slice or sequence of int
             Which shots, in the order wanted.
 
         Returns
         -------
         Points
         """
-        chosen = self._shots[shots] if isinstance(shots, slice) else tuple(self._shots[i] for i in shots)
-        return _rebuild(self.grid, chosen)
+        return _rebuild(self.grid, tuple(self._shots[i] for i in shot_numbers(shots, len(self), "the points")))
 
     def __eq__(self, other):
         if not isinstance(other, Points):

@@ -10,6 +10,7 @@ from seisops.engine.arrays import aligned, zeros
 from seisops.engine.places import Place
 from seisops.errors import ParameterError
 from seisops.operators import Sampler
+from seisops.spaces import shot_numbers
 from seisops.wave.points import Points, on_nodes, weights
 from seisops.wave.space import Wavefield
 
@@ -227,7 +228,12 @@ class Wavelet(Sampler):
 
     def __init__(self, waves: Wavefield, signature):
         Wavefield.required("Wavelet", waves)
-        signature = np.asarray(signature, dtype=waves.dtype)
+        try:
+            signature = np.asarray(signature, dtype=waves.dtype)
+        except (TypeError, ValueError) as error:
+            raise ParameterError(
+                f"Wavelet(signature={signature!r:.60}): give an array of samples, such as ricker(time, f0)"
+            ) from error
         if signature.shape not in ((waves.time.n,), (waves.shots, waves.time.n)):
             raise ParameterError(
                 f"Wavelet(signature of shape {signature.shape}): needs ({waves.time.n},) samples of {waves.time!r}, or "
@@ -247,7 +253,7 @@ class Wavelet(Sampler):
         return [self.signature]
 
     def select(self, shots: Sequence[int]) -> Wavelet:
-        return Wavelet(self.domain.select(shots), self.signature[list(shots)])
+        return Wavelet(self.domain.select(shots), self.signature[shot_numbers(shots, self.domain.shots, self)])
 
     def _apply(self, x):
         return np.einsum("st,st...->s...", self.signature, x)

@@ -69,7 +69,7 @@ class Wavefield(Space):
         """
         if not isinstance(waves, cls):
             hint = "Wavefield(grid, time, shots) is the space of wavefields on a grid"
-            raise ParameterError(f"{what} needs a Wavefield first, got {type(waves).__name__} {waves!r:.80}: {hint}")
+            raise ParameterError(f"{what} needs a Wavefield first, got {type(waves).__name__}: {hint}")
         return waves
 
     def traces(self, counts: Sequence[int]) -> Traces:

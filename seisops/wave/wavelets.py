@@ -9,6 +9,7 @@ from scipy import fft
 
 from seisops.errors import ParameterError, SpaceError
 from seisops.wave._validate import real
+from seisops.wave.time import Time
 
 
 def ricker(time, f0, delay=None, amplitude=1.0):
@@ -105,6 +106,7 @@ def ormsby(time, corners, delay=None, amplitude=1.0):
     default delay sets to 1e-4. Ryan, H. (1994), Ricker, Ormsby, Klauder, Butterworth: a choice of wavelets,
     CSEG Recorder 19(7).
     """
+    _require_axis(time)
     if np.shape(corners) != (4,):
         raise ParameterError(f"corners of an Ormsby wavelet must be four frequencies in Hz, got {corners!r}")
     f1, f2, f3, f4 = (real("a corner of an Ormsby wavelet", f, "Hz") for f in corners)
@@ -149,7 +151,15 @@ def bandwidth(signal, time, level=0.05):
     return float(above[-1] / (n * time.step)) if above.size else 0.0
 
 
+def _require_axis(time):
+    if not isinstance(time, Time):
+        raise ParameterError(
+            f"a wavelet needs a Time first, then frequencies in Hz, got {type(time).__name__} {time!r:.60}"
+        )
+
+
 def _frequency(name, value, time):
+    _require_axis(time)
     value = real(name, value, "Hz", positive=True)
     if value >= time.nyquist:
         raise ParameterError(

@@ -60,7 +60,7 @@ class Acoustic(WaveEquation):
 
     def __init__(self, grid: Grid, vp=None, m=None, rho=None, ranges: Ranges | None = None):
         if not isinstance(grid, Grid):
-            raise ParameterError(f"Acoustic(grid={grid!r}): the first argument must be a seisops Grid")
+            raise ParameterError(f"Acoustic(grid={grid!r:.80}): the first argument must be a seisops Grid")
         if (vp is None) == (m is None):
             raise ParameterError(
                 "Acoustic needs exactly one of vp (m/s) and m (s2/m2), got " + ("both" if vp is not None else "neither")
