@@ -17,6 +17,7 @@ improves with each step of the power iteration ``x <- N x``. With x = 1 it is Ge
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -59,13 +60,22 @@ class Bound:
 
     # -- in each cell as if the medium were everywhere as there
 
-    def local(self, dt: float) -> np.ndarray:
-        """N in homogeneous media like those of each cell: (cells, fields, fields)."""
-        symbol, n = self._symbol, len(self._symbol.rows)
-        size = prod(self._shape)
-        own, other = np.zeros((n, size)), np.zeros((size, n, n))
+    @cached_property
+    def cells(self) -> dict[str, np.ndarray]:
+        """The values of the cells; where there are many fields, and so much to do for each, of cells that differ."""
+        if all(np.ptp(v) == 0 for v in self._values.values()):
+            return {name: np.ravel(v)[:1] for name, v in self._values.items()}
         flat = {name: np.broadcast_to(v, self._shape).ravel() for name, v in self._values.items()}
-        for i, (row, found) in enumerate(zip(symbol.rows, symbol.values(flat, self._spacing, dt), strict=True)):
+        if len(self._symbol.rows) == 1:
+            return flat
+        return dict(zip(flat, np.unique(np.stack(list(flat.values())), axis=1), strict=True))
+
+    def local(self, dt: float) -> np.ndarray:
+        """N in homogeneous media like those of each of the cells: (cells, fields, fields)."""
+        symbol, n = self._symbol, len(self._symbol.rows)
+        size = np.broadcast(*self.cells.values(), 0).size
+        own, other = np.zeros((n, size)), np.zeros((size, n, n))
+        for i, (row, found) in enumerate(zip(symbol.rows, symbol.values(self.cells, self._spacing, dt), strict=True)):
             for term, c in zip(row, found, strict=True):
                 if term.field == i and not term.derivatives:
                     own[i] += c * (-1) ** term.offset
@@ -74,7 +84,7 @@ class Bound:
         return other / _positive(np.abs(own)).T[:, :, None]
 
     def radii(self, dt: float) -> np.ndarray:
-        """Spectral radius of N in homogeneous media like those of each cell."""
+        """Spectral radius of N in homogeneous media like those of each of the cells."""
         return _radii(self.local(dt))
 
     # -- in the medium
@@ -209,8 +219,7 @@ def _radii(matrices: np.ndarray) -> np.ndarray:
     """Spectral radii of many small matrices without negative entries."""
     if matrices.shape[-1] == 1:
         return matrices[:, 0, 0]
-    unique, index = np.unique(matrices.reshape(len(matrices), -1), axis=0, return_inverse=True)
-    return np.abs(np.linalg.eigvals(unique.reshape(-1, *matrices.shape[1:]))).max(axis=-1)[index.ravel()]
+    return np.abs(np.linalg.eigvals(matrices)).max(axis=-1)
 
 
 def _positive(a: np.ndarray) -> np.ndarray:

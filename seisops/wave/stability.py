@@ -114,7 +114,8 @@ class _Medium:
 
     def worst(self, dt: float) -> dict[str, np.ndarray]:
         """The coefficients of the cell in which the bound is largest."""
-        return self._at([int(np.argmax(self.bound.radii(dt)))])
+        worst = int(np.argmax(self.bound.radii(dt)))
+        return {name: a[worst : worst + 1] for name, a in self.bound.cells.items()}
 
     @cached_property
     def edge(self) -> dict[str, np.ndarray]:
