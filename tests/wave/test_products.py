@@ -294,9 +294,9 @@ def test_a_tampered_injection_scale_is_caught(monkeypatch):
     monkeypatch.setattr(discretisation.PLANS, "_plans", {})
     injection = Advance._injection
 
-    def tampered(self, step, channel):
+    def tampered(self, step, component, factor):
         scale = step.scale * (1.001 if self.system.direction < 0 else 1.0)
-        return injection(self, replace(step, scale=scale), channel)
+        return injection(self, replace(step, scale=scale), component, factor)
 
     monkeypatch.setattr(Advance, "_injection", tampered)
     op = fresh(boundary="none").F
