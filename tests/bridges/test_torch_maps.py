@@ -605,7 +605,7 @@ def test_refusals(x, error, words):
 def test_nan_is_found_under_transforms():
     a, b = tensors((2,), ())
     a[1, 0] = torch.nan
-    with pytest.raises(ParameterError, match="element 1 of the batch, .* has 1 of 2 values that are NaN or infinite, first nan at i 0"):
+    with pytest.raises(ParameterError, match="element 1 of the batch, .* has 1 of 2 values that are NaN"):
         vmap(grad(total(lift(smooth()))), (0, None))(a, b)
 
 
