@@ -295,14 +295,14 @@ class RememberedOperator(LinearOperator):
         The operator.
     journal : Journal
         Where they are kept.
-    name : str
+    label : str
         What tells it from other operators.
     """
 
     symbol = "remembered"
 
-    def __init__(self, op: LinearOperator, journal: Journal, name: str) -> None:
-        self.op, self.journal, self.name = op, journal, name
+    def __init__(self, op: LinearOperator, journal: Journal, label: str) -> None:
+        self.op, self.journal, self._label = op, journal, label
         super().__init__(op.domain, op.range)
 
     def _fingerprint(self) -> list[Any]:
@@ -314,10 +314,10 @@ class RememberedOperator(LinearOperator):
         return None
 
     def _apply(self, x: NDArray) -> NDArray:
-        return self.journal.remember(self.name, (x,), lambda: self.op.matvec(x.ravel()))[0]
+        return self.journal.remember(self._label, (x,), lambda: self.op.matvec(x.ravel()))[0]
 
     def _apply_adjoint(self, y: NDArray) -> NDArray:
-        return self.journal.remember(f"adjoint of {self.name}", (y,), lambda: self.op.rmatvec(y.ravel()))[0]
+        return self.journal.remember(f"adjoint of {self._label}", (y,), lambda: self.op.rmatvec(y.ravel()))[0]
 
 
 def _normal(result: Any) -> tuple[str, tuple[NDArray, ...]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pylops
 import pytest
+from inversion_worlds import Rosenbrock
 
 import seisops as so
 from seisops.errors import ParameterError
@@ -304,6 +305,16 @@ def test_a_journal_refuses_products_of_another_operator(tmp_path):
         with pytest.raises(ParameterError, match="another run"):
             Journal(tmp_path / str(i)).operator(other) @ x
         assert np.array_equal(again.operator(ours) @ x, product) and again.replayed == 1
+
+
+def test_a_journal_refuses_products_of_a_hessian_elsewhere(tmp_path):
+    misfit = so.inversion.LeastSquares(Rosenbrock(), np.zeros(6))
+    x, dx = np.linspace(0.0, 1.0, 6), np.ones(6)
+    product = Journal(tmp_path)(misfit).gauss_newton(x) @ dx
+    for other in (Journal(tmp_path)(misfit).gauss_newton(1.01 * x), Journal(tmp_path)(misfit).hessian(x)):
+        with pytest.raises(ParameterError, match="another run"):
+            other @ dx
+    assert np.array_equal(Journal(tmp_path)(misfit).gauss_newton(x) @ dx, product)
 
 
 def test_memory_for_exact_backgrounds_does_not_matter():
