@@ -112,7 +112,8 @@ class LinearOperator(pylops.LinearOperator):
     def _fingerprint(self) -> Sequence[Any]:
         """What makes it what it is, besides its class and spaces: numbers, text, arrays, and operators or maps.
 
-        A class that is made in another way than the one that says so (it has an `__init__` of its own) says so itself.
+        A class that is made in another way than the one that says so (it has an `__init__` of its own), or does something
+        else (it has an `_apply` of its own), says so itself.
         """
         raise unidentified(self)
 

@@ -21,6 +21,9 @@ from seisops.spaces import Space
 
 __all__ = ["made_of"]
 
+#: The methods in which an operator or a map does what it does.
+DOES = ("_apply", "_apply_adjoint", "_forward", "_backward", "_call", "_linearize", "solve")
+
 
 def made_of(x: Any) -> list[Any]:
     """Return what something is made of, one level down, beginning with its class.
@@ -55,8 +58,15 @@ def made_of(x: Any) -> list[Any]:
 
 
 def _says(cls: type, how: str) -> bool:
-    """Whether a class says what its instances are made of, or inherits that along with the way in which they are made."""
-    return next(how in vars(c) for c in cls.__mro__ if how in vars(c) or "__init__" in vars(c))
+    """Whether a class says what its instances are made of, or inherits that along with how they are made and what they do.
+
+    One of the package is known by its name; one of a user's program may be another under the same name.
+    """
+    for c in cls.__mro__:
+        does = () if c.__module__.startswith("seisops.") else DOES
+        if how in vars(c) or any(name in vars(c) for name in ("__init__", *does)):
+            return how in vars(c)
+    return False
 
 
 def _plain(op: pylops.LinearOperator) -> list[Any]:

@@ -276,6 +276,25 @@ def test_what_is_made_in_another_way_says_so_itself():
     assert fingerprint(Loudness(waves, RECEIVERS, 2.0)) != fingerprint(Loudness(waves, RECEIVERS, 3.0))
 
 
+def test_what_does_something_else_says_so_itself():
+    """Two programs may have a class of one name that inherits what it is made of, and does not do the same with it."""
+
+    class Louder(Pointwise):
+        def _apply(self, x):
+            return 2 * self.values * x
+
+        _apply_adjoint = _apply
+
+    class Told(Louder):
+        def _fingerprint(self):
+            return ["twice", *super()._fingerprint()]
+
+    space = BASE.F.range
+    with pytest.raises(ParameterError, match="Louder does not say what it is"):
+        fingerprint(2.0 * Louder(space, 2.0))
+    assert fingerprint(Told(space, 2.0)) == fingerprint(Told(space, 2.0)) != fingerprint(Told(space, 3.0))
+
+
 def test_coefficients_that_a_class_computes():
     class Stiff(Waves):
         factor = 1.0
