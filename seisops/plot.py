@@ -49,6 +49,7 @@ def model(
     -------
     matplotlib.axes.Axes
     """
+    _require_grid(grid)
     return _on_grid(grid, values, title, label, "viridis", limits, ax)
 
 
@@ -72,6 +73,7 @@ def image(
     -------
     matplotlib.axes.Axes
     """
+    _require_grid(grid)
     return _on_grid(grid, values, title, label, "gray", _symmetric(values, clip), ax)
 
 
@@ -103,7 +105,7 @@ def record(
     matplotlib.axes.Axes
     """
     if not isinstance(time, Time):
-        raise ParameterError(f"record needs a Time first, then traces, got {type(time).__name__} {time!r:.80}")
+        raise ParameterError(f"record needs a Time first, then traces, got {type(time).__name__}")
     traces = np.asarray(traces)
     if traces.ndim != 2 or traces.shape[1] != time.n:
         hint = f": for one of the shots, d[0] of shape {traces.shape[1:]}" * (traces.ndim == 3)
@@ -162,9 +164,12 @@ def _along(positions, count):
     return where[:, widest], ("xz" if where.shape[1] == 2 else "xyz")[widest]
 
 
-def _on_grid(grid, values, title, label, colours, limits, ax):
+def _require_grid(grid):
     if not isinstance(grid, Grid):
-        raise ParameterError(f"expected a Grid first, then an array on it, got {type(grid).__name__} {grid!r:.80}")
+        raise ParameterError(f"expected a Grid first, then an array on it, got {type(grid).__name__}")
+
+
+def _on_grid(grid, values, title, label, colours, limits, ax):
     values = np.asarray(values)
     if grid.ndim != 2 or values.shape != grid.shape:
         raise SpaceError(

@@ -163,8 +163,9 @@ def test_products_with_bad_data_say_where(data):
         W.jacobian(W.domain.random(0)).H @ d
     q = W.domain.zeros()
     q[41 + 7] = np.inf
-    with pytest.raises(ParameterError, match="first inf at shot 1, trace 0, sample 7"):
-        W.as_map()(M, q)
+    for enter in (W.jacobian, lambda q: W.as_map()(M, q), lambda q: W @ q):
+        with pytest.raises(ParameterError, match="first inf at shot 1, trace 0, sample 7"):
+            enter(q)
 
 
 # -- shots
@@ -195,7 +196,7 @@ def test_shots_are_selected_in_one_way(data, shots):
     assert so.Wavelet(WAVES, np.arange(3.0)[:, None] * np.ones(41)).select(shots).signature[0, 0] == 2.0
     x = RAGGED.range.random(0)
     np.testing.assert_array_equal(RAGGED.range.take(x, shots)[0], RAGGED.range.shot(x, 2))
-    with pytest.raises(SelectionError, match="shot 3 is out of range: the points has 3 shots"):
+    with pytest.raises(SelectionError, match="shot 3 is out of range: Points.* has 3 shots"):
         RAGGED.points.select([3])
 
 
@@ -296,7 +297,7 @@ def test_plans_of_maps_and_jacobians():
     # what a map or a Jacobian says of itself counts, unless another is asked for
     for x in (so.Parametric(F, storage=weak), so.Jacobian(F, Q, storage=weak)):
         assert so.plan(x, trial=False) == so.plan(F, weak, trial=False)
-        assert so.plan(x, "auto", trial=False) == whole
+        assert so.plan(x, "auto", trial=False).storage == whole.storage == "auto"
 
 
 def test_names_of_the_package():

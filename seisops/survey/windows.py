@@ -509,7 +509,9 @@ class WindowedModeling(Shotwise):
         self.recipe.medium.check_names([wrt])
         storage = policy(storage)
         pool = Pool(storage.keep_bytes)
-        build = JacobianOf(self.recipe, self.numbers, self.domain, self.domain.owned(q), wrt, storage, pool)
+        q = self.domain.owned(q)
+        self.domain.require_finite(q, "jacobian(q): q")
+        build = JacobianOf(self.recipe, self.numbers, self.domain, q, wrt, storage, pool)
         return Shotwise(Parts(build, range(len(self.numbers)), True), self._model(), self.range)
 
     def as_map(self, wrt: str | Sequence[str] = "m", storage="auto") -> ShotwiseMap:

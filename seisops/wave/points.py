@@ -85,7 +85,7 @@ class Points:
         -------
         Points
         """
-        return _rebuild(self.grid, tuple(self._shots[i] for i in shot_numbers(shots, len(self), "the points")))
+        return _rebuild(self.grid, tuple(self._shots[i] for i in shot_numbers(shots, len(self), self)))
 
     def __eq__(self, other):
         if not isinstance(other, Points):
