@@ -9,8 +9,8 @@ from cases import World
 from test_own_equations import around, elastic, tilted
 
 import seisops as so
-from seisops.engine import arrays, kernel, state
-from seisops.wave import pool, samplers, solver, storage
+from seisops.engine import arrays, kernel, memory
+from seisops.wave import samplers, solver, storage
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
 
@@ -39,10 +39,11 @@ class Guarded:
 
 @pytest.fixture
 def guarded(monkeypatch):
-    memory = Guarded()
-    for module in (arrays, kernel, state, pool, samplers, solver):
-        monkeypatch.setattr(module, "zeros", memory.zeros)
-    return memory
+    so.memory.forget()  # what was made before is not handed out again
+    made = Guarded()
+    for module in (arrays, kernel, memory, samplers, solver):
+        monkeypatch.setattr(module, "zeros", made.zeros)
+    return made
 
 
 def acoustic(dtype, **options):
