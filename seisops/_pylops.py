@@ -53,13 +53,14 @@ class _Ahead(MetaPathFinder, Loader):
     def __init__(self) -> None:
         self.modules: dict[str, ModuleType] = {}
         self._lock = Lock()
-        self._asked = False  # whether somebody began to import the package
+        self._package = _spec("pylops")
+        self._asked = self._ready = False  # whether somebody began to import the package; whether all modules ran
         self._specs: dict[str, ModuleSpec] = {}
         self._put_off: dict[str, list[ast.stmt]] = {}
 
     def run(self, name: str) -> None:
         """Run the module `name`, except for what it imports from the rest of PyLops."""
-        spec = _spec(name)
+        spec = _spec(name, self._package)
         module = module_from_spec(spec)
         body: list[ast.stmt] = []
         put_off: list[ast.stmt] = []
@@ -83,15 +84,20 @@ class _Ahead(MetaPathFinder, Loader):
         if name == "pylops":  # others find it; its modules are to be asked for one by one
             with self._lock:
                 self._asked = True
-                for ahead in self.modules:
+                for ahead in self.modules if self._ready else ():
                     sys.modules.pop(ahead, None)
-        return spec_from_loader(name, self) if name in self.modules else None
+        return spec_from_loader(name, self) if self._ready and name in self.modules else None
 
-    def register(self) -> None:
-        """Let the modules be found while there is no package: what is pickled by its name is looked up there."""
+    def get_ready(self) -> bool:
+        """Begin to offer the modules, unless somebody began to import the package, which then has modules of its own.
+
+        Until then they are among the loaded modules: what is pickled by its name is looked up there.
+        """
         with self._lock:
-            if not self._asked:
+            if not (self._asked or "pylops" in sys.modules):
+                self._ready = True
                 sys.modules.update(self.modules)
+        return self._ready
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Return the module that ran ahead."""
@@ -119,10 +125,12 @@ class _PyLops(ModuleType):
         return getattr(import_module("pylops"), name)
 
 
-def _spec(name: str) -> Any:
+def _spec(name: str, package: ModuleSpec | None = None) -> Any:
     """Find a module as importing it would, but without importing the packages that it is in."""
     parent = name.rpartition(".")[0]
-    return PathFinder.find_spec(name, _spec(parent).submodule_search_locations) if parent else find_spec(name)
+    if not parent:
+        return package or find_spec(name)
+    return PathFinder.find_spec(name, _spec(parent, package).submodule_search_locations)
 
 
 def _source(statement: ast.stmt, name: str) -> str:
@@ -139,24 +147,23 @@ def _execute(body: list[ast.stmt], module: Any) -> None:
 
 def _load() -> tuple[ModuleType, ModuleType]:
     """Return PyLops and its `linearoperator`, as they are where somebody has imported them already."""
-    ahead = _Ahead()
     if "pylops" not in sys.modules:
+        ahead = _Ahead()
+        # Before the modules run, which takes a while: it is seen when another thread begins to import PyLops, or a module
+        # that runs ahead needs it. Then the modules made there are the ones to use.
+        sys.meta_path.insert(0, ahead)
         try:
             for name in AHEAD:
                 ahead.run(name)
         except (AttributeError, ImportError, NameError, SyntaxError, TypeError):
             pass  # a PyLops made in another way (or none at all, which the import below says)
         else:
-            sys.meta_path.insert(0, ahead)
-            # Whoever begins to import PyLops from here on receives these modules. If somebody began before, in another
-            # thread or because a module that ran ahead needed it, then theirs may be others.
-            if "pylops" not in sys.modules:
-                ahead.register()
+            if ahead.get_ready():
                 package = _PyLops("pylops")
                 for module in ahead.modules.values():
                     vars(package).update({name: getattr(module, name) for name in module.__all__})
                 return package, ahead.modules["pylops.linearoperator"]
-            ahead.withdraw()
+        ahead.withdraw()
     return import_module("pylops"), import_module("pylops.linearoperator")
 
 
