@@ -85,12 +85,15 @@ class FusedSolve(Expression):
         self.writers = tuple(writers)
         self.is_adjoint = adjoint
         self.children = (propagator, *self.readers, *self.writers)
+        self.said: set[str] = set()  # what the solve warned of, and what is made of it need not warn of again
         super().__init__(joint([w.range for w in self.writers]), joint([r.range for r in self.readers]))
 
     def _rebuild(self, children: tuple[LinearOperator, ...]) -> FusedSolve:
         propagator, *samplers = children
         n = len(self.readers)
-        return FusedSolve(propagator, tuple(samplers[:n]), tuple(samplers[n:]), self.is_adjoint)
+        rebuilt = FusedSolve(propagator, tuple(samplers[:n]), tuple(samplers[n:]), self.is_adjoint)
+        rebuilt.said = self.said
+        return rebuilt
 
     def _fingerprint(self) -> Sequence[Any]:
         return [self.is_adjoint, self.propagator, self.readers, self.writers]
@@ -114,6 +117,7 @@ class FusedSolve(Expression):
                 self._solution = self._origin.solution().H
             else:
                 self._solution = self.propagator.solve(self.readers, self.writers, self.is_adjoint)
+                self._solution.said = self.said
         return self._solution
 
     def _check_budget(self) -> None:

@@ -24,7 +24,7 @@ class Linearization:
     Parameters
     ----------
     value : ndarray
-        The value of the map.
+        The value of the map. Yours to change: the derivatives do not look at it.
     jacobians : sequence of LinearOperator, or callable
         The derivative by every argument; a callable without arguments that returns them is called when they
         are first needed.
@@ -64,6 +64,11 @@ class Linearization:
         *dx : array_like or None
             One array for every argument; None for an argument that does not move.
         """
+        if len(dx) != len(self.jacobians):
+            raise SpaceError(
+                f"pushforward takes a direction for each of the {len(self.jacobians)} arguments, got {len(dx)}: give None "
+                "for an argument that does not move"
+            )
         chosen = [j for j, part in zip(self.jacobians, dx, strict=True) if part is not None]
         moving = [part for part in dx if part is not None]
         if not chosen:
@@ -284,6 +289,12 @@ class Map(ABC):
             Unless the map has a tangent: use the Gauss-Newton Hessian ``J.H @ J`` instead.
         """
         n = len(self._domain)
+        for name, given in (("x", x), ("dx", dx)):
+            if not isinstance(given, Sequence) or len(given) != n:
+                raise SpaceError(
+                    f"second(x, dx, y) takes x and dx as a tuple of {n} arrays each, one for every argument of {self!r}; "
+                    f"{name} is {type(given).__name__ if not isinstance(given, Sequence) else len(given)}"
+                )
         # <y, J(x) dx> has the symmetric second derivative of <y, F(x)>: its gradient by x is what is asked for
         with self.tangent().linearize(*x, *dx) as at_x:
             return at_x.pullback(y, [True] * n + [False] * n)[:n]
@@ -311,7 +322,8 @@ class Map(ABC):
 
     def _entered(self, x: Sequence[ArrayLike]) -> tuple[NDArray, ...]:
         """The arguments as arrays, looked at once, where they enter."""
-        point = self._point(x)
+        with np.errstate(over="ignore"):  # what overflows is said below
+            point = self._point(x)
         self._check(point)
         return point
 

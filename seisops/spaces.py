@@ -243,7 +243,7 @@ class Space:
         return out.copy() if np.may_share_memory(out, x) else out
 
     def require_finite(self, x: NDArray, what: str, fix: str = "") -> None:
-        """Refuse NaN and infinity, and say how many there are, and where the first one is.
+        """Refuse NaN, infinity and what overflows here; say how many there are, and where the first one is.
 
         Parameters
         ----------
@@ -257,8 +257,11 @@ class Space:
         Raises
         ------
         ParameterError
-            If a value is NaN or infinite.
+            If a value is NaN or infinite, or would be in this space.
         """
+        if x.dtype.kind == "f":
+            with np.errstate(over="ignore"):  # what overflows there is said here
+                x = x.astype(self._dtype, copy=False)
         bad = ~np.isfinite(x)
         if bad.any():
             first = int(np.argmax(bad))

@@ -20,7 +20,7 @@ WAVES = so.Wavefield(GRID, TIME, shots=3)
 RECEIVERS = np.array([[100.0, 50.0], [200.0, 60.0], [250.0, 10.0]])
 Pr, Ps = so.Projection(WAVES, RECEIVERS), so.Projection(WAVES, [(150.0, 100.0)])
 MEDIUM = so.Acoustic(GRID, vp=2000.0)
-F = Pr * so.Modeling(WAVES, MEDIUM) * Ps.H
+F = Pr * so.Modeling(WAVES, MEDIUM, so.PML(cells=6), space_order=4) * Ps.H
 G = so.Parametric(F)
 Q = np.tile(so.ricker(TIME, f0=15.0, delay=0.08), (3, 1, 1)).astype("float32")
 M = MEDIUM.m * 1.1
@@ -56,6 +56,12 @@ def test_sources_are_checked_where_they_enter(enter, value):
     with pytest.raises(ParameterError, match=r"1 of 123 values that are NaN or infinite, first (nan|inf)") as error:
         enter(spoilt(Q, (2, 0, 7), value))
     assert "shot 2, trace 0, sample 7" in str(error.value)
+
+
+@pytest.mark.parametrize("enter", [lambda q: F @ q, lambda q: G(M, q)], ids=["operator", "map"])
+def test_what_overflows_is_said_where_it_enters(enter):
+    with pytest.raises(ParameterError, match="that are NaN or infinite, first -?inf"):
+        enter(Q.astype("float64") * 1e39)
 
 
 def test_layers_check_what_they_are_given():
@@ -286,6 +292,46 @@ def test_tensors_that_want_gradients_are_told_about_layers():
     np.testing.assert_array_equal(F @ torch.tensor(Q), F @ Q)
 
 
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: G.linearize(M, Q).pushforward(M), "a direction for each of the 2 arguments, got 1: give None"),
+        (lambda: G.second(M, (M, Q), F.range.zeros()), r"a tuple of 2 arrays each.*; x is ndarray"),
+        (lambda: G.second((M, Q), (M,), F.range.zeros()), r"a tuple of 2 arrays each.*; dx is 1"),
+        (
+            lambda: so.inversion.LeastSquares(G, F.range.zeros(), Q, P=np.full(M.shape, np.nan)),
+            "LeastSquares: P: must be finite",
+        ),
+        (
+            lambda: so.inversion.LeastSquares(G, F.range.zeros(), Q, weights=np.ones(7)),
+            "LeastSquares: weights: numbers of shape",
+        ),
+        (lambda: so.Modeling(WAVES, MEDIUM, boundary=so.PML), "use PML"),
+        (lambda: so.Modeling(WAVES, MEDIUM, free_surface="bottom"), "free_surface='bottom'.*True for one at the top"),
+        (
+            lambda: so.Modeling(WAVES, MEDIUM, max_velocity=np.full(GRID.shape, 3e3)),
+            "max_velocity must be a positive and finite",
+        ),
+        (lambda: so.Acoustic(GRID, vp="2000"), "vp='2000' is not an array of real numbers"),
+        (lambda: so.Acoustic(GRID, vp=2000 + 0j), "vp=.* is not an array of real numbers"),
+    ],
+)
+def test_slips_are_named(call, words):
+    with pytest.raises((ParameterError, SpaceError), match=words):
+        call()
+
+
+def test_there_is_nothing_above_a_free_surface():
+    above = so.Projection(WAVES, [(100.0, 50.0), (200.0, -3.0)], margin=20.0)
+    A, B = (so.Modeling(WAVES, MEDIUM, so.PML(cells=6), surface, space_order=4) for surface in (True, False))
+    for F in (above * A * Ps.H, Ps * A * above.H):
+        with pytest.raises(
+            ParameterError, match=r"point 1 of shot 0, at \(200.0, -3.0\) m, lies above the free surface"
+        ):
+            F @ F.domain.zeros()
+    assert np.abs((above * B * Ps.H) @ Q)[:, 1].max() > 0
+
+
 def test_plans_of_maps_and_jacobians():
     half, weak = 0.5 * so.Identity(F.range), so.storage.Subsampled(2)
     misfit = so.inversion.LeastSquares(G, np.zeros(F.range.shape), Q)
@@ -293,7 +339,9 @@ def test_plans_of_maps_and_jacobians():
     whole = so.plan(F, trial=False)
     for x in (G, J, J.H, half * J, half @ G, G - G, G.tangent(), misfit):
         plan = so.plan(x, trial=False)
-        assert (plan.shots, plan.steps, plan.cells) == (whole.shots, whole.steps, whole.cells) == (3, whole.steps, 1927)
+        assert (
+            (plan.shots, plan.steps, plan.cells) == (whole.shots, whole.steps, whole.cells) == (3, whole.steps, 43 * 37)
+        )
     # what a map or a Jacobian says of itself counts, unless another is asked for
     for x in (so.Parametric(F, storage=weak), so.Jacobian(F, Q, storage=weak)):
         assert so.plan(x, trial=False) == so.plan(F, weak, trial=False)

@@ -82,8 +82,8 @@ class LeastSquares:
         self.data = G.range.owned(data)
         self.fixed = tuple(s.owned(x) for s, x in zip(G.domain[self.free :], fixed, strict=True))
         self._whole = joint(G.domain[: self.free])
-        self.weights = _operator(weights, G.range)
-        self.P = _operator(self._sized(P, self._whole) if isinstance(P, np.ndarray) else P, self._whole)
+        self.weights = _operator("weights", weights, G.range)
+        self.P = _operator("P", self._sized(P, self._whole) if isinstance(P, np.ndarray) else P, self._whole)
         self.start = None if start is None else self._joined(start)
         if self.weights is not None:
             _check("weights", "domain", self.weights.domain, "the range of the map", G.range)
@@ -421,12 +421,15 @@ def _require_order(G: Map, data: Any, fixed: tuple[Any, ...]) -> None:
             )
 
 
-def _operator(op: Any, space: Space) -> LinearOperator | None:
+def _operator(name: str, op: Any, space: Space) -> LinearOperator | None:
     """W or P as an operator of ours; numbers and arrays multiply pointwise."""
     if op is None:
         return None
     if isinstance(op, (np.ndarray, Sequence, int, float, np.number)):
-        return Pointwise(space, op)
+        try:
+            return Pointwise(space, op)
+        except (ParameterError, SpaceError) as error:
+            raise type(error)(f"LeastSquares: {name}: {error}") from None
     return as_operator(op)
 
 

@@ -31,7 +31,7 @@ class Pointwise(LinearOperator):
     def __init__(self, space: Space, values: ArrayLike) -> None:
         values = np.asarray(values)
         if values.dtype.kind not in "biuf" or not np.isfinite(values).all():
-            raise ParameterError(f"weights must be finite real numbers, got {values.dtype} {values!r:.60}")
+            raise ParameterError(f"must be finite real numbers, got {values.dtype} {values!r:.60}")
         values = values.astype(space.dtype)
         if values.size == space.size and values.ndim == 1:
             values = values.reshape(space.shape)
@@ -39,7 +39,7 @@ class Pointwise(LinearOperator):
             self.values = np.broadcast_to(values, space.shape)
         except ValueError:
             raise SpaceError(
-                f"weights of shape {values.shape} do not broadcast to {space} of shape {space.shape}: add axes of length "
+                f"numbers of shape {values.shape} do not broadcast to {space} of shape {space.shape}: add axes of length "
                 "1 where they do not vary"
             ) from None
         super().__init__(space, space)

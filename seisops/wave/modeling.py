@@ -161,7 +161,11 @@ class Solve(LinearOperator):
             if not isinstance(located(sampler)[0], Projection | Wavelet | Imaging | Everything):
                 raise SpaceError(f"{sampler!r} cannot be read from, or written to, a wave equation")
         self.modeling, self.readers, self.writers, self.is_adjoint = modeling, readers, writers, adjoint
-        self._checked: set[bool] = set()
+        if modeling.discretisation.free_surface:
+            for sampler, _ in map(located, (*readers, *writers)):
+                if isinstance(sampler, Projection):
+                    sampler.points.require_below(modeling.domain.grid.origin[-1])
+        self.said: set[str] = set()
         super().__init__(_total(writers), _total(readers))
 
     @property
@@ -173,15 +177,19 @@ class Solve(LinearOperator):
 
     def select(self, shots):
         pick = [tuple(s.select(shots) for s in side) for side in (self.readers, self.writers)]
-        return Solve(self.modeling.select(shots), *pick, self.is_adjoint)
+        return self._heir(self.modeling.select(shots), *pick, self.is_adjoint)
 
     def at(self, **parameters):
-        return Solve(self.modeling.at(**parameters), self.readers, self.writers, self.is_adjoint)
+        return self._heir(self.modeling.at(**parameters), self.readers, self.writers, self.is_adjoint)
 
     def _make_adjoint(self):
-        adjoint = Solve(self.modeling, self.writers, self.readers, not self.is_adjoint)
-        adjoint._checked = self._checked
-        return adjoint
+        return self._heir(self.modeling, self.writers, self.readers, not self.is_adjoint)
+
+    def _heir(self, *made) -> Solve:
+        """A solve made of this one: what this one said, it need not say again."""
+        heir = Solve(*made)
+        heir.said = self.said
+        return heir
 
     def _apply(self, x: NDArray) -> NDArray:
         return self.apply(x)
@@ -199,7 +207,7 @@ class Solve(LinearOperator):
                     "read it at points or stack it: Pr * Ainv * Ps.H, or use fewer shots: F[0:1]",
                 )
         parts = self.parts(x)
-        self._warn_once(parts)
+        warn(self, parts, self.said)
         out, readers = [r.range.zeros() for r in self.readers], [located(r)[0] for r in self.readers]
         one = partial(self._one_shot, parts=parts, recorder=imaging)
         shots = side_by_side(one, self.shots) if self._small else map(one, range(self.shots))
@@ -222,18 +230,12 @@ class Solve(LinearOperator):
 
     def at_source(self, x: NDArray) -> AtSource:
         """What makes the backgrounds of this solve's shots when it is applied to `x`."""
-        self._warn_once(self.parts(x))
+        warn(self, self.parts(x), self.said)
         return AtSource(self, x)
 
     def parts(self, x: NDArray) -> Sequence[NDArray]:
         """What it is applied to, an array for each writer."""
         return self.domain.split(x) if len(self.writers) > 1 else [x]
-
-    def _warn_once(self, parts: Sequence[NDArray]) -> None:
-        """Warn of what does not suit, in this direction: of sources only where they are sources."""
-        if self.is_adjoint not in self._checked:
-            self._checked.add(self.is_adjoint)
-            warn(self, parts)
 
     def given(self, shot: int, parts) -> Input:
         """What enters the wavefield of a shot, of an array for each writer."""

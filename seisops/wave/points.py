@@ -73,6 +73,16 @@ class Points:
         """Coordinates of the points of shot `i`: a read-only float64 array of shape (points, ndim)."""
         return self._shots[i]
 
+    def require_below(self, surface):
+        """Refuse points above a free surface, at `surface` in m: there is no medium there."""
+        for shot, points in enumerate(self._shots):
+            above = np.flatnonzero(points[:, -1] < surface - NODE_TOLERANCE * self.grid.spacing[-1])
+            if len(above):
+                raise ParameterError(
+                    f"point {above[0]} of shot {shot}, at {tuple(map(float, points[above[0]]))} m, lies above the free "
+                    f"surface at z = {surface:g} m, where there is no medium: move it down, or model without a free surface"
+                )
+
     def select(self, shots):
         """The points of some shots only.
 

@@ -64,9 +64,12 @@ Ranges = Mapping[str, tuple[float, float]]
 def numbers(name: str, value) -> np.ndarray:
     """A float64 copy of what was given for a parameter."""
     try:
-        return np.array(value, dtype=np.float64)
+        given = np.asarray(value)
+        if given.dtype.kind not in "biufO":  # not what only looks like one: text, complex numbers, dates
+            raise TypeError(f"{given.dtype} is not a real number")
+        return np.array(given, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ParameterError(f"{name}={value!r} is not an array of numbers") from error
+        raise ParameterError(f"{name}={value!r} is not an array of real numbers") from error
 
 
 def check_possible(name: str, a: np.ndarray, quantity: Quantity) -> None:

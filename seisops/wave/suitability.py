@@ -35,6 +35,9 @@ LOST = 0.01
 # first sample of a source, relative to its largest, from which its start is to blame for that
 ABRUPT = 0.02
 
+# samples from either end within which most gets lost, if it is to blame
+NEAR = 8
+
 # part of a spectrum's peak where its band ends, for what comes back from beyond half the sampling rate
 BAND = 0.01
 
@@ -42,17 +45,27 @@ BAND = 0.01
 LIBRARIES = {"seisops", "pylops", "pyproximal", "scipy", "torch", "jax", "distributed"}
 
 
-def warn(solve: Solve, parts: Sequence[NDArray]) -> None:
-    """Warn of everything that makes the results of a solve other than they seem.
+def warn(solve: Solve, parts: Sequence[NDArray], said: set[str]) -> None:
+    """Warn of everything that makes the results of a solve other than they seem, unless it was said before.
 
     Parameters
     ----------
     solve : Solve
     parts : sequence of ndarray
         What it is applied to, an array for each writer.
+    said : set of str
+        What need not be looked at again, which is added to: what was said, and what is found in geometry, in this
+        direction, as that does not change.
     """
-    found = [warning for check in CHECKS for warning in check(solve, parts)]
-    for warning in {str(warning): warning for warning in found}.values():  # channels may say the same
+    found = {}
+    for check in CHECKS:
+        name = f"{check.__name__} of {'the adjoint' if solve.is_adjoint else 'the operator'}"
+        if name not in said:
+            warned = list(check(solve, parts))
+            if warned or check not in OF_SOURCES:
+                said.add(name)
+            found.update({str(warning): warning for warning in warned})  # channels may say the same
+    for warning in found.values():
         warnings.warn(warning, stacklevel=outside())
 
 
@@ -73,20 +86,33 @@ def coarse_grid(solve: Solve, parts: Sequence[NDArray]) -> Iterator[UserWarning]
 
 
 def coarse_time(solve: Solve, parts: Sequence[NDArray]) -> Iterator[UserWarning]:
-    """Sources that their own samples do not carry: of frequencies too high, or that start with a jump."""
+    """Sources that their own samples do not carry: of frequencies too high, or with jumps."""
     time, resampling = solve.modeling.domain.time, solve.modeling.discretisation.resampling()
     for signal in sources(solve, parts):
-        lost = np.linalg.norm(signal - resampling.down(resampling.up(signal))) / np.linalg.norm(signal)
+        missing = np.abs(signal - resampling.down(resampling.up(signal)))
+        lost = np.linalg.norm(missing) / np.linalg.norm(signal)
         if lost <= LOST:
             continue
-        first = abs(signal[0]) / np.abs(signal).max()
-        if first > ABRUPT:
+        first, last = (abs(signal[n]) / np.abs(signal).max() for n in (0, -1))
+        where = int(np.argmax(missing))
+        highest = bandwidth(signal, time, level=BAND)
+        if first > ABRUPT and where < NEAR:
             yield AccuracyWarning(
                 f"the source starts with a jump: its first sample is {first:.2g} of its largest, and {lost:.1%} of it gets "
                 "lost, as samples carry no jumps; delay it, so that it starts from nothing"
             )
+        elif last > ABRUPT and where >= time.n - NEAR:
+            yield AccuracyWarning(
+                f"the source ends with a jump: its last sample is {last:.2g} of its largest, and {lost:.1%} of it gets "
+                "lost, as samples carry no jumps; let the time axis go on until it is over, or taper it"
+            )
+        elif highest < resampling.passband:
+            yield AccuracyWarning(
+                f"the source jumps at {time.samples[where]:.4g} s: most of it lies below {highest:.4g} Hz, but {lost:.1%} "
+                f"of it lies beyond the {resampling.passband:.4g} Hz that samples every {time.step:.4g} s carry undamped, "
+                "and gets lost; smooth it"
+            )
         else:
-            highest = bandwidth(signal, time, level=BAND)
             # samples do not show what lies beyond half their rate
             enough = time.step * (resampling.passband / highest if highest < 0.99 * time.nyquist else 0.5)
             yield AccuracyWarning(
@@ -146,16 +172,19 @@ def sparse_background(solve: Solve, parts: Sequence[NDArray]) -> Iterator[UserWa
             )
 
 
-CHECKS = (coarse_grid, coarse_time, silent_points, sparse_background)
+OF_SOURCES = (coarse_grid, coarse_time)
+CHECKS = (*OF_SOURCES, silent_points, sparse_background)
 
 
 def sources(solve: Solve, parts: Sequence[NDArray]) -> Iterator[NDArray]:
-    """The strongest signal of each writer that has any, in a solve that has sources."""
+    """The strongest signal of each writer that has any, in a solve that has sources; scaled, as only its shape matters."""
     for (sampler, _), x in zip(map(located, solve.writers), parts, strict=True):
         signals = x if isinstance(sampler, Projection) else sampler.signature if isinstance(sampler, Wavelet) else None
         if signals is not None and np.any(signals) and not solve.is_adjoint:
             traces = signals.reshape(-1, signals.shape[-1])
-            yield traces[np.argmax(np.abs(traces).max(axis=1))]
+            peaks = np.abs(traces).max(axis=1)
+            strongest = int(np.argmax(peaks))
+            yield traces[strongest].astype(np.float64) / float(peaks[strongest])
 
 
 def _imaging(solve: Solve) -> list[Imaging]:

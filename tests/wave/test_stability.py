@@ -140,3 +140,15 @@ def test_the_limit_of_a_frozen_step():
     F.at(vp=2000.0 * 0.999 * LIMIT * step / dt)
     with pytest.raises(UnstableError):
         F.at(vp=2000.0 * 1.01 * LIMIT * step / dt)
+
+
+def test_thick_layers_at_the_edge_of_what_is_accepted():
+    """What damps strongly lowers the limit a little, in rough media."""
+    rng, grid = np.random.default_rng(6), so.Grid((23, 19), 1.0)
+    vp, rho = 1500.0 * 4 ** rng.random(grid.shape), 1000.0 * 8 ** rng.random(grid.shape)
+    waves = so.Wavefield(grid, so.Time(301, 0.001), dtype="float64")
+    A = so.Modeling(waves, so.Acoustic(grid, vp=vp, rho=rho), so.PML(20, 1e-8), True)
+    fastest = vp * 0.999 * LIMIT * A.discretisation.stable_step / A.discretisation.dt
+    F = so.Projection(waves, [(8.8, 7.2), (22.0, 18.0)]) * A.at(vp=fastest) * so.Projection(waves, [(11.0, 9.0)]).H
+    d = np.abs(F @ so.ricker(waves.time, 120.0)[None, None])
+    assert 0 < d[..., 200:].max() < d[..., :100].max()

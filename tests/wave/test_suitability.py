@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import seisops as so
+from seisops.wave.suitability import warn
 
 GRID = so.Grid((41, 31), 5.0)
 LAYER = so.PML(cells=6)
@@ -78,6 +79,46 @@ def test_sources_and_their_samples(name):
     else:
         assert len(messages) == 1 and all(fragment in messages[0] for fragment in says), messages
         assert error > ENOUGH / 2
+
+
+def test_jumps_are_not_blamed_on_the_time_axis():
+    F, n = shot(0.004), np.arange(141)
+    for q, words in (
+        ((n > 20) * np.cos(np.pi * n / 280) ** 2, ("the source jumps at 0.", "smooth it")),
+        (
+            np.minimum(n / 60.0, 1.0) * (n > 10),
+            ("ends with a jump", "last sample is 1 of its", "let the time axis go on"),
+        ),
+    ):
+        _, messages = said(lambda q=q: shot(0.004) @ np.broadcast_to(q, F.domain.shape).astype(float))
+        assert any(all(w in m for w in words) for m in messages), messages
+        assert not any("time axis is coarse" in m for m in messages)
+
+
+@pytest.mark.parametrize("before", [10.0, 0.0])
+def test_a_good_source_does_not_silence_what_is_said_of_others(before):
+    F = shot(0.008)
+    first = ricker(F, before) if before else F.domain.zeros()
+    (_, messages), (_, later), (_, last) = (said(lambda q=q: F @ q) for q in (first, ricker(F, 30.0), ricker(F, 30.0)))
+    assert not messages and any("the time axis is coarse" in m for m in later) and not last
+
+
+def test_an_inversion_says_it_once():
+    F = shot(0.008)
+    G, m = so.Parametric(F), np.full(GRID.shape, 2000.0**-2)
+    _, messages = said(lambda: [G(m * (1 + 0.01 * n), ricker(F, 30.0)) for n in range(3)])
+    assert len(messages) == 1, messages
+
+
+@pytest.mark.parametrize("scale", [1e-35, 1e-20, 1e20, 1e38])
+def test_strength_is_no_matter(scale):
+    A = so.Modeling(so.Wavefield(GRID, so.Time(71, 0.008)), so.Acoustic(GRID, vp=2000.0), LAYER, space_order=4)
+    F = so.Projection(A.domain, [[150.0, 75.0]]) * A * so.Projection(A.domain, [[50.0, 75.0]]).H
+    solve = so.fuse(F).solution()
+    for f0, expected in ((10.0, 0), (30.0, 1)):
+        q = (ricker(F, f0) * scale).astype("float32")
+        with np.errstate(all="raise", under="ignore"):
+            assert len(said(lambda q=q: warn(solve, [q], set()))[1]) == expected
 
 
 @pytest.mark.parametrize(
@@ -189,7 +230,8 @@ def test_a_background_is_looked_at_once_whoever_asks_for_it():
     J, messages = said(lambda: so.Jacobian(F, q))
     assert len(messages) == 1 and "time axis" in messages[0]
     assert not said(lambda: (F @ q, so.Jacobian(F, q), J @ (1e-9 * np.ones(GRID.shape)), J.H @ (F @ q)))[1]
-    assert len(said(lambda: G.linearize(modeling(0.008).medium.m, q))[1]) == 1
+    assert not said(lambda: G.linearize(modeling(0.008).medium.m, q))[1]
+    assert len(said(lambda: so.Parametric(shot(0.008)).linearize(modeling(0.008).medium.m, q))[1]) == 1
 
 
 def test_residuals_are_no_sources():

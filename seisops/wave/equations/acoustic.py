@@ -35,7 +35,8 @@ class Acoustic(WaveEquation):
     m : array_like, optional
         Squared slowness in s2/m2.
     rho : array_like, optional
-        Density in kg/m3. Leave it out where it is the same everywhere: p does not depend on it.
+        Density in kg/m3. Left out, it is 1 in the equation above: where it is the same
+        everywhere, data of the same sources are `rho` times as large with it, and the waves are the same.
     ranges : mapping of str to tuple of float, optional
         Lowest and highest ``"vp"`` and ``"rho"`` that the medium and its replacements may take. By default velocities of
         50 m/s (soil) to 20 km/s (diamond) and densities of 50 kg/m3 (snow) to 25 g/cm3 (osmium); numbers beyond them are
