@@ -37,9 +37,10 @@ class Modeling(Propagator):
     r"""Solution of a wave equation, from sources to wavefields.
 
     Maps source strength per grid cell, q, to the field u that obeys ``A(p) u = q / cell volume``, so that a point source
-    of strength s(t) solves :math:`p_{tt}/c^2 - \nabla^2 p = s(t)\,\delta(x - x_s)` and data do not change when the grid
-    is refined. The solver takes a whole number of steps for each sample of the data; sources are brought to its time axis
-    and fields back by band-limited maps that are transposes of each other (up to the ratio of the steps).
+    of strength s(t) solves :math:`p_{tt}/c^2 - \nabla^2 p = s(t)\,\delta(x - x_s)` (with density, the equation of
+    :class:`~seisops.Acoustic`) and data do not change when the grid is refined. The solver takes a whole number of steps
+    for each sample of the data; sources are brought to its time axis and fields back by band-limited maps that are
+    transposes of each other (up to the ratio of the steps).
 
     Parameters
     ----------

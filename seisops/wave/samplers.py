@@ -149,6 +149,7 @@ class Projection(Sampler):
     interpolation : {"sinc", "linear"}, optional
     margin : float, optional
         Metres by which points may lie outside the model, inside its absorbing layer. By default they may not.
+        Above a free surface there is no layer: solves with one refuse such points.
 
     Raises
     ------
