@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -28,6 +29,14 @@ __all__ = ["directory", "read", "write"]
 
 LIFETIME = 90 * 86400  # seconds since its last use after which an entry is removed
 _DAY = 86400
+
+# what this cache writes, by name; nobody else is likely to name anything so
+PREFIX = ".seisops-build-"
+BUILD = re.compile(re.escape(PREFIX) + r"\w+")
+INDEX = re.compile(r"[0-9a-f]{64}\.json")
+LIBRARY = re.compile(r"[0-9a-f]{64}-[0-9a-f]{16}\.(so|dylib)")
+# how shared libraries begin: ELF, and Mach-O of one architecture or of several
+NATIVE = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 
 _warned: set[str] = set()
 
@@ -111,7 +120,7 @@ def write(folder: Path, digest: str, content: Mapping[str, object], build: Calla
         Once for each directory that cannot be written to.
     """
     try:
-        with tempfile.TemporaryDirectory(prefix="build-", dir=folder, ignore_cleanup_errors=True) as made:
+        with tempfile.TemporaryDirectory(prefix=PREFIX, dir=folder, ignore_cleanup_errors=True) as made:
             library = build(Path(made))
             # a name never used before: the loader takes a path that it has seen for what it has already loaded
             kept = folder / f"{digest}-{secrets.token_hex(8)}{library.suffix}"
@@ -148,11 +157,30 @@ def _touch(*paths: Path) -> None:
 
 
 def _expire(folder: Path) -> None:
-    """Remove what has not been used for long: entries, libraries of entries since rebuilt, folders of killed builds."""
+    """Remove what was written here and has not been used for long: entries, libraries without one, folders of killed builds.
+
+    Whatever is not known by its name and content to be of this cache belongs to somebody, and stays.
+    """
     for path in folder.iterdir():
         with suppress(OSError):
-            if path.stat().st_mtime < time.time() - LIFETIME:
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
+            state = path.lstat()
+            if state.st_mtime >= time.time() - LIFETIME:
+                continue
+            if BUILD.fullmatch(path.name) and stat.S_ISDIR(state.st_mode):
+                shutil.rmtree(path)
+            elif stat.S_ISREG(state.st_mode) and _is_ours(path):
+                path.unlink()
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is a library of this cache, or the description of one."""
+    if LIBRARY.fullmatch(path.name):
+        with path.open("rb") as file:
+            return file.read(4) in NATIVE
+    if not INDEX.fullmatch(path.name):
+        return False
+    try:
+        record = json.loads(path.read_bytes())
+        return set(record) == {"sha256", "content"} and LIBRARY.fullmatch(record["content"]["library"]) is not None
+    except (ValueError, TypeError, KeyError):
+        return False

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from seisops.inversion.fingerprint import fingerprint
 
-__all__ = ["Damaged", "Entry", "Foreign", "read", "replace", "write"]
+__all__ = ["Damaged", "Entry", "Foreign", "is_entry", "read", "replace", "write"]
 
 MAGIC = b"seisops journal entry 1\n"
 
@@ -100,7 +100,7 @@ def read(path: Path) -> Entry:
             digest, specs = head.pop("digest"), head["items"]
             dtypes = [np.dtype(spec["dtype"]) for spec in specs]
             sizes = [int(np.prod(spec["shape"], dtype=np.int64)) for spec in specs]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, SyntaxError) as error:  # the last of dtypes
             raise Damaged(f"its description cannot be read ({error})") from None
         missing = sum(d.itemsize * n for d, n in zip(dtypes, sizes, strict=True)) + file.tell() - path.stat().st_size
         if missing:
@@ -110,6 +110,13 @@ def read(path: Path) -> Entry:
         raise Damaged("its contents have changed since it was written")
     items = [a.astype(spec["as"]).reshape(spec["shape"]) for a, spec in zip(stored, specs, strict=True)]
     return Entry(head["about"], tuple(items))
+
+
+def is_entry(path: Path) -> bool:
+    """Whether a file begins as an entry of ours does."""
+    with suppress(OSError), open(path, "rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+    return False
 
 
 def _narrow(item: NDArray) -> NDArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,7 +25,8 @@ __all__ = ["Journal", "JournalWarning", "Remembered"]
 
 HEADER = "journal.json"
 KIND = "seisops journal"
-ENTRIES, PARTIAL = "[0-9]*.entry", ".*.partial"
+ENTRY = re.compile(r"\d{6,}\.entry")
+PARTIAL = re.compile(r"\.(\d{6,}\.entry|journal\.json)\.\d+\.partial")
 
 
 class JournalWarning(UserWarning):
@@ -99,10 +101,23 @@ class Journal:
         return RememberedOperator(op, self, f"{op} {fingerprint(op)}")
 
     def clear(self) -> None:
-        """Remove everything that was remembered; only files of a journal are touched."""
-        for pattern in (ENTRIES, PARTIAL, HEADER):
-            for file in self.path.glob(pattern):
-                file.unlink()
+        """Remove everything that was remembered, and the folder, if nothing else is in it; what is not of a journal stays.
+
+        Raises
+        ------
+        ParameterError
+            If the folder is no journal; nothing is removed.
+        """
+        ours = list(self._entries())
+        header = _header(self.path / HEADER)
+        if not (ours or header is not None or self._is_open):
+            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+                raise ParameterError(f"{self.path} is not a journal: there is nothing to clear")
+            return
+        if header is not None:
+            ours.append(self.path / HEADER)
+        for file in (*ours, *self._partial()):
+            file.unlink(missing_ok=True)
         with suppress(OSError):  # it is not empty
             self.path.rmdir()
         self._is_open = False
@@ -117,7 +132,7 @@ class Journal:
 
     def __len__(self) -> int:
         """How many entries are on disk."""
-        return sum(1 for _ in self.path.glob(ENTRIES))
+        return sum(1 for _ in self._entries())
 
     def __repr__(self) -> str:
         return f"<Journal {str(self.path)!r}: {len(self)} evaluations, {self.replayed} of them replayed>"
@@ -167,27 +182,46 @@ class Journal:
 
     # ---- what is on disk
 
+    def _entries(self) -> Iterator[Path]:
+        """The entries, in order, by name and content."""
+        names = sorted(f for f in self.path.glob("*.entry") if ENTRY.fullmatch(f.name)) if self.path.is_dir() else []
+        return filter(entries.is_entry, names)
+
+    def _numbers(self) -> Iterator[int]:
+        return (int(file.stem) for file in self._entries())
+
+    def _partial(self) -> list[Path]:
+        """What runs that were killed left half-written."""
+        return [f for f in self.path.glob(".*.partial") if PARTIAL.fullmatch(f.name)]
+
     def _file(self, number: int) -> Path:
         return self.path / f"{number:06d}.entry"
 
     def _open(self) -> None:
         if self._is_open:
             return
-        header = self.path / HEADER
-        if header.is_file():
-            try:
-                found = json.loads(header.read_text(encoding="utf-8"))
-                kind, problem = found["kind"], found["problem"]
-            except (ValueError, KeyError, TypeError):
-                kind = problem = None
-            if kind != KIND:
-                raise ParameterError(f"{header} is not the header of a journal: use another path, or remove it")
+        header, text = self.path / HEADER, json.dumps({"kind": KIND, "format": 1, "problem": self.problem})
+        problem = _header(header)
+        entry = next((e for e in map(self._read, self._numbers()) if e), None) if problem is None else None
+        if entry is not None and (not header.exists() or _is_cut(header, entry.about["problem"])):
+            problem = entry.about["problem"]  # every entry says it too
+            warnings.warn(
+                f"{header} was lost or damaged; the evaluations beside it are of the problem {problem!r}",
+                JournalWarning,
+                stacklevel=outside(),
+            )
+            if problem == self.problem:
+                with self._explained("the journal"):
+                    entries.replace(header, [text.encode()])
+        elif problem is None and header.exists():
+            raise ParameterError(f"{header} is not the header of a journal: use another path, or remove it")
+        if problem is not None:
             if problem != self.problem:
                 raise ParameterError(
                     f"the journal at {self.path} is of the problem {problem!r}, this is {self.problem!r}: use another "
                     "path, or journal.clear()"
                 )
-            for left in self.path.glob(PARTIAL):  # by a run that was killed while it wrote
+            for left in self._partial():  # by a run that was killed while it wrote
                 left.unlink(missing_ok=True)
         else:
             if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
@@ -196,7 +230,6 @@ class Journal:
                 )
             with self._explained("the journal"):
                 self.path.mkdir(parents=True, exist_ok=True)
-                text = json.dumps({"kind": KIND, "format": 1, "problem": self.problem})
                 entries.replace(header, [text.encode()])
         self._is_open = True
 
@@ -246,6 +279,23 @@ class Journal:
             f"the journal at {self.path} belongs to another run: {what}. The program, its settings, its libraries or the "
             "number of threads have changed: use another path, or journal.clear()"
         )
+
+
+def _header(path: Path) -> str | None:
+    """The problem of a journal, as its header says; None if that is lost, damaged or of somebody else."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return found["problem"] if found["kind"] == KIND and isinstance(found["problem"], str) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _is_cut(path: Path, problem: str) -> bool:
+    """Whether a file is the beginning of the header that a journal of a problem has."""
+    whole = json.dumps({"kind": KIND, "format": 1, "problem": problem}).encode()
+    with suppress(OSError):
+        return whole.startswith(path.read_bytes())
+    return False
 
 
 class Remembered:

@@ -613,17 +613,76 @@ def test_a_text_that_does_not_compile(tmp_path):
         module._compile(tiny()._compiler, "int f( {", tmp_path)
 
 
+def aged(folder):
+    """Everything below a folder, links themselves included, last used long ago."""
+    old = time.time() - cache.LIFETIME - 60
+    for path in [*folder.rglob("*")]:
+        os.utime(path, (old, old), follow_symlinks=False)
+
+
 def test_what_has_not_been_used_for_long_is_removed(folder):
     program("old", tiny)
-    (folder / "build-killed").mkdir()
-    old = time.time() - cache.LIFETIME - 60
-    for path in folder.iterdir():
-        os.utime(path, (old, old))
-    recent = folder / "recent"
-    recent.touch()
+    killed = folder / f"{cache.PREFIX}killed"
+    (killed / "parts").mkdir(parents=True)
+    left = folder / f"{'0' * 64}-{'1' * 16}.so"  # whose description was lost
+    left.write_bytes(library(folder).read_bytes())
+    aged(folder)
     program("new", tiny)
     assert program("new", never) and program("old", tiny)[1]
-    assert recent.exists() and not (folder / "build-killed").exists()
+    assert not killed.exists() and not left.exists()
+
+
+def foreign(name, content=b""):
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def tree(name):
+    def make(folder):
+        (folder / name / "chapters").mkdir(parents=True)
+        (folder / name / "chapters" / "one.tex").write_text("mine")
+
+    return make
+
+
+FOREIGN = {
+    "a folder": tree("thesis"),
+    "a folder of builds": tree("build-thesis01"),
+    "a file": foreign("line1.segy", b"\x7fELF"),
+    "a library": foreign("libmine.so", b"\x7fELF"),
+    "a library named by a hash": foreign(f"{'a' * 64}.so", b"\x7fELF"),
+    "a text named as a library": foreign(f"{'a' * 64}-{'b' * 16}.so", b"my notes"),
+    "a description of somebody else": foreign(
+        f"{'a' * 64}.json", b'{"sha256": "0", "content": {"library": "mine.so"}}'
+    ),
+    "a text named as a description": foreign(f"{'a' * 64}.json", b"my notes"),
+    "an array named as a description": foreign(f"{'a' * 64}.json", b"[1, 2]"),
+    "settings": foreign("settings.json", b"{}"),
+    "a folder named as a library": tree(f"{'a' * 64}-{'b' * 16}.so"),
+    "a file named as a build": foreign(f"{cache.PREFIX}12345678", b"mine"),
+    "a hidden file": foreign(".download.partial", b"mine"),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_what_others_keep_in_the_folder_stays(folder, kind):
+    folder.mkdir(mode=0o700)
+    FOREIGN[kind](folder)
+    before = {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+    aged(folder)
+    program("new", tiny)
+    assert before == {path: path.is_file() and path.read_bytes() for path in before if path.exists()}
+
+
+def test_links_are_not_followed(folder, tmp_path):
+    program("first", tiny)
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "thesis").mkdir(parents=True)
+    (elsewhere / "thesis" / "one.tex").write_text("mine")
+    (folder / f"{cache.PREFIX}12345678").symlink_to(elsewhere, target_is_directory=True)
+    (folder / "thesis").symlink_to(elsewhere / "thesis", target_is_directory=True)
+    aged(folder)
+    program("new", tiny)
+    assert (folder / "thesis" / "one.tex").read_text() == "mine" and (elsewhere / "thesis" / "one.tex").exists()
 
 
 def test_what_is_used_stays(folder):

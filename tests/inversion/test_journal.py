@@ -225,6 +225,70 @@ def test_clearing_removes_journals_only(tmp_path):
     assert counting.count == len(journal) == 5
 
 
+FOREIGN = {
+    "2024-diary.entry": b"dear diary",
+    "000007.entry": b"dear diary",
+    ".download.partial": b"half",
+    ".000005.entry.partial": b"half",
+    "notes.txt": b"mine",
+    ".000005.entry": b"mine",
+}
+
+
+@pytest.mark.parametrize("header", [b'{"name": "another program", "kind": "diary"}', b"[]", b"", None])
+def test_clearing_leaves_what_others_wrote(tmp_path, header):
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    for name, content in {**FOREIGN, **({} if header is None else {"journal.json": header})}.items():
+        (folder / name).write_bytes(content)
+    (folder / "000001.entry").mkdir()
+    before = {f.name: f.is_file() and f.read_bytes() for f in folder.iterdir()}
+    with pytest.raises(so.ParameterError, match="is not a journal: there is nothing to clear"):
+        Journal(folder).clear()
+    assert before == {f.name: f.is_file() and f.read_bytes() for f in folder.iterdir()}
+
+
+def test_clearing_a_journal_among_files_of_others(tmp_path):
+    steps(Journal(tmp_path), Counting())
+    (tmp_path / "000003.entry").unlink()
+    for name, content in FOREIGN.items():
+        (tmp_path / name).write_bytes(content)
+    Journal(tmp_path).clear()
+    assert {f.name: f.read_bytes() for f in tmp_path.iterdir()} == FOREIGN
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    Journal(empty).clear()
+    Journal(tmp_path / "none").clear()
+    assert empty.is_dir() and not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("left", [None, 0, 1, 20])
+def test_a_header_that_is_lost_locks_nothing_out(tmp_path, left):
+    whole = steps(Journal(tmp_path, "8 Hz"), Counting())
+    header = tmp_path / "journal.json"
+    content = header.read_bytes()
+    header.unlink()
+    if left is not None:
+        header.write_bytes(content[:left])
+    with (
+        pytest.warns(JournalWarning, match="lost or damaged"),
+        pytest.raises(so.ParameterError, match="of the problem '8 Hz'"),
+    ):
+        steps(Journal(tmp_path, "10 Hz"), Counting())
+    again = Counting()
+    with pytest.warns(JournalWarning, match="lost or damaged.* of the problem '8 Hz'"):
+        np.testing.assert_array_equal(steps(Journal(tmp_path, "8 Hz"), again), whole)
+    assert again.count == 0 and header.read_bytes() == content
+
+
+def test_a_dtype_that_lost_a_sign_is_damage(tmp_path):
+    whole = steps(Journal(tmp_path), Counting())
+    entry = tmp_path / "000000.entry"
+    entry.write_bytes(entry.read_bytes().replace(b"<f", b",f", 1))
+    with pytest.warns(JournalWarning, match="damaged"):
+        np.testing.assert_array_equal(steps(Journal(tmp_path), Counting()), whole)
+
+
 def test_a_full_disk(tmp_path, monkeypatch):
     plain = steps(Journal(tmp_path / "plain"), Counting())
     full = tmp_path / "full"
