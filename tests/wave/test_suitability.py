@@ -95,11 +95,9 @@ def test_jumps_are_not_blamed_on_the_time_axis():
         assert not any("time axis is coarse" in m for m in messages)
 
 
-@pytest.mark.parametrize("before", [10.0, 0.0])
-def test_a_good_source_does_not_silence_what_is_said_of_others(before):
+def test_zeros_do_not_silence_what_is_said_of_sources():
     F = shot(0.008)
-    first = ricker(F, before) if before else F.domain.zeros()
-    (_, messages), (_, later), (_, last) = (said(lambda q=q: F @ q) for q in (first, ricker(F, 30.0), ricker(F, 30.0)))
+    (_, messages), (_, later), (_, last) = (said(lambda q=q: F @ q) for q in (F.domain.zeros(), *[ricker(F, 30.0)] * 2))
     assert not messages and any("the time axis is coarse" in m for m in later) and not last
 
 
