@@ -91,10 +91,10 @@ def read(path: Path) -> Entry:
     """
     with open(path, "rb") as file:
         magic = file.read(len(MAGIC))
-        if magic != MAGIC:
-            if MAGIC.startswith(magic):
-                raise Damaged(f"it ends after {len(magic)} bytes")
+        if not MAGIC.startswith(magic):
             raise Foreign("it was not written by a journal of this kind")
+        if magic != MAGIC:
+            raise Damaged(f"it ends after {len(magic)} bytes")
         try:
             head = json.loads(file.readline())
             digest, specs = head.pop("digest"), head["items"]
@@ -113,9 +113,10 @@ def read(path: Path) -> Entry:
 
 
 def is_entry(path: Path) -> bool:
-    """Whether a file begins as an entry of ours does."""
+    """Whether a file is an entry of ours, which may be cut short, but not to nothing."""
     with suppress(OSError), open(path, "rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
+        magic = file.read(len(MAGIC))
+        return magic != b"" and MAGIC.startswith(magic)
     return False
 
 

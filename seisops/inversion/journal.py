@@ -109,14 +109,14 @@ class Journal:
             If the folder is no journal; nothing is removed.
         """
         ours = list(self._entries())
-        header = _header(self.path / HEADER)
-        if not (ours or header is not None or self._is_open):
-            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-                raise ParameterError(f"{self.path} is not a journal: there is nothing to clear")
-            return
-        if header is not None:
+        if _header(self.path / HEADER) is not None:
             ours.append(self.path / HEADER)
-        for file in (*ours, *self._partial()):
+        if not (ours or self._is_open) and self._is_foreign():
+            raise ParameterError(f"{self.path} is not a journal: there is nothing to clear")
+        ours += self._partial()
+        if not (ours or self._is_open):
+            return
+        for file in ours:
             file.unlink(missing_ok=True)
         with suppress(OSError):  # it is not empty
             self.path.rmdir()
@@ -184,15 +184,18 @@ class Journal:
 
     def _entries(self) -> Iterator[Path]:
         """The entries, in order, by name and content."""
-        names = sorted(f for f in self.path.glob("*.entry") if ENTRY.fullmatch(f.name)) if self.path.is_dir() else []
-        return filter(entries.is_entry, names)
-
-    def _numbers(self) -> Iterator[int]:
-        return (int(file.stem) for file in self._entries())
+        named = sorted(f for f in self.path.glob("*.entry") if ENTRY.fullmatch(f.name))
+        return filter(entries.is_entry, named)
 
     def _partial(self) -> list[Path]:
         """What runs that were killed left half-written."""
         return [f for f in self.path.glob(".*.partial") if PARTIAL.fullmatch(f.name)]
+
+    def _is_foreign(self) -> bool:
+        """Whether there is something else than what a run leaves that was killed before it wrote a header."""
+        if not self.path.is_dir():
+            return self.path.exists()
+        return not set(self.path.iterdir()).issubset(self._partial())
 
     def _file(self, number: int) -> Path:
         return self.path / f"{number:06d}.entry"
@@ -200,9 +203,11 @@ class Journal:
     def _open(self) -> None:
         if self._is_open:
             return
-        header, text = self.path / HEADER, json.dumps({"kind": KIND, "format": 1, "problem": self.problem})
+        header = self.path / HEADER
         problem = _header(header)
-        entry = next((e for e in map(self._read, self._numbers()) if e), None) if problem is None else None
+        entry = None
+        if problem is None:
+            entry = next(filter(None, (self._read(int(file.stem)) for file in self._entries())), None)
         if entry is not None and (not header.exists() or _is_cut(header, entry.about["problem"])):
             problem = entry.about["problem"]  # every entry says it too
             warnings.warn(
@@ -212,7 +217,7 @@ class Journal:
             )
             if problem == self.problem:
                 with self._explained("the journal"):
-                    entries.replace(header, [text.encode()])
+                    entries.replace(header, [_text(problem)])
         elif problem is None and header.exists():
             raise ParameterError(f"{header} is not the header of a journal: use another path, or remove it")
         if problem is not None:
@@ -221,16 +226,16 @@ class Journal:
                     f"the journal at {self.path} is of the problem {problem!r}, this is {self.problem!r}: use another "
                     "path, or journal.clear()"
                 )
-            for left in self._partial():  # by a run that was killed while it wrote
-                left.unlink(missing_ok=True)
         else:
-            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            if self._is_foreign():
                 raise ParameterError(
                     f"{self.path} exists and is not a journal: use another path, or remove what is there"
                 )
             with self._explained("the journal"):
                 self.path.mkdir(parents=True, exist_ok=True)
-                entries.replace(header, [text.encode()])
+                entries.replace(header, [_text(self.problem)])
+        for left in self._partial():
+            left.unlink(missing_ok=True)
         self._is_open = True
 
     def _read(self, number: int) -> Entry | None:
@@ -281,6 +286,11 @@ class Journal:
         )
 
 
+def _text(problem: str) -> bytes:
+    """The header of a journal of a problem."""
+    return json.dumps({"kind": KIND, "format": 1, "problem": problem}).encode()
+
+
 def _header(path: Path) -> str | None:
     """The problem of a journal, as its header says; None if that is lost, damaged or of somebody else."""
     try:
@@ -292,9 +302,8 @@ def _header(path: Path) -> str | None:
 
 def _is_cut(path: Path, problem: str) -> bool:
     """Whether a file is the beginning of the header that a journal of a problem has."""
-    whole = json.dumps({"kind": KIND, "format": 1, "problem": problem}).encode()
     with suppress(OSError):
-        return whole.startswith(path.read_bytes())
+        return _text(problem).startswith(path.read_bytes())
     return False
 
 

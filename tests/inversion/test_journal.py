@@ -248,6 +248,29 @@ def test_clearing_leaves_what_others_wrote(tmp_path, header):
     assert before == {f.name: f.is_file() and f.read_bytes() for f in folder.iterdir()}
 
 
+def test_a_run_that_was_killed_over_its_header_goes_on(tmp_path):
+    left = tmp_path / ".journal.json.123.partial"
+    left.write_bytes(b'{"kind": "seis')
+    counting = Counting()
+    steps(Journal(tmp_path), counting)
+    assert counting.count == 5 and not left.exists()
+    again = tmp_path / "again"
+    again.mkdir()
+    (again / left.name).write_bytes(b"")
+    Journal(again).clear()
+    assert not again.exists()
+
+
+def test_clearing_takes_entries_that_were_cut(tmp_path):
+    journal = Journal(tmp_path / "j")
+    steps(journal, Counting())
+    for name, left in (("000002.entry", 7), ("000003.entry", 40)):
+        entry = tmp_path / "j" / name
+        entry.write_bytes(entry.read_bytes()[:left])
+    Journal(tmp_path / "j").clear()
+    assert not (tmp_path / "j").exists()
+
+
 def test_clearing_a_journal_among_files_of_others(tmp_path):
     steps(Journal(tmp_path), Counting())
     (tmp_path / "000003.entry").unlink()
