@@ -85,7 +85,7 @@ class FusedSolve(Expression):
         self.writers = tuple(writers)
         self.is_adjoint = adjoint
         self.children = (propagator, *self.readers, *self.writers)
-        self.said: set[str] = set()  # what the solve warned of, and what is made of it need not warn of again
+        self.said: set = set()  # what the solve warned of, and what is made of it need not warn of again
         super().__init__(joint([w.range for w in self.writers]), joint([r.range for r in self.readers]))
 
     def _rebuild(self, children: tuple[LinearOperator, ...]) -> FusedSolve:

@@ -166,7 +166,8 @@ class Solve(LinearOperator):
             for sampler, _ in map(located, (*readers, *writers)):
                 if isinstance(sampler, Projection):
                     sampler.points.require_below(modeling.domain.grid.origin[-1])
-        self.said: set[str] = set()
+        self.said: set = set()  # what it warned of, shared with what is made of it
+        self.looked: set = set()  # what was looked at, so that it need not be again
         super().__init__(_total(writers), _total(readers))
 
     @property
@@ -184,7 +185,9 @@ class Solve(LinearOperator):
         return self._heir(self.modeling.at(**parameters), self.readers, self.writers, self.is_adjoint)
 
     def _make_adjoint(self):
-        return self._heir(self.modeling, self.writers, self.readers, not self.is_adjoint)
+        adjoint = self._heir(self.modeling, self.writers, self.readers, not self.is_adjoint)
+        adjoint.looked = self.looked
+        return adjoint
 
     def _heir(self, *made) -> Solve:
         """A solve made of this one: what this one said, it need not say again."""
@@ -208,7 +211,7 @@ class Solve(LinearOperator):
                     "read it at points or stack it: Pr * Ainv * Ps.H, or use fewer shots: F[0:1]",
                 )
         parts = self.parts(x)
-        warn(self, parts, self.said)
+        warn(self, parts)
         out, readers = [r.range.zeros() for r in self.readers], [located(r)[0] for r in self.readers]
         one = partial(self._one_shot, parts=parts, recorder=imaging)
         shots = side_by_side(one, self.shots) if self._small else map(one, range(self.shots))
@@ -231,7 +234,7 @@ class Solve(LinearOperator):
 
     def at_source(self, x: NDArray) -> AtSource:
         """What makes the backgrounds of this solve's shots when it is applied to `x`."""
-        warn(self, self.parts(x), self.said)
+        warn(self, self.parts(x))
         return AtSource(self, x)
 
     def parts(self, x: NDArray) -> Sequence[NDArray]:

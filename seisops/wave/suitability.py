@@ -45,27 +45,30 @@ BAND = 0.01
 LIBRARIES = {"seisops", "pylops", "pyproximal", "scipy", "torch", "jax", "distributed"}
 
 
-def warn(solve: Solve, parts: Sequence[NDArray], said: set[str]) -> None:
-    """Warn of everything that makes the results of a solve other than they seem, unless it was said before.
+def warn(solve: Solve, parts: Sequence[NDArray]) -> None:
+    """Warn of everything that makes the results of a solve other than they seem: of each kind once.
+
+    Looked at are the geometry and the first sources that are not zero. Those later on may be no sources, as the random ones
+    of dot tests and the iterates of solvers.
 
     Parameters
     ----------
     solve : Solve
     parts : sequence of ndarray
         What it is applied to, an array for each writer.
-    said : set of str
-        What need not be looked at again, which is added to: what was said, and what is found in geometry, in this
-        direction, as that does not change.
     """
     found = {}
     for check in CHECKS:
-        name = f"{check.__name__} of {'the adjoint' if solve.is_adjoint else 'the operator'}"
-        if name not in said:
-            warned = list(check(solve, parts))
-            # sources later on may be no sources, as the random ones of dot tests and the iterates of solvers
-            if warned or check not in OF_SOURCES or any(True for _ in sources(solve, parts)):
-                said.add(name)
-            found.update({str(warning): warning for warning in warned})  # channels may say the same
+        key = (check.__name__, solve.is_adjoint)
+        if key in solve.said or key in solve.looked:
+            continue
+        if check in OF_SOURCES and not solve.is_adjoint and not any(np.any(x) for x in _signals(solve, parts)):
+            continue
+        solve.looked.add(key)
+        warned = list(check(solve, parts))
+        if warned:
+            solve.said.add(key)
+        found.update({str(warning): warning for warning in warned})  # channels may say the same
     for warning in found.values():
         warnings.warn(warning, stacklevel=outside())
 
@@ -179,13 +182,21 @@ CHECKS = (*OF_SOURCES, silent_points, sparse_background)
 
 def sources(solve: Solve, parts: Sequence[NDArray]) -> Iterator[NDArray]:
     """The strongest signal of each writer that has any, in a solve that has sources; scaled, as only its shape matters."""
+    if solve.is_adjoint:
+        return
+    for signals in _signals(solve, parts):
+        traces = signals.reshape(-1, signals.shape[-1])
+        peaks = np.abs(traces).max(axis=1)
+        strongest = int(np.argmax(peaks))
+        if peaks[strongest] > 0:
+            yield traces[strongest].astype(np.float64) / float(peaks[strongest])
+
+
+def _signals(solve: Solve, parts: Sequence[NDArray]) -> Iterator[NDArray]:
     for (sampler, _), x in zip(map(located, solve.writers), parts, strict=True):
         signals = x if isinstance(sampler, Projection) else sampler.signature if isinstance(sampler, Wavelet) else None
-        if signals is not None and np.any(signals) and not solve.is_adjoint:
-            traces = signals.reshape(-1, signals.shape[-1])
-            peaks = np.abs(traces).max(axis=1)
-            strongest = int(np.argmax(peaks))
-            yield traces[strongest].astype(np.float64) / float(peaks[strongest])
+        if signals is not None and signals.size:
+            yield signals
 
 
 def _imaging(solve: Solve) -> list[Imaging]:

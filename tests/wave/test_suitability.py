@@ -116,7 +116,8 @@ def test_strength_is_no_matter(scale):
     for f0, expected in ((10.0, 0), (30.0, 1)):
         q = (ricker(F, f0) * scale).astype("float32")
         with np.errstate(all="raise", under="ignore"):
-            assert len(said(lambda q=q: warn(solve, [q], set()))[1]) == expected
+            solve.said.clear(), solve.looked.clear()
+            assert len(said(lambda q=q: warn(solve, [q]))[1]) == expected
 
 
 @pytest.mark.parametrize(
@@ -156,6 +157,15 @@ def test_points_that_a_free_surface_silences(side):
     assert messages[0].startswith(f"all {side} of shot 0 (1) and of 1 more lie on the free surface at z = 0 m")
     assert "data are exactly 0" in messages[0] and "by a cell (5 m)" in messages[0]
     assert not d[0].any() and d[1].any() and not d[2].any()
+
+
+def test_what_a_part_was_fine_with_is_said_of_the_whole():
+    A = modeling(0.004, length=0.12, shots=3, surface=True)
+    F = so.Projection(A.domain, [[[60.0, 10.0]], [[60.0, 0.0]], [[70.0, 10.0]]]) * A * points(A, 20.0).H
+    F = so.fuse(F)
+    q = ricker(F, 20.0)
+    assert not said(lambda: F[0] @ q[:1])[1] and not said(lambda: F[2] @ q[2:])[1]
+    assert len(said(lambda: F @ q)[1]) == 1 and not said(lambda: F[1] @ q[1:2])[1]
 
 
 def test_points_that_are_heard_are_not_spoken_of():
