@@ -120,7 +120,7 @@ RAGGED = so.Projection(WAVES, [RECEIVERS, RECEIVERS[:1], RECEIVERS[1:]])
 
 @pytest.mark.parametrize("kind", ["array", "diagonal", "restriction"])
 def test_bad_data_of_shots_with_other_numbers_of_traces(kind):
-    H = so.Parametric(RAGGED * so.Modeling(WAVES, MEDIUM) * Ps.H)
+    H = so.Parametric(RAGGED * so.Modeling(WAVES, MEDIUM, so.PML(cells=6), space_order=4) * Ps.H)
     d = H(MEDIUM.m, Q)
     where = (4, 9)  # the first of two traces of shot 2
     weights = np.ones_like(d)
@@ -161,7 +161,7 @@ def test_products_with_bad_data_say_where(data):
     survey = so.Survey.from_arrays(
         [(150.0, 100.0)] * 2, [RECEIVERS] * 2, [TIME, so.Time(31, 0.004)]
     )  # time axes that differ
-    W = survey.modeling(MEDIUM)
+    W = survey.modeling(MEDIUM, boundary=so.PML(cells=6), space_order=4)
     d = W.range.zeros()
     d[3 * 41 + 2 * 31 + 4] = np.nan
     with pytest.raises(ParameterError, match="shot 1, trace 2, sample 4"):

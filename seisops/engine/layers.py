@@ -18,8 +18,9 @@ __all__ = ["PMLStretch", "Stretch", "damped", "undamped"]
 class Stretch:
     """Rewrites spatial derivatives while keeping track of where on the grid each expression lives.
 
-    Derivatives that stand inside another derivative are restricted to the grid (multiplied by an indicator that
-    vanishes outside), which makes the discrete operator a finite matrix whose transpose is exact up to the last cell.
+    Derivatives that stand inside another derivative, or at half cells, are restricted to the grid (multiplied by an
+    indicator that vanishes outside), which makes the discrete operator a finite matrix whose transpose is exact up to the
+    last cell, and keeps out what parameters are beyond it: a field half a cell after the nodes has a sample there.
     """
 
     def __init__(self, template: Template, fields, positions, parity):
@@ -58,7 +59,7 @@ class Stretch:
         (d,) = expr.dims
         where = position(expr, self.positions, self.template.dimensions)[self.template.dimensions.index(d)]
         stretched = self.stretched(expr, d, where)
-        if nested and expr.deriv_order[0] > 0:
+        if (nested or where) and expr.deriv_order[0] > 0:
             return self.profile("inside", d, where) * stretched
         return stretched
 

@@ -39,7 +39,7 @@ def modeling(dense=False, extended=False):
     rng = np.random.default_rng(0)
     vp = rng.uniform(1500.0, 2000.0, GRID.shape)
     rho = rng.uniform(1000.0, 1200.0, GRID.shape) if dense else None
-    boundary = so.Sponge(cells=4) if dense or extended else so.PML(cells=4)  # whose kernels are slow to build
+    boundary = so.Sponge(cells=4) if dense or extended else so.PML(cells=6)  # whose kernels are slow to build
     A = so.Modeling(waves, so.Acoustic(GRID, vp=vp, rho=rho), boundary=boundary, space_order=4, max_velocity=2300.0)
     Pr, Ps = (so.Projection(waves, rng.uniform(0.0, 60.0, (SHOTS, n, 2))) for n in (2, 1))
     writer = so.Wavelet(waves, rng.standard_normal(12)) if extended else Ps

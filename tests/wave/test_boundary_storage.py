@@ -11,7 +11,7 @@ from seisops.wave.background import Edges
 WORLDS = {
     "acoustic": {},
     "free surface": {"surface": True},
-    "variable density": {"density": True},
+    "variable density": {"density": True, "order": 2},
     "float32": {"dtype": "float32"},
     "three dimensions": {"ndim": 3},
     "no layer": {"boundary": "none"},

@@ -58,6 +58,7 @@ CASES = {
     "sponge and free surface": (partial(acoustic, boundary="sponge", surface=True), "m", storage.Full()),
     "density": (partial(acoustic, density=True), ("m", "rho"), storage.Full()),
     "3D": (partial(acoustic, ndim=3), "m", storage.Full()),
+    "3D without a layer": (partial(acoustic, ndim=3, boundary="none"), "m", storage.Full()),
     "elastic": (lambda dtype: around(elastic(), so.PML(cells=5), 0.0015, dtype=dtype), "lam", storage.Full()),
     "tilted": (
         lambda dtype: around(tilted(), so.Sponge(cells=5), 0.002, order=4, dtype=dtype),
@@ -69,7 +70,8 @@ CASES = {
 
 # of the types that other tests compile these loops for
 @pytest.mark.parametrize(
-    ("name", "dtype"), [*((name, "float64") for name in CASES), ("whole history", "float32"), ("3D", "float32")]
+    ("name", "dtype"),
+    [*((name, "float64") for name in CASES), ("whole history", "float32"), ("3D without a layer", "float32")],
 )
 def test_nothing_beyond_the_arrays(guarded, name, dtype):
     build, wrt, policy = CASES[name]

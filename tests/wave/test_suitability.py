@@ -10,7 +10,6 @@ import seisops as so
 from seisops.wave.suitability import warn
 
 GRID = so.Grid((41, 31), 5.0)
-LAYER = so.PML(cells=6)
 ENOUGH = 0.01
 
 
@@ -18,7 +17,7 @@ ENOUGH = 0.01
 def modeling(step, length=0.56, vp=2000.0, shots=1, surface=False):
     time = so.Time(round(length / step) + 1, step)
     waves = so.Wavefield(GRID, time, shots=shots, dtype="float64")
-    return so.Modeling(waves, so.Acoustic(GRID, vp=vp), LAYER, surface, space_order=4)
+    return so.Modeling(waves, so.Acoustic(GRID, vp=vp), None, surface, space_order=4)
 
 
 def shot(step):
@@ -110,7 +109,7 @@ def test_an_inversion_says_it_once():
 
 @pytest.mark.parametrize("scale", [1e-35, 1e-20, 1e20, 1e38])
 def test_strength_is_no_matter(scale):
-    A = so.Modeling(so.Wavefield(GRID, so.Time(71, 0.008)), so.Acoustic(GRID, vp=2000.0), LAYER, space_order=4)
+    A = so.Modeling(so.Wavefield(GRID, so.Time(71, 0.008)), so.Acoustic(GRID, vp=2000.0), None, space_order=4)
     F = so.Projection(A.domain, [[150.0, 75.0]]) * A * so.Projection(A.domain, [[50.0, 75.0]]).H
     solve = so.fuse(F).solution()
     for f0, expected in ((10.0, 0), (30.0, 1)):
@@ -186,7 +185,7 @@ class Even(so.Acoustic):
 def test_where_the_field_does_not_vanish_points_on_the_surface_are_fine():
     waves = modeling(0.004, length=0.12, shots=3, surface=True).domain
     odd, even = (
-        so.Modeling(waves, kind(GRID, vp=2000.0), LAYER, free_surface=True, space_order=4)
+        so.Modeling(waves, kind(GRID, vp=2000.0), None, free_surface=True, space_order=4)
         for kind in (so.Acoustic, Even)
     )
     heard = []
