@@ -1,9 +1,11 @@
 """Compiled programs kept on disk between processes.
 
-The directory is ``$SEISOPS_CACHE``, else ``$XDG_CACHE_HOME/seisops``, else ``~/.cache/seisops`` (macOS:
-``~/Library/Caches/seisops``). ``SEISOPS_CACHE`` empty, ``0`` or ``off`` keeps nothing.
+The folder is ``$SEISOPS_CACHE``, else ``$XDG_CACHE_HOME/seisops``, else ``~/.cache/seisops`` (macOS:
+``~/Library/Caches/seisops``). ``SEISOPS_CACHE`` empty, ``0`` or ``off`` keeps nothing. A folder of ours says so in a
+``CACHEDIR.TAG``, which programs that make backups look for as well; in a folder where somebody else keeps something we
+use one of our own.
 
-An entry is a shared library and, beside it, a JSON file with its checksum and what is needed to call it. Both are made
+An entry is a shared library and, beside it, a JSON file with its checksum and what is needed to call it. Both are written
 under a name of their own and then moved into place, the JSON file last, so that processes which write the same entry at
 the same time never see half of it, and there are no locks to be left behind.
 """
@@ -15,59 +17,233 @@ import json
 import os
 import re
 import secrets
-import shutil
 import stat
 import sys
-import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["directory", "read", "write"]
+__all__ = ["Folder", "opened"]
 
 LIFETIME = 90 * 86400  # seconds since its last use after which an entry is removed
 _DAY = 86400
 
+TAG = "CACHEDIR.TAG"
+TAGGED = (
+    b"Signature: 8a477f597d28d172789f06886806bc55\n# Programs that seisops compiled; they may be removed at any time.\n"
+)
+#: In a folder that is not ours.
+OWN = "seisops-programs"
+
 # what this cache writes, by name; nobody else is likely to name anything so
-PREFIX = ".seisops-build-"
-BUILD = re.compile(re.escape(PREFIX) + r"\w+")
-INDEX = re.compile(r"[0-9a-f]{64}\.json")
-LIBRARY = re.compile(r"[0-9a-f]{64}-[0-9a-f]{16}\.(so|dylib)")
+INDEX = re.compile(r"([0-9a-f]{64})\.json")
+LIBRARY = re.compile(r"([0-9a-f]{64})-[0-9a-f]{16}\.(so|dylib)")
+PARTIAL = re.compile(r"\.([0-9a-f]{64}(-[0-9a-f]{16})?\.(so|dylib|json)|CACHEDIR\.TAG)\.[0-9a-f]{16}\.partial")
 # how shared libraries begin: ELF, and Mach-O of one architecture or of several
 NATIVE = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 
 _warned: set[str] = set()
 
 
-def directory() -> Path | None:
-    """Where programs are kept, created if need be; None if they are not kept.
+class Folder:
+    """A folder of ours, held open: whatever its path leads to later, reading, writing and loading go on in this one.
 
-    Loading a library runs whatever is in it, so a directory that somebody else can write to is not used.
+    Parameters
+    ----------
+    path : Path
+        Where it is.
+
+    Raises
+    ------
+    OSError
+        It cannot be opened, it belongs to somebody else, or others can write to it: loading a library runs whatever is
+        in it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        state = os.fstat(self._descriptor)
+        if state.st_uid != os.getuid():
+            reason = "it belongs to another user"
+        elif stat.S_IMODE(state.st_mode) & 0o022:
+            reason = "others can write to it (chmod go-w helps)"
+        else:
+            return
+        self.close()
+        raise PermissionError(reason)
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self._descriptor)
+
+    def read(self, digest: str) -> tuple[dict, Path] | None:
+        """The description of an entry and a path to load its library by; None if there is none, or it is damaged.
+
+        A library is compared with its checksum before anybody loads it: loading a truncated one kills the process.
+        """
+        index = f"{digest}.json"
+        try:
+            record = json.loads(self._content(index))
+            content = record["content"]
+            library = Path(content["library"]).name
+            if record["sha256"] != _checksum(_text(content)) or content["sha256"] != _checksum(self._content(library)):
+                return None
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        self._touch(index, library)
+        return content, self._loadable(library)
+
+    def write(self, digest: str, content: Mapping[str, object], library: Path) -> Path | None:
+        """Keep an entry.
+
+        Parameters
+        ----------
+        digest : str
+            Its name.
+        content : mapping
+            Its description, of JSON's types.
+        library : Path
+            Where its library is now.
+
+        Returns
+        -------
+        Path or None
+            A path to load the library by from now on; None if it cannot be kept.
+
+        Warns
+        -----
+        RuntimeWarning
+            Once for each folder that cannot be written to.
+        """
+        code = library.read_bytes()
+        # a name never used before: the loader takes a path that it has seen for what it has already loaded
+        kept = f"{digest}-{secrets.token_hex(8)}{library.suffix}"
+        full = {**content, "library": kept, "sha256": _checksum(code)}
+        record = {"sha256": _checksum(_text(full)), "content": full}
+        try:
+            if not self._has(TAG):
+                self._replace(TAG, TAGGED)
+            self._replace(kept, code)
+            self._replace(f"{digest}.json", json.dumps(record, indent=1).encode())
+        except OSError as e:
+            with suppress(OSError):
+                os.unlink(kept, dir_fd=self._descriptor)
+            _refuse(str(self.path), str(e))
+            return None
+        self._expire()
+        return self._loadable(kept)
+
+    def _open(self, name: str, flags: int) -> int:
+        return os.open(name, flags, mode=0o600, dir_fd=self._descriptor)
+
+    def _has(self, name: str) -> bool:
+        with suppress(OSError):
+            os.stat(name, dir_fd=self._descriptor)
+            return True
+        return False
+
+    def _content(self, name: str) -> bytes:
+        with open(name, "rb", opener=self._open) as file:
+            return file.read()
+
+    def _replace(self, name: str, content: bytes) -> None:
+        partial = f".{name}.{secrets.token_hex(8)}.partial"
+        try:
+            with open(partial, "xb", opener=self._open) as file:
+                file.write(content)
+            os.replace(partial, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(partial, dir_fd=self._descriptor)
+            raise
+
+    def _loadable(self, name: str) -> Path:
+        """A path for the loader, which knows nothing of descriptors; only Linux has one that leads into this folder."""
+        pinned = Path(f"/proc/self/fd/{self._descriptor}")
+        return (pinned if pinned.is_dir() else self.path) / name
+
+    def _touch(self, *names: str) -> None:
+        """Note that entries are in use, about once a day."""
+        for name in names:
+            with suppress(OSError):
+                if os.stat(name, dir_fd=self._descriptor).st_mtime < time.time() - _DAY:
+                    os.utime(name, dir_fd=self._descriptor)
+
+    def _expire(self) -> None:
+        """Remove what was written here and has not been used for long, and what killed processes left.
+
+        Whatever is not known by its name and content to be of this cache belongs to somebody, and stays.
+        """
+        with os.scandir(self._descriptor) as entries:
+            names = sorted(entry.name for entry in entries)
+        for name in names:
+            with suppress(OSError):
+                state = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+                age = time.time() - state.st_mtime
+                if age < _DAY:
+                    continue
+                if not stat.S_ISREG(state.st_mode) or not self._is_ours(name):
+                    continue
+                if age >= LIFETIME or PARTIAL.fullmatch(name) or self._is_orphan(name, names):
+                    os.unlink(name, dir_fd=self._descriptor)
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether a file is a library of this cache, or the description of one, or the beginning of either."""
+        if LIBRARY.fullmatch(name):
+            return self._content(name)[:4] in NATIVE
+        if PARTIAL.fullmatch(name):
+            start = self._content(name)[:4]
+            return any(known.startswith(start) for known in (*NATIVE, TAGGED, b'{\n "'))
+        if not INDEX.fullmatch(name):
+            return False
+        try:
+            record = json.loads(self._content(name))
+            return set(record) == {"sha256", "content"} and LIBRARY.fullmatch(record["content"]["library"]) is not None
+        except (ValueError, TypeError, KeyError):
+            return False
+
+    def _is_orphan(self, name: str, names: list[str]) -> bool:
+        """Whether a library has no description: its writer was killed before that, or another one wrote the same entry."""
+        match = LIBRARY.fullmatch(name)
+        if not match:
+            return False
+        index = f"{match[1]}.json"
+        if index not in names:
+            return True
+        if sum(other.startswith(f"{match[1]}-") for other in names) == 1:
+            return False
+        with suppress(ValueError, TypeError, KeyError):
+            return json.loads(self._content(index))["content"]["library"] != name
+        return False
+
+
+@contextmanager
+def opened() -> Iterator[Folder | None]:
+    """The folder where programs are kept, made if need be; None if they are not kept.
 
     Warns
     -----
     RuntimeWarning
-        Once for each directory that cannot be used.
+        Once for each folder that cannot be used.
     """
     chosen = os.environ.get("SEISOPS_CACHE")
-    if chosen is not None and chosen.strip().lower() in ("", "0", "off"):
-        return None
+    folder = None
+    if chosen is None or chosen.strip().lower() not in ("", "0", "off"):
+        path: Path | None = None
+        try:
+            # absolute, as the compiler works elsewhere, and so may the program later
+            path = (Path(chosen).expanduser() if chosen else _default()).absolute()
+            folder = Folder(_ours(path))
+        except (OSError, RuntimeError) as e:  # RuntimeError: nobody knows where the user's home is
+            _refuse(str(path or chosen or "the user's cache folder"), str(e))
     try:
-        path = Path(chosen).expanduser() if chosen else _default()
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        state = path.stat()
-    except (OSError, RuntimeError) as e:  # RuntimeError: nobody knows where the user's home is
-        _refuse(chosen or "the user's cache directory", str(e))
-        return None
-    if state.st_uid != os.getuid():
-        _refuse(str(path), "it belongs to another user")
-    elif stat.S_IMODE(state.st_mode) & 0o022:
-        _refuse(str(path), "others can write to it (chmod go-w helps)")
-    else:
-        return path
-    return None
+        yield folder
+    finally:
+        if folder is not None:
+            folder.close()
 
 
 def _default() -> Path:
@@ -78,66 +254,27 @@ def _default() -> Path:
     return Path.home() / ".cache" / "seisops"
 
 
+def _ours(path: Path) -> Path:
+    """A folder itself if it is ours, or nobody's yet; else one of our own in it."""
+    for folder in (path, path / OWN):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(OSError):
+            if (folder / TAG).read_bytes() == TAGGED:
+                return folder
+        if all(any(kind.fullmatch(f.name) for kind in (INDEX, LIBRARY, PARTIAL)) for f in folder.iterdir()):
+            return folder
+    raise OSError("somebody else keeps something in it")
+
+
 def _refuse(path: str, reason: str) -> None:
     if path not in _warned:
         _warned.add(path)
         warnings.warn(
             f"compiled programs are not kept in {path}: {reason}; every process compiles its own. "
-            "SEISOPS_CACHE names another directory, SEISOPS_CACHE=off is silent",
+            "SEISOPS_CACHE names another folder, SEISOPS_CACHE=off is silent",
             RuntimeWarning,
             stacklevel=2,
         )
-
-
-def read(folder: Path, digest: str) -> tuple[dict, Path] | None:
-    """The description of an entry and the path of its library; None if there is none, or it is damaged.
-
-    A library is compared with its checksum before anybody loads it: loading a truncated one kills the process.
-    """
-    try:
-        record = json.loads(_index(folder, digest).read_bytes())
-        content = record["content"]
-        library = folder / Path(content["library"]).name
-        if record["sha256"] != _checksum(_text(content)) or content["sha256"] != _checksum(library.read_bytes()):
-            return None
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-    _touch(_index(folder, digest), library)
-    return content, library
-
-
-def write(folder: Path, digest: str, content: Mapping[str, object], build: Callable[[Path], Path]) -> Path | None:
-    """Keep an entry: `build` is called with an empty folder and returns the path of the library it made there.
-
-    Returns
-    -------
-    Path or None
-        The library where it is kept from now on; None if the directory cannot be written to.
-
-    Warns
-    -----
-    RuntimeWarning
-        Once for each directory that cannot be written to.
-    """
-    try:
-        with tempfile.TemporaryDirectory(prefix=PREFIX, dir=folder, ignore_cleanup_errors=True) as made:
-            library = build(Path(made))
-            # a name never used before: the loader takes a path that it has seen for what it has already loaded
-            kept = folder / f"{digest}-{secrets.token_hex(8)}{library.suffix}"
-            full = {**content, "library": kept.name, "sha256": _checksum(library.read_bytes())}
-            index = Path(made) / "index.json"
-            index.write_text(json.dumps({"sha256": _checksum(_text(full)), "content": full}, indent=1))
-            os.replace(library, kept)
-            os.replace(index, _index(folder, digest))
-    except OSError as e:
-        _refuse(str(folder), str(e))
-        return None
-    _expire(folder)
-    return kept
-
-
-def _index(folder: Path, digest: str) -> Path:
-    return folder / f"{digest}.json"
 
 
 def _text(content: Mapping[str, object]) -> bytes:
@@ -146,41 +283,3 @@ def _text(content: Mapping[str, object]) -> bytes:
 
 def _checksum(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _touch(*paths: Path) -> None:
-    """Note that entries are in use, about once a day."""
-    for path in paths:
-        with suppress(OSError):
-            if path.stat().st_mtime < time.time() - _DAY:
-                os.utime(path)
-
-
-def _expire(folder: Path) -> None:
-    """Remove what was written here and has not been used for long: entries, libraries without one, folders of killed builds.
-
-    Whatever is not known by its name and content to be of this cache belongs to somebody, and stays.
-    """
-    for path in folder.iterdir():
-        with suppress(OSError):
-            state = path.lstat()
-            if state.st_mtime >= time.time() - LIFETIME:
-                continue
-            if BUILD.fullmatch(path.name) and stat.S_ISDIR(state.st_mode):
-                shutil.rmtree(path)
-            elif stat.S_ISREG(state.st_mode) and _is_ours(path):
-                path.unlink()
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether a file is a library of this cache, or the description of one."""
-    if LIBRARY.fullmatch(path.name):
-        with path.open("rb") as file:
-            return file.read(4) in NATIVE
-    if not INDEX.fullmatch(path.name):
-        return False
-    try:
-        record = json.loads(path.read_bytes())
-        return set(record) == {"sha256", "content"} and LIBRARY.fullmatch(record["content"]["library"]) is not None
-    except (ValueError, TypeError, KeyError):
-        return False

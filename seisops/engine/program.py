@@ -28,7 +28,7 @@ import sympy
 from devito.arch.archinfo import get_cpu_info
 
 from seisops.engine.arrays import ALIGNMENT
-from seisops.engine.cache import directory, read, write
+from seisops.engine.cache import Folder, opened
 from seisops.engine.derive import System
 from seisops.engine.threads import count, forked
 from seisops.engine.tuning import tuned
@@ -314,14 +314,14 @@ def program(key: str, make: Callable[[], devito.Operator]) -> tuple[Program, boo
     RuntimeError
         The C compiler is missing or fails.
     """
-    folder = directory()
     digest = hashlib.sha256("\0".join((*_environment(), key)).encode()).hexdigest()
-    kept = read(folder, digest) if folder else None
-    if kept:
-        loaded = _load(*kept)
-        if loaded:
-            return loaded, False
-    return _build(make(), folder, digest), True
+    with opened() as folder:
+        kept = folder.read(digest) if folder else None
+        if kept:
+            loaded = _load(*kept)
+            if loaded:
+                return loaded, False
+        return _build(make(), folder, digest), True
 
 
 def _load(content: dict, path: Path) -> Program | None:
@@ -339,23 +339,20 @@ def _restored(options: Mapping[str, Any]) -> Argument:
     return Argument(**exact)
 
 
-def _build(op: devito.Operator, folder: Path | None, digest: str) -> Program:
+def _build(op: devito.Operator, folder: Folder | None, digest: str) -> Program:
     text = str(op)
     arguments = _arguments(op, text)
     if arguments is None:
         return _Applied(op)
     source = tuned(text)
     content = {"routine": op.name, "source": source, "arguments": [asdict(a) for a in arguments]}
-
-    def build(where: Path) -> Path:
-        return _compile(op._compiler, source, where)
-
-    path = write(folder, digest, content, build) if folder else None
-    loaded = _load(content, path) if path else None
-    if loaded:
-        return loaded
-    with tempfile.TemporaryDirectory(prefix="seisops-") as made:  # a library once loaded outlives its file
-        return Program(source, arguments, ctypes.CDLL(str(build(Path(made)))), op.name)
+    with tempfile.TemporaryDirectory(
+        prefix="seisops-", ignore_cleanup_errors=True
+    ) as made:  # a library once loaded outlives its file
+        library = _compile(op._compiler, source, Path(made))
+        path = folder.write(digest, content, library) if folder else None
+        loaded = _load(content, path) if path else None
+        return loaded or Program(source, arguments, ctypes.CDLL(str(library)), op.name)
 
 
 def _compile(compiler, source: str, where: Path) -> Path:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from seisops.inversion.identity import made_of
+from seisops.inversion.identity import Products, made_of
 
-__all__ = ["fingerprint"]
+__all__ = ["fingerprint", "is_probed"]
 
 
 def fingerprint(*things: Any) -> str:
@@ -30,11 +30,24 @@ def fingerprint(*things: Any) -> str:
         If something does not say what it is made of.
     """
     digest = hashlib.sha256()
-    _feed(digest, things, {})
+    _feed(digest, things, _Known())
     return digest.hexdigest()
 
 
-def _feed(digest: Any, x: Any, known: dict[int, tuple[Any, bytes]]) -> None:
+def is_probed(*things: Any) -> bool:
+    """Whether a fingerprint rests on products with random vectors somewhere, for want of anything else that is known."""
+    known = _Known()
+    _feed(hashlib.sha256(), things, known)
+    return known.probed
+
+
+class _Known(dict):
+    """Hashes taken so far, by identity: ``{id(x): (x, hash)}``; and whether any of them rests on products."""
+
+    probed = False
+
+
+def _feed(digest: Any, x: Any, known: _Known) -> None:
     if isinstance(x, np.ndarray | np.generic) and not np.asarray(x).dtype.hasobject:
         x = np.asarray(x)
         digest.update(f"array {x.dtype.str} {x.shape};".encode())
@@ -53,13 +66,14 @@ def _feed(digest: Any, x: Any, known: dict[int, tuple[Any, bytes]]) -> None:
         _feed(digest, x.stands_for, known)
     elif isinstance(x, Sequence) and not hasattr(x, "_fingerprint"):
         digest.update(f"sequence {len(x)};".encode())
+        known.probed |= isinstance(x, Products)
         for part in x:
             _feed(digest, part, known)
     else:
         digest.update(b"object;" + _whole(x, known))
 
 
-def _whole(x: Any, known: dict[int, tuple[Any, bytes]]) -> bytes:
+def _whole(x: Any, known: _Known) -> bytes:
     """The hash of what is made of other things: taken once, in however many places one medium stands."""
     if id(x) not in known:
         own = hashlib.sha256()

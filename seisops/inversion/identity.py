@@ -19,7 +19,7 @@ from seisops.maps import Map
 from seisops.operators import LinearOperator
 from seisops.spaces import Space
 
-__all__ = ["made_of"]
+__all__ = ["Products", "made_of"]
 
 #: The methods in which an operator or a map does what it does.
 DOES = ("_apply", "_apply_adjoint", "_forward", "_backward", "_call", "_linearize", "solve")
@@ -49,7 +49,7 @@ def made_of(x: Any) -> list[Any]:
     elif callable(getattr(cls, "_fingerprint", None)):
         return [*name, *x._fingerprint()]
     elif isinstance(x, pylops.LinearOperator):
-        return [*name, str(x.dtype), [int(n) for n in (*x.dims, *x.dimsd)], *_plain(x)]
+        return [*name, str(x.dtype), [int(n) for n in (*x.dims, *x.dimsd)], _plain(x)]
     elif is_dataclass(x) and _says(cls, "__dataclass_fields__"):
         return [*name, {f.name: getattr(x, f.name) for f in fields(x) if f.compare}]
     elif isinstance(x, np.dtype | Fraction):
@@ -78,10 +78,14 @@ def _plain(op: pylops.LinearOperator) -> list[Any]:
     return _products(op)
 
 
-def _products(op: pylops.LinearOperator) -> list[Any]:
+class Products(list):
+    """All that is known about something: its products with random vectors."""
+
+
+def _products(op: pylops.LinearOperator) -> Products:
     """Products with random vectors, to every bit: two linear operators that agree on one agree everywhere."""
     rng, dtype = np.random.default_rng(0), np.result_type(op.dtype or float, np.float32)
-    out: list[Any] = []
+    out = Products()
     for apply, n in ((op.matvec, op.shape[1]), (op.rmatvec, op.shape[0])):
         x = rng.standard_normal(n) + (1j * rng.standard_normal(n) if dtype.kind == "c" else 0)
         try:

@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from seisops.errors import ParameterError
 from seisops.inversion import entries
 from seisops.inversion.entries import Damaged, Entry, Foreign
-from seisops.inversion.fingerprint import fingerprint
+from seisops.inversion.fingerprint import fingerprint, is_probed
+from seisops.inversion.lock import LOCK, Lock, Taken, is_lock
 from seisops.inversion.progress import Bar
 from seisops.operators import LinearOperator, as_operator
 from seisops.wave.suitability import outside
@@ -49,7 +50,8 @@ class Journal:
     verify : bool, optional
         Evaluate the first entry of an old journal again, and refuse it if a single bit differs. It costs one evaluation
         each time the program starts, and notices what the fingerprint does not know, such as another version of a
-        library or another number of threads.
+        library or another number of threads. By default that is done where something can be told from others by what it
+        does only, as an operator of PyLops that is not made of others: for its first entry.
 
     Attributes
     ----------
@@ -60,15 +62,17 @@ class Journal:
     -----
     Evaluations are numbered in the order in which they are asked for. The computation has to be deterministic: the same
     evaluations give the same next one. Optimisers of SciPy and solvers of PyLops are; random choices are, if they depend
-    on a seed and the iteration alone, as in :class:`Batches`. One program at a time uses a journal.
+    on a seed and the iteration alone, as in :class:`Batches`. One program at a time uses a journal, from its first
+    evaluation on; another one is refused.
     """
 
-    def __init__(self, path: Any, problem: Any = "", verify: bool = False) -> None:
+    def __init__(self, path: Any, problem: Any = "", verify: bool | None = None) -> None:
         self.path = Path(path).absolute()
         self.problem = problem if isinstance(problem, str) else fingerprint(problem)
-        self.verify = bool(verify)
+        self.verify = None if verify is None else bool(verify)
+        self._verified = False
         self.replayed = self.computed = 0
-        self._is_open = False
+        self._lock: Lock | None = None
         self._failed: list[str] = []  # since the last entry
         self._bar: Bar | None = None
 
@@ -98,7 +102,7 @@ class Journal:
             An operator of ours, of PyLops or of SciPy. Its fingerprint is kept: products of another one are refused.
         """
         op = as_operator(op)
-        return RememberedOperator(op, self, f"{op} {fingerprint(op)}")
+        return RememberedOperator(op, self, f"{op} {fingerprint(op)}", is_probed(op))
 
     def clear(self) -> None:
         """Remove everything that was remembered, and the folder, if nothing else is in it; what is not of a journal stays.
@@ -106,21 +110,18 @@ class Journal:
         Raises
         ------
         ParameterError
-            If the folder is no journal; nothing is removed.
+            If the folder is no journal, or another program uses it; nothing is removed.
         """
-        ours = list(self._entries())
-        if _header(self.path / HEADER) is not None:
-            ours.append(self.path / HEADER)
-        if not (ours or self._is_open) and self._is_foreign():
+        ours = [*self._entries(), *([self.path / HEADER] if _header(self.path / HEADER) is not None else [])]
+        if not (ours or self._lock) and self._is_foreign():
             raise ParameterError(f"{self.path} is not a journal: there is nothing to clear")
-        ours += self._partial()
-        if not (ours or self._is_open):
-            return
-        for file in ours:
-            file.unlink(missing_ok=True)
-        with suppress(OSError):  # it is not empty
-            self.path.rmdir()
-        self._is_open = False
+        if self.path.is_dir():
+            self._lock = self._locked()
+            for file in (*ours, *self._partial()):
+                file.unlink(missing_ok=True)
+            with suppress(OSError):  # it is not empty
+                self.path.rmdir()
+        self._lock = None
         self._failed = []
         self.replayed = self.computed = 0
 
@@ -137,7 +138,7 @@ class Journal:
     def __repr__(self) -> str:
         return f"<Journal {str(self.path)!r}: {len(self)} evaluations, {self.replayed} of them replayed>"
 
-    def remember(self, name: str, inputs: tuple, compute: Callable[[], Any]) -> tuple[Any, bool]:
+    def remember(self, name: str, inputs: tuple, compute: Callable[[], Any], probed: bool = False) -> tuple[Any, bool]:
         """Return the next evaluation, and whether it was read.
 
         Parameters
@@ -148,6 +149,8 @@ class Journal:
             Where it is evaluated.
         compute : callable
             Does it.
+        probed : bool, optional
+            Whether what is evaluated is told from others by what it does only.
         """
         self._open()
         number = self.replayed + self.computed
@@ -161,8 +164,10 @@ class Journal:
             compute()
             raise self._another_run(f"before evaluation {number} one failed there that does not fail here")
         self._compare(entry, about, notes)
-        if self.verify and number == 0 and not _same(_normal(compute())[1], entry.items):
-            raise self._another_run("evaluation 0, computed again at the same place, gives other numbers")
+        if not self._verified and (number == 0 if self.verify else self.verify is None and probed):
+            if not _same(_normal(compute())[1], entry.items):
+                raise self._another_run(f"evaluation {number}, computed again at the same place, gives other numbers")
+            self._verified = True
         self.replayed += 1
         return _restored(entry), True
 
@@ -189,7 +194,8 @@ class Journal:
 
     def _partial(self) -> list[Path]:
         """What runs that were killed left half-written."""
-        return [f for f in self.path.glob(".*.partial") if PARTIAL.fullmatch(f.name)]
+        found = [f for f in self.path.glob(".*.partial") if PARTIAL.fullmatch(f.name) and _is_begun(f)]
+        return [*found, *filter(is_lock, [self.path / LOCK])]
 
     def _is_foreign(self) -> bool:
         """Whether there is something else than what a run leaves that was killed before it wrote a header."""
@@ -201,42 +207,58 @@ class Journal:
         return self.path / f"{number:06d}.entry"
 
     def _open(self) -> None:
-        if self._is_open:
+        if self._lock is not None:
             return
         header = self.path / HEADER
-        problem = _header(header)
-        entry = None
-        if problem is None:
-            entry = next(filter(None, (self._read(int(file.stem)) for file in self._entries())), None)
-        if entry is not None and (not header.exists() or _is_cut(header, entry.about["problem"])):
-            problem = entry.about["problem"]  # every entry says it too
-            warnings.warn(
-                f"{header} was lost or damaged; the evaluations beside it are of the problem {problem!r}",
-                JournalWarning,
-                stacklevel=outside(),
-            )
-            if problem == self.problem:
-                with self._explained("the journal"):
-                    entries.replace(header, [_text(problem)])
-        elif problem is None and header.exists():
-            raise ParameterError(f"{header} is not the header of a journal: use another path, or remove it")
-        if problem is not None:
-            if problem != self.problem:
-                raise ParameterError(
-                    f"the journal at {self.path} is of the problem {problem!r}, this is {self.problem!r}: use another "
-                    "path, or journal.clear()"
-                )
-        else:
-            if self._is_foreign():
-                raise ParameterError(
-                    f"{self.path} exists and is not a journal: use another path, or remove what is there"
-                )
-            with self._explained("the journal"):
-                self.path.mkdir(parents=True, exist_ok=True)
+        is_journal = _header(header) is not None or any(self._entries())
+        if not is_journal and header.exists():
+            raise self._not_ours()
+        if not is_journal and self._is_foreign():
+            raise ParameterError(f"{self.path} exists and is not a journal: use another path, or remove what is there")
+        with self._explained("the journal"):
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = self._locked()
+            if self._problem_there() is None:
                 entries.replace(header, [_text(self.problem)])
         for left in self._partial():
-            left.unlink(missing_ok=True)
-        self._is_open = True
+            if left.name != LOCK:
+                left.unlink(missing_ok=True)
+        self._lock = lock
+
+    def _locked(self) -> Lock:
+        """Have the journal for this program alone."""
+        try:
+            return Lock(self.path)
+        except Taken as holder:
+            raise ParameterError(
+                f"the journal at {self.path} is in use by {holder}: wait until it has ended, or use another path"
+            ) from None
+
+    def _problem_there(self) -> str | None:
+        """The problem of the journal as its header says, which is this one; None if there is no header."""
+        header = self.path / HEADER
+        problem, is_lost = _header(header), False
+        if problem is None:
+            entry = next(filter(None, (self._read(int(file.stem)) for file in self._entries())), None)
+            is_lost = entry is not None and (not header.exists() or _is_cut(header, entry.about["problem"]))
+            if is_lost:
+                problem = entry.about["problem"]  # every entry says it too
+                warnings.warn(
+                    f"{header} was lost or damaged; the evaluations beside it are of the problem {problem!r}",
+                    JournalWarning,
+                    stacklevel=outside(),
+                )
+            elif header.exists():
+                raise self._not_ours()
+        if problem not in (None, self.problem):
+            raise ParameterError(
+                f"the journal at {self.path} is of the problem {problem!r}, this is {self.problem!r}: use another "
+                "path, or journal.clear()"
+            )
+        return None if is_lost else problem
+
+    def _not_ours(self) -> ParameterError:
+        return ParameterError(f"{self.path / HEADER} is not the header of a journal: use another path, or remove it")
 
     def _read(self, number: int) -> Entry | None:
         path = self._file(number)
@@ -300,6 +322,14 @@ def _header(path: Path) -> str | None:
         return None
 
 
+def _is_begun(path: Path) -> bool:
+    """Whether a file is the beginning of an entry or a header, as far as it goes."""
+    with suppress(OSError), path.open("rb") as file:
+        start = file.read(len(entries.MAGIC))
+        return any(whole.startswith(start) for whole in (entries.MAGIC, _text("")[: len(entries.MAGIC)]))
+    return False
+
+
 def _is_cut(path: Path, problem: str) -> bool:
     """Whether a file is the beginning of the header that a journal of a problem has."""
     with suppress(OSError):
@@ -325,9 +355,10 @@ class Remembered:
         own = getattr(function, "fingerprint", "")
         name = getattr(function, "__qualname__", None) or type(function).__name__
         self._name = f"{name} {own}".strip() if isinstance(own, str) else name
+        self._probed = callable(getattr(function, "_fingerprint", None)) and is_probed(function)
 
     def __call__(self, *x: ArrayLike) -> Any:
-        result, was_read = self.journal.remember(self._name, x, lambda: self.function(*x))
+        result, was_read = self.journal.remember(self._name, x, lambda: self.function(*x), self._probed)
         if self._bar is not None:
             self._bar.tick(result, was_read)
         return result
@@ -342,7 +373,7 @@ class Remembered:
 
     def _operator(self, kind: str, x: ArrayLike) -> LinearOperator:
         name = f"{self._name} {kind} at {fingerprint(np.asarray(x, np.float64).ravel())}"
-        return RememberedOperator(getattr(self.function, kind)(x), self.journal, name)
+        return RememberedOperator(getattr(self.function, kind)(x), self.journal, name, self._probed)
 
 
 class RememberedOperator(LinearOperator):
@@ -356,12 +387,14 @@ class RememberedOperator(LinearOperator):
         Where they are kept.
     label : str
         What tells it from other operators.
+    probed : bool, optional
+        Whether that is what it does only.
     """
 
     symbol = "remembered"
 
-    def __init__(self, op: LinearOperator, journal: Journal, label: str) -> None:
-        self.op, self.journal, self._label = op, journal, label
+    def __init__(self, op: LinearOperator, journal: Journal, label: str, probed: bool = False) -> None:
+        self.op, self.journal, self._label, self._probed = op, journal, label, probed
         super().__init__(op.domain, op.range)
 
     def _fingerprint(self) -> list[Any]:
@@ -373,10 +406,11 @@ class RememberedOperator(LinearOperator):
         return None
 
     def _apply(self, x: NDArray) -> NDArray:
-        return self.journal.remember(self._label, (x,), lambda: self.op.matvec(x.ravel()))[0]
+        return self.journal.remember(self._label, (x,), lambda: self.op.matvec(x.ravel()), self._probed)[0]
 
     def _apply_adjoint(self, y: NDArray) -> NDArray:
-        return self.journal.remember(f"adjoint of {self._label}", (y,), lambda: self.op.rmatvec(y.ravel()))[0]
+        name = f"adjoint of {self._label}"
+        return self.journal.remember(name, (y,), lambda: self.op.rmatvec(y.ravel()), self._probed)[0]
 
 
 def _normal(result: Any) -> tuple[str, tuple[NDArray, ...]]:

@@ -14,6 +14,7 @@ import seisops as so
 from seisops.errors import ParameterError
 from seisops.inversion import Journal, fingerprint
 from seisops.inversion.encoding import Encoding
+from seisops.inversion.fingerprint import is_probed
 from seisops.inversion.pointwise import Pointwise
 from seisops.operators import LinearOperator
 from seisops.survey.windows import Recipe
@@ -188,6 +189,52 @@ def test_plain_operators_are_what_they_do():
     prints = {name: fingerprint(make()) for name, make in PLAIN.items()}
     assert len(set(prints.values())) == len(prints)
     assert prints == {name: fingerprint(make()) for name, make in PLAIN.items()}
+
+
+def test_a_journal_replays_none_of_another_problem(tmp_path):
+    replayed = []
+    for at, base, others in (
+        ("waves", lambda: BASE.F, {name: replace(BASE, **changes) for name, changes in FOREIGN.items()}),
+        ("plain", PLAIN["twice"], PLAIN),
+    ):
+        (x, y), path = (np.ones(n) for n in base().shape[::-1]), tmp_path / at
+        for vector, product in ((x, "matvec"), (y, "rmatvec")):
+            getattr(Journal(path / product).operator(base()), product)(vector)
+        for name, other in others.items():
+            op = other.F if at == "waves" else other()
+            if name == "twice":
+                continue
+            for product, n in (("matvec", op.shape[1]), ("rmatvec", op.shape[0])):
+                journal = Journal(path / product, verify=False)
+                with pytest.raises(ParameterError, match="belongs to another run"):
+                    getattr(journal.operator(op), product)(np.ones(n))
+                replayed.append(journal.replayed)
+    assert len(replayed) > 2 * 40 and not any(replayed)
+
+
+def test_what_is_probed_is_verified(tmp_path):
+    """By default, and only that."""
+    calls = []
+
+    def double(x):
+        calls.append(len(x))
+        return 2.0 * x
+
+    def make():
+        return pylops.FunctionOperator(double, double, 40, dtype="float64")
+
+    def told(op, **options):
+        journal = Journal(tmp_path / type(op).__name__, **options)
+        op = journal.operator(op)
+        calls.clear()
+        for i in range(3):
+            op @ np.full(40, 1.0 + i)
+        return len(calls), journal.replayed
+
+    assert told(make()) == (3, 0)
+    assert told(make()) == (1, 3) and told(make(), verify=False) == (0, 3) and told(make(), verify=True) == (1, 3)
+    assert is_probed(make(), BASE.F) and is_probed(pylops.Smoothing1D(3, 40) * make())
+    assert not is_probed(BASE.F, 2 * pylops.MatrixMult(np.eye(3)), so.Parametric(BASE.F))
 
 
 def test_surveys_that_differ():

@@ -5,18 +5,22 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pylops
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from inversion_worlds import SHOTS, Rosenbrock, world
 from scipy.optimize import minimize
 
 import seisops as so
 from seisops.engine.kernel import Kernel
-from seisops.inversion import Journal, JournalWarning, LeastSquares, Progress, fingerprint
+from seisops.errors import ParameterError
+from seisops.inversion import Journal, JournalWarning, LeastSquares, Progress, fingerprint, lock
 from seisops.inversion.entries import Damaged, Entry, Foreign, read, write
 
 HERE = Path(__file__).parent
@@ -248,6 +252,51 @@ def test_clearing_leaves_what_others_wrote(tmp_path, header):
     assert before == {f.name: f.is_file() and f.read_bytes() for f in folder.iterdir()}
 
 
+NAMES = st.one_of(
+    st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=20),
+    st.sampled_from([
+        "journal.json", "000000.entry", "000001.entry", "0000001.entry", "2024-diary.entry", "000001.entry.txt",
+        ".000001.entry.12.partial", ".journal.json.7.partial", ".download.partial", lock.LOCK, "journal.lock",
+    ]),
+).filter(lambda name: name not in (".", ".."))  # fmt: skip
+# nothing that begins as an entry or a header of ours does
+CONTENTS = st.one_of(
+    st.binary(max_size=40).map(lambda b: b"." + b), st.sampled_from([b"my notes", b"[1, 2]", b'{"kind": "diary"}'])
+)
+TREES = st.dictionaries(NAMES, CONTENTS | st.dictionaries(NAMES, CONTENTS, max_size=3), max_size=5)
+
+
+def grow(folder, tree):
+    for name, inner in tree.items():
+        if isinstance(inner, dict):
+            (folder / name).mkdir(exist_ok=True)
+            grow(folder / name, inner)
+        else:
+            (folder / name).write_bytes(inner)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["in ours", "in theirs"])
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(tree=TREES)
+def test_clearing_leaves_whatever_others_wrote(first, tree):
+    with tempfile.TemporaryDirectory() as made:
+        folder, ours = Path(made) / "j", set()
+        folder.mkdir()
+        if first:
+            steps(Journal(folder), Counting(), n=2)
+            ours = {file.name for file in folder.iterdir()} | {lock.LOCK}
+        grow(folder, {name: inner for name, inner in tree.items() if name not in ours})
+        theirs = {
+            (p, p.is_file() and p.read_bytes()) for p in folder.rglob("*") if p.parent != folder or p.name not in ours
+        }
+        try:
+            Journal(folder).clear()
+        except ParameterError:
+            assert not first and tree
+        assert theirs == {(p, p.is_file() and p.read_bytes()) for p in folder.rglob("*")}
+        assert first or tree or not folder.exists()
+
+
 def test_a_run_that_was_killed_over_its_header_goes_on(tmp_path):
     left = tmp_path / ".journal.json.123.partial"
     left.write_bytes(b'{"kind": "seis')
@@ -283,6 +332,75 @@ def test_clearing_a_journal_among_files_of_others(tmp_path):
     Journal(empty).clear()
     Journal(tmp_path / "none").clear()
     assert empty.is_dir() and not (tmp_path / "none").exists()
+
+
+HOLDER = """
+import sys, numpy as np
+from seisops.inversion import Journal
+journal = Journal(sys.argv[1], "8 Hz")
+journal(np.negative)(np.ones(3))
+print("open", flush=True)
+sys.stdin.read()
+journal(np.negative)(np.zeros(3))
+"""
+
+
+def test_two_programs_at_once(tmp_path):
+    """One stops with a sentence, and nothing is lost."""
+    path = tmp_path / "j"
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", HOLDER, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout.readline() == "open\n"
+        unfinished = path / f".000001.entry.{other.pid}.partial"
+        unfinished.write_bytes(b"seisops jour")
+        before = {file: file.read_bytes() for file in path.iterdir()}
+        for attempt in (lambda: steps(Journal(path, "8 Hz"), Counting()), Journal(path).clear):
+            with pytest.raises(
+                ParameterError, match=rf"is in use by process {other.pid} on .*: wait until it has ended"
+            ):
+                attempt()
+        assert before == {file: file.read_bytes() for file in path.iterdir()}
+        other.communicate("go on")
+        assert not other.returncode
+    assert len(Journal(path)) == 2
+    again = Journal(path, "8 Hz")
+    assert np.array_equal(again(np.negative)(np.ones(3)), -np.ones(3)) and again.replayed == 1
+    assert not unfinished.exists()
+    again.clear()
+    assert not path.exists()
+
+
+def test_a_lock_goes_with_whoever_was_killed(tmp_path):
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", HOLDER, str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as other:  # fmt: skip
+        assert other.stdout.readline() == "open\n"
+        other.kill()
+    journal = Journal(tmp_path, "8 Hz")
+    journal(np.negative)(np.ones(3))
+    assert journal.replayed == 1
+
+
+def test_a_refused_problem_locks_nobody_out(tmp_path):
+    steps(Journal(tmp_path, "8 Hz"), Counting())
+    wrong = Journal(tmp_path, "10 Hz")
+    for _ in range(2):
+        with pytest.raises(ParameterError, match="of the problem '8 Hz'"):
+            steps(wrong, Counting())
+
+
+def test_where_nothing_can_be_locked_one_goes_without(tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(lock.fcntl, "flock", flock)
+    steps(Journal(tmp_path / "locks"), Counting())
+    steps(Journal(tmp_path / "locks"), Counting(stop=0))
 
 
 @pytest.mark.parametrize("left", [None, 0, 1, 20])
