@@ -115,12 +115,13 @@ class Journal:
         ours = [*self._entries(), *([self.path / HEADER] if _header(self.path / HEADER) is not None else [])]
         if not (ours or self._lock) and self._is_foreign():
             raise ParameterError(f"{self.path} is not a journal: there is nothing to clear")
-        if self.path.is_dir():
-            self._lock = self._locked()
-            for file in (*ours, *self._partial()):
-                file.unlink(missing_ok=True)
-            with suppress(OSError):  # it is not empty
-                self.path.rmdir()
+        if not (ours or self._lock or self._partial()):
+            return
+        self._lock = self._locked()
+        for file in (*ours, *self._partial()):
+            file.unlink(missing_ok=True)
+        with suppress(OSError):  # it is not empty
+            self.path.rmdir()
         self._lock = None
         self._failed = []
         self.replayed = self.computed = 0

@@ -588,7 +588,7 @@ def test_a_directory_that_is_read_only(folder):
 
 
 def test_a_full_disk(folder, monkeypatch):
-    def replace(*_):
+    def replace(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cache.os, "replace", replace)

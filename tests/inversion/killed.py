@@ -110,7 +110,7 @@ def main():
         print(where, number, len(Journal(path)))
     if not attempt(path, "", 0):
         raise SystemExit("an undisturbed attempt did not end well")
-    left = [p.name for p in path.iterdir() if not p.name.endswith(".entry")]
+    left = [p.name for p in path.iterdir() if not p.name.endswith((".entry", ".lock"))]
     print("kills", kills, "of", len(places), "left", left)
     print("same" if (folder / "result").read_bytes() == whole else "DIFFERENT", len(Journal(path)))
 
