@@ -88,12 +88,15 @@ def _locked(path: Path) -> int | None:
             is_there = os.path.samestat(os.fstat(file), os.stat(path))
         except FileNotFoundError:  # whoever had it has removed it meanwhile
             is_there = False
-        except OSError as error:
+        except BlockingIOError:
             holder = os.read(file, 200).decode(errors="replace")
+            os.close(file)
+            raise Taken(holder or "another program") from None
+        except OSError as error:
             os.close(file)
             if error.errno in _UNABLE:
                 return None
-            raise Taken(holder) from None
+            raise
         if is_there:
             if is_lock(path):
                 with suppress(OSError):  # of a full disk: it is locked nevertheless

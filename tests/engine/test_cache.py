@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trees import grow
 
 from seisops.engine import cache
 
@@ -241,15 +242,6 @@ TREES = st.recursive(
     lambda inner: st.dictionaries(NAMES, CONTENTS | inner, max_size=4),
     max_leaves=6,
 )
-
-
-def grow(folder, tree):
-    for name, inner in tree.items():
-        if isinstance(inner, dict):
-            (folder / name).mkdir(mode=0o700)
-            grow(folder / name, inner)
-        else:
-            (folder / name).write_bytes(inner)
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["in ours", "in theirs"])

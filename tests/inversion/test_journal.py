@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from inversion_worlds import SHOTS, Rosenbrock, world
 from scipy.optimize import minimize
+from trees import grow
 
 import seisops as so
 from seisops.engine.kernel import Kernel
@@ -264,15 +265,6 @@ CONTENTS = st.one_of(
     st.binary(max_size=40).map(lambda b: b"." + b), st.sampled_from([b"my notes", b"[1, 2]", b'{"kind": "diary"}'])
 )
 TREES = st.dictionaries(NAMES, CONTENTS | st.dictionaries(NAMES, CONTENTS, max_size=3), max_size=5)
-
-
-def grow(folder, tree):
-    for name, inner in tree.items():
-        if isinstance(inner, dict):
-            (folder / name).mkdir(exist_ok=True)
-            grow(folder / name, inner)
-        else:
-            (folder / name).write_bytes(inner)
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["in ours", "in theirs"])
