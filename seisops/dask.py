@@ -4,17 +4,24 @@ Shots are independent, so ``A x`` is a row of tasks, one for a few shots each. W
 can be computed again: a worker that dies costs the shots that it was working on. Arrays with a shot axis are cut and put
 together; what all shots share (a model) is handed to every task, and what they all contribute to (an image) is summed in a
 tree on the workers. Operators stay on the workers that used them, and with them compiled code and background wavefields.
+
+Workers may come and go: whoever joins is set up, and where there is none, one waits.
 """
 
 from __future__ import annotations
 
+import asyncio
+import ctypes
+import logging
 import os
 import tempfile
 import threading
+import time
 import traceback
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,8 +30,11 @@ from typing import Any
 import dask
 import distributed
 import numpy as np
+import psutil
 from distributed import Client, LocalCluster, WorkerPlugin, as_completed
+from distributed.comm import CommClosedError
 from numpy.typing import ArrayLike, NDArray
+from tornado.ioloop import PeriodicCallback
 from tqdm.auto import tqdm
 
 from seisops.errors import ParameterError, SeisopsError, SpaceError
@@ -34,10 +44,17 @@ from seisops.operators import LinearOperator, as_operator
 from seisops.spaces import Space
 from seisops.survey import Survey
 
-__all__ = ["DistributedMap", "DistributedOperator", "Failure", "ShotError", "distribute"]
+__all__ = ["ClusterError", "DistributedMap", "DistributedOperator", "Failure", "ShotError", "distribute"]
 
 # how many partial images a task adds up
 FAN_IN = 4
+# seconds after which one is told that nobody works
+PATIENCE = 5.0
+# the share of a worker's memory that backgrounds may take, and that at which they are released: below the 80 % at which
+# Dask gives a worker nothing more to do, and nothing that is held would ever be released
+SHARE, PRESSURE = 0.3, 0.65
+
+logger = logging.getLogger(__name__)
 
 
 def distribute(
@@ -50,6 +67,7 @@ def distribute(
     on_error: str = "raise",
     same_order: bool = False,
     progress: bool = False,
+    timeout: float = 300.0,
 ) -> DistributedOperator | DistributedMap:
     """Return the same operator or map with its shots distributed over a cluster.
 
@@ -65,10 +83,12 @@ def distribute(
     threads : int, optional
         Threads of each solve. They multiply with the threads of a worker.
     keep_bytes : int, optional
-        How much memory background wavefields may take in each worker, from one application to the next. Threads and
-        memory are set when a cluster is first used.
+        How much memory background wavefields may take in each worker, from one application to the next; never more than
+        30 % of what Dask grants the worker, and they are released where its memory gets short. Threads and memory are
+        set when a cluster is first used.
     retries : int, optional
-        How often a task is tried again that could not be carried out.
+        How often a shot is tried again that failed for another reason than its input, such as a file that could not be
+        read. Shots whose worker died are tried again as often as Dask's ``distributed.scheduler.allowed-failures`` says.
     on_error : {"raise", "skip"}, optional
         What to do about shots that fail, after all others are done: raise :class:`ShotError`, or leave zeros in their place
         and list them in ``skipped``.
@@ -76,11 +96,17 @@ def distribute(
         Add images up shot by shot in their order, which gives bit by bit what one process gives, and takes a little longer.
     progress : bool, optional
         Show a bar while shots are worked off.
+    timeout : float, optional
+        How long to wait, in seconds, when there is no worker: those of a batch system may take their time.
 
     Raises
     ------
     ParameterError
         If `op` knows of no shots, or an argument is invalid.
+
+    Notes
+    -----
+    Applying it raises :class:`ShotError` for shots that fail, and :class:`ClusterError` for a cluster that does.
     """
     if on_error not in ("raise", "skip"):
         raise ParameterError(f"distribute(on_error={on_error!r}): use 'raise' or 'skip'")
@@ -93,7 +119,11 @@ def distribute(
         least = 0 if name in ("keep_bytes", "retries") else 1
         if not isinstance(number, (int, np.integer)) or number < least:
             raise ParameterError(f"distribute({name}={number!r}): must be a whole number, at least {least}")
-    options = Options(shots_per_task, threads, keep_bytes, retries, on_error, bool(same_order), bool(progress))
+    if not timeout > 0:
+        raise ParameterError(f"distribute(timeout={timeout!r}): must be a number of seconds")
+    options = Options(
+        shots_per_task, threads, keep_bytes, retries, on_error, bool(same_order), bool(progress), float(timeout)
+    )
     if isinstance(op, Map):
         return DistributedMap(op, options, client)
     return DistributedOperator(fuse(as_operator(op)), options, client)
@@ -110,6 +140,7 @@ class Options:
     on_error: str
     same_order: bool
     progress: bool
+    timeout: float
 
 
 @dataclass(frozen=True)
@@ -155,6 +186,10 @@ class ShotError(SeisopsError, RuntimeError):
         return ShotError, (self.failures,)
 
 
+class ClusterError(SeisopsError, RuntimeError):
+    """A cluster cannot be worked with: it has no workers, or was closed, or restarted."""
+
+
 # ---- on the workers
 
 
@@ -185,6 +220,32 @@ class Workshop(WorkerPlugin):
         self.address = worker.address
         self.lock = threading.Lock()
         self.left: OrderedDict[tuple, Any] = OrderedDict()
+        self.limit = worker.memory_manager.memory_limit
+        if self.limit:
+            from seisops.wave.pool import BACKGROUNDS
+
+            BACKGROUNDS.limit_bytes = int(self.limit)
+            self.keep_bytes = min(self.keep_bytes, int(SHARE * self.limit))
+            self._look = PeriodicCallback(self._on_pressure, 500)
+            self._look.start()
+
+    def teardown(self, worker: distributed.Worker) -> None:
+        """Stop looking."""
+        if self.limit:
+            self._look.stop()
+
+    async def _on_pressure(self) -> None:
+        """Release what can be computed again where memory gets short, whether or not there are tasks."""
+        if psutil.Process().memory_info().rss > PRESSURE * self.limit and self.left:
+            await asyncio.get_running_loop().run_in_executor(None, self._relieve)
+
+    def _relieve(self) -> None:
+        from seisops import memory
+
+        self.tidy(0)
+        memory.forget()
+        with suppress(OSError, AttributeError):  # of glibc: gives the system back what is free
+            ctypes.CDLL(None).malloc_trim(0)
 
     def get(self, key: tuple, make: Callable[[], Any]) -> Any:
         """Return what an earlier task left under a key, or what is made now and left there."""
@@ -196,12 +257,13 @@ class Workshop(WorkerPlugin):
         with self.lock:
             return self.left.setdefault(key, made)
 
-    def tidy(self) -> None:
+    def tidy(self, keep_bytes: int | None = None) -> None:
         """Release what was used longest ago, as far as the budget is exceeded."""
+        keep_bytes = self.keep_bytes if keep_bytes is None else keep_bytes
         with self.lock:
             # what the linearisations of a map hold counts under keys of their own
             held = {key: 0 if isinstance(made, Map) else made.held_bytes for key, made in self.left.items()}
-            excess = sum(held.values()) - self.keep_bytes
+            excess = sum(held.values()) - keep_bytes
             oldest = []
             for key, size in held.items():
                 if excess > 0 and size:
@@ -251,27 +313,45 @@ class Done:
     workers: dict[tuple[int, ...], str]
 
 
-def _work(step: Step, whole: LinearOperator | Map, token: str, shots: tuple[int, ...], *x: NDArray) -> Done:
-    """A task: one step for a few shots; shot by shot if it fails, to find out which."""
+def _work(
+    step: Step, whole: LinearOperator | Map, token: str, shots: tuple[int, ...], retries: int, *x: NDArray
+) -> Done:
+    """A task: one step for a few shots; shot by shot if it fails, to find out which, and again if that may help."""
     workshop = _workshop()
     done = Done([], (None,) * len(step.outputs), [], {shots: workshop.address})
     try:
         _merge_into(done, _attempt(step, whole, token, shots, x, workshop))
     except Exception as error:  # noqa: BLE001 whatever it was, the other shots go on, and the head says which it was
         for i, shot in enumerate(shots):
+            single = step.select([i])
+            one = [_one(space, part, i) for space, part in zip(step.inputs, x, strict=True)]
             try:
-                if len(shots) == 1:
-                    raise error
-                single, one = (
-                    step.select([i]),
-                    [_one(space, part, i) for space, part in zip(step.inputs, x, strict=True)],
+                made = _persistently(
+                    lambda single=single, shot=shot, one=one: _attempt(single, whole, token, (shot,), one, workshop),
+                    retries,
+                    error if len(shots) == 1 else None,
                 )
-                _merge_into(done, _attempt(single, whole, token, (shot,), one, workshop))
+                _merge_into(done, made)
             except Exception as cause:  # noqa: BLE001
                 kind = f"{type(cause).__name__}: {cause}"
                 done.failures.append(Failure(shot, workshop.address, kind, traceback.format_exc()))
     workshop.tidy()
     return done
+
+
+def _persistently(attempt: Callable[[], Done], retries: int, failed: Exception | None) -> Done:
+    """Try again, unless that is in vain: what is wrong with the input is an error of ours."""
+    for i in range(retries + 1):
+        if failed is None:
+            try:
+                return attempt()
+            except Exception as error:  # noqa: BLE001 whatever it was
+                failed = error
+        if isinstance(failed, SeisopsError) or i == retries:
+            break
+        time.sleep(min(0.1 * 2**i, 5.0))
+        failed = None
+    raise failed
 
 
 def _attempt(step, whole, token, shots, x, workshop) -> Done:
@@ -433,6 +513,11 @@ class Cluster:
                 self._client = distributed.default_client()
             except ValueError:
                 self._client = Client(LocalCluster(threads_per_worker=1, dashboard_address=":0"))
+        if self._client.status not in ("running", "newly-created"):
+            raise ClusterError(
+                f"the Dask client of {self.whole!r} is {self._client.status}: call distribute() again with one that is "
+                "connected"
+            )
         return self._client
 
     def hold(self, space: Space, x: NDArray | Survey) -> list[Any]:
@@ -446,15 +531,28 @@ class Cluster:
 
     def run(self, step: Step, held: Sequence[list[Any]]) -> list[NDArray]:
         """Carry a step out for all shots."""
-        client, run = self.client, uuid.uuid4().hex
-        if self._remote is None:
-            self._prepare()
-            self._remote = client.submit(_hold, self.whole, key=f"operator-{self.token}", pure=False)
+        run = uuid.uuid4().hex
+        self._prepare()
+        try:
+            with Attendance(self.client, self.options.timeout) as attendance:
+                return self._worked_off(step, held, run, attendance)
+        except (CommClosedError, CancelledError) as error:
+            raise ClusterError(
+                attendance.verdict
+                or f"the cluster was restarted, or the connection to its scheduler was lost ({error}): "
+                "linearisations are lost with it, and have to be made again; call distribute() again if it has a new client"
+            ) from error
+
+    def _worked_off(self, step: Step, held: Sequence[list[Any]], run: str, attendance: Attendance) -> list[NDArray]:
+        client = self.client
+        if self._remote is None or self._remote.status in ("lost", "cancelled", "error"):  # the cluster was restarted
+            self._remote = client.submit(_hold, self.whole, key=f"operator-{self.token}-{run}", pure=False)
         alive = set(client.scheduler_info(n_workers=-1)["workers"])
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}):
             futures = [
                 client.submit(
-                    _work, step.select(batch), self._remote, self.token, batch, *(parts[i] for parts in held),
+                    _work, step.select(batch), self._remote, self.token, batch, self.options.retries,
+                    *(parts[i] for parts in held),
                     key=f"{step.name}-{_label(batch)}-{run}", pure=False, retries=self.options.retries,
                     # where its wavefields are, if that worker still is; anywhere else they are computed again
                     workers=[self._workers[batch]] if self._workers.get(batch) in alive else None,
@@ -462,12 +560,13 @@ class Cluster:
                 )
                 for i, batch in enumerate(self.batches)
             ]  # fmt: skip
+        attendance.futures = futures
         self._watch(step, futures)
-        ends, failures = self._ended(futures)
-        if any(space.shots is None for space in step.outputs):
-            ends = self._tree(step, ends, run)
+        batches, ends, failures = self._ended(self.batches, futures)
+        if any(space.shots is None for space in step.outputs) and len(ends) > 1:
+            batches, ends = [sum(batches, ())], self._tree(step, ends, run)
         out = [space.zeros() for space in step.outputs]
-        for done in client.gather(ends):
+        for done in self._gathered(batches, ends, failures):
             failures += done.failures
             self._workers.update(done.workers)
             for shots, mine in done.own:
@@ -484,10 +583,19 @@ class Cluster:
 
     def _prepare(self) -> None:
         """Set the workers up; the scheduler does so for those to come. Workers that die meanwhile do not matter."""
-        answers = self.client.run(_is_prepared, on_error="return").values()
-        if any(answer is False for answer in answers):
+        client, timeout = self.client, self.options.timeout
+        answers = client.run(_is_prepared, on_error="return")
+        _installed(answers)
+        if not answers or any(answer is False for answer in answers.values()):
             with suppress(OSError):
-                self.client.register_plugin(Workshop(self.options.threads, self.options.keep_bytes))
+                client.register_plugin(Workshop(self.options.threads, self.options.keep_bytes))
+        if not answers:
+            logger.warning("the cluster has no worker yet: waiting for one, up to %g s", timeout)
+            try:
+                client.wait_for_workers(1, timeout=timeout)
+            except TimeoutError:
+                raise ClusterError(_nobody(timeout)) from None
+            _installed(client.run(_is_prepared, on_error="return"))
 
     def _tree(self, step: Step, futures: list, run: str) -> list:
         """Sum up on the workers: pairs of neighbours, or one after another in the order of the shots."""
@@ -509,28 +617,109 @@ class Cluster:
             for future in as_completed(futures, loop=self.client.loop, raise_errors=False):
                 bar.update(sizes[future.key])
 
-    def _ended(self, futures: list) -> tuple[list, list[Failure]]:
-        """Tasks with a result, and shots whose workers died again and again.
+    def _ended(self, batches: Sequence[tuple], futures: Sequence[Any]) -> tuple[list[tuple], list, list[Failure]]:
+        """Tasks with a result and their shots, and shots whose workers died again and again.
 
         A result that was lost since, with the worker that had it, is on its way again: it counts as a result.
         """
-        ends, failures = [], []
-        for batch, future in zip(self.batches, futures, strict=True):
+        good, ends, failures = [], [], []
+        for batch, future in zip(batches, futures, strict=True):
             status = future.status
-            if status not in ("error", "cancelled"):
+            if status == "cancelled":
+                raise CancelledError(future.key)
+            if status != "error":
+                good.append(batch)
                 ends.append(future)
                 continue
-            error = future.exception() if status == "error" else "cancelled"
+            error = future.exception()
             where = getattr(getattr(error, "last_worker", None), "address", "a lost worker")
-            kind = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else str(error)
+            kind = f"{type(error).__name__}: {error}"
+            if isinstance(error, ModuleNotFoundError):
+                kind += ". It has to be installed wherever workers run"
             failures += [Failure(shot, where, kind, "") for shot in batch]
-        return ends, failures
+        return good, ends, failures
+
+    def _gathered(self, batches: list[tuple], ends: list, failures: list[Failure]) -> list[Done]:
+        """What came back; `failures` takes what was lost after it was done, and could not be computed again."""
+        while True:
+            try:
+                return self.client.gather(ends)
+            except (CommClosedError, CancelledError):
+                raise
+            except Exception:
+                batches, left, lost = self._ended(batches, ends)
+                if len(left) == len(ends):
+                    raise
+                ends = left
+                failures += lost
 
     def drop(self, token: str) -> None:
         """Release what the workers hold for a token; without waiting for it."""
         if self._client is not None and self._client.status == "running":
             with suppress(OSError):  # of a worker that has just died
                 self._client.run(_drop, token, wait=False, on_error="ignore")
+
+
+class Attendance(threading.Thread):
+    """Looks whether anybody works, says so if not, and gives up after a while: a context for the time of a run.
+
+    Attributes
+    ----------
+    futures : list
+        What is cancelled when it gives up.
+    verdict : str
+        Why it gave up; empty if it did not.
+    """
+
+    def __init__(self, client: Client, timeout: float) -> None:
+        super().__init__(name="seisops-attendance", daemon=True)
+        self.client, self.timeout = client, timeout
+        self.futures: list = []
+        self.verdict = ""
+        self._over = threading.Event()
+
+    def __enter__(self) -> Attendance:
+        self.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._over.set()
+
+    def run(self) -> None:
+        """Look every few seconds."""
+        since = None
+        while not self._over.wait(PATIENCE):
+            with suppress(OSError, TimeoutError, ValueError):  # of a connection that is lost, or is just made again
+                if self.client.scheduler_info(n_workers=-1)["workers"]:
+                    since = None
+                    continue
+                if since is None:
+                    since = time.monotonic()
+                    logger.warning("no worker is left: waiting for one, up to %g s", self.timeout)
+                if time.monotonic() - since > self.timeout:
+                    self.verdict = _nobody(self.timeout)
+                    self.client.cancel(self.futures, force=True)
+                    return
+
+
+def _nobody(timeout: float) -> str:
+    return (
+        f"no worker came within {timeout:g} s: start some (as by cluster.scale(4)), or wait longer with "
+        "distribute(..., timeout=SECONDS)"
+    )
+
+
+def _installed(answers: dict[str, Any]) -> None:
+    """Refuse workers that lack what their tasks are made of."""
+    # Dask wraps what was raised before a function could be called
+    lacking = {
+        address: a for address, a in answers.items() if isinstance(a, Exception) and "ModuleNotFoundError" in repr(a)
+    }
+    if lacking:
+        raise ClusterError(
+            f"{len(lacking)} of {len(answers)} workers (the first at {next(iter(lacking))}) say "
+            f"{str(next(iter(lacking.values())))!r}: install seisops there, in the same version as here"
+        )
 
 
 def _label(batch: tuple[int, ...]) -> str:
@@ -588,6 +777,19 @@ class DistributedOperator(LinearOperator):
         """Return the operator with other parameters of the medium, distributed too."""
         moved = DistributedOperator(self.op.at(**parameters), self.options, self._cluster._client)
         return moved.H if self._reversed else moved
+
+    def spread(self, other: LinearOperator | Map) -> DistributedOperator | DistributedMap:
+        """Distribute another operator or map over the same cluster, in the same way."""
+        kind = DistributedMap if isinstance(other, Map) else DistributedOperator
+        return kind(other, self.options, self._cluster._client)
+
+    def jacobian(self, *args, **options) -> DistributedOperator:
+        """Return the Jacobian of a survey's modeling, distributed too; see ``Survey.modeling``."""
+        return self.spread(self.stands_for.jacobian(*args, **options))
+
+    def as_map(self, *args, **options) -> DistributedMap:
+        """Return the map of a survey's modeling, distributed too; see ``Survey.modeling``."""
+        return self.spread(self.stands_for.as_map(*args, **options))
 
     def forget(self) -> None:
         """Release what the workers hold."""

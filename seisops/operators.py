@@ -284,21 +284,23 @@ class LinearOperator(pylops.LinearOperator):
     def _rmatmat(self, Y: NDArray) -> NDArray:
         return _columns(self._rmatvec, Y, self._domain)
 
+    # what PyLops calls: beside complex operators it hands complex vectors to real ones
+
     def matvec(self, x: NDArray) -> NDArray:
-        """Return ``A x`` of a flat array (or a column), in the operator's dtype."""
-        return super().matvec(_vector(self, x, self._domain))
+        """Return ``A x`` of a flat array (or a column), in the operator's dtype; of a complex one, of both its parts."""
+        return _by_parts(super().matvec, _vector(self, x, self._domain), self._domain)
 
     def rmatvec(self, x: NDArray) -> NDArray:
-        """Return ``A.H x`` of a flat array (or a column), in the operator's dtype."""
-        return super().rmatvec(_vector(self, x, self._range))
+        """Return ``A.H x`` of a flat array (or a column), in the operator's dtype; of a complex one, of both its parts."""
+        return _by_parts(super().rmatvec, _vector(self, x, self._range), self._range)
 
     def matmat(self, X: NDArray) -> NDArray:
         """Return ``A X`` of a matrix, column by column."""
-        return super().matmat(_matrix(self, X, self._domain))
+        return _by_parts(super().matmat, _matrix(self, X, self._domain), self._domain)
 
     def rmatmat(self, X: NDArray) -> NDArray:
         """Return ``A.H X`` of a matrix, column by column."""
-        return super().rmatmat(_matrix(self, X, self._range))
+        return _by_parts(super().rmatmat, _matrix(self, X, self._range), self._range)
 
     def dot(self, x: Any) -> Any:
         """Apply to an array, compose with an operator, or scale by a number.
@@ -320,10 +322,20 @@ class LinearOperator(pylops.LinearOperator):
         if _is_scalar(x):
             return scale(x, self)
         if _is_operator(x):
-            return compose(self, as_operator(x, self.dtype))
+            # a complex operator of PyLops makes a complex product of PyLops
+            return super().dot(x) if _is_complex_beside(self, x) else compose(self, as_operator(x, self.dtype))
         if not (isinstance(x, (np.ndarray, Sequence)) or hasattr(x, "__array__")):
             return NotImplemented
         x = as_array(x, self._domain)
+        if x.dtype.kind == "c" and self._domain.dtype.kind != "c":
+            raise SpaceError(f"a complex array ({x.dtype}) is not in {self._domain}, which is real: take x.real")
+        if (
+            type(self._domain) is Anonymous
+            and len(self._domain.shape) == 1
+            and x.size == self._domain.size
+            and x.ndim > 2
+        ):
+            x = x.ravel()  # a plain operator that knows of no shape has none that could be wrong
         fits = x.shape == self._domain.shape or x.shape[:1] == (self._domain.size,)
         if fits and x.dtype.kind in "fc" and self.solves:
             self._domain.require_finite(x, f"{self._formula()} @ x: x", "mend it, or set it to zero")
@@ -492,6 +504,25 @@ def _vector(op: LinearOperator, x: ArrayLike, space: Space) -> NDArray:
             f"expected {space} of shape {space.shape}, or a flat array of {space.size} elements"
         )
     return x
+
+
+def _by_parts(apply: Callable[[Any], NDArray], x: Any, space: Space) -> NDArray:
+    """Apply something real to a complex array: to its imaginary part as well, where that is anything."""
+    if x.dtype.kind != "c" or space.dtype.kind == "c":
+        return apply(x)
+    real, imaginary = apply(x.real), x.imag
+    anything = imaginary.nnz if sparse.issparse(imaginary) else imaginary.any()
+    return real + 1j * apply(imaginary) if anything else real.astype(np.result_type(real.dtype, np.complex64))
+
+
+def _is_complex_beside(op: LinearOperator, x: Any) -> bool:
+    """Whether a plain operator is complex, and ours is not."""
+    return (
+        isinstance(x, pylops.LinearOperator)
+        and not isinstance(x, LinearOperator)
+        and np.dtype(x.dtype).kind == "c"
+        and op.dtype.kind != "c"
+    )
 
 
 def _matrix(op: LinearOperator, X: Any, space: Space) -> Any:

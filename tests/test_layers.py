@@ -21,6 +21,7 @@ LAYERS = (
     ("spaces",),
     ("operators",),
     ("fusion",),
+    ("elsewhere",),
     ("maps",),
     ("check",),
     ("engine",),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from seisops.errors import ParameterError
 from seisops.survey import segy_geometry as geometry
-from seisops.survey.segy_file import SegyFile, open_segy
+from seisops.survey.segy_file import SegyFile, misread, open_segy
 from seisops.survey.segy_format import FORMATS
 from seisops.survey.segy_read import AUXILIARY, DEAD, Rules, file_list, missing_numbers, read_segy, repeated
 
@@ -47,7 +47,8 @@ class Finding:
 
     def __str__(self) -> str:
         where = "" if self.trace is None else f", from trace {self.trace} on"
-        return f"{self.level}: {self.path}{where}: {self.message}"
+        # messages of errors begin with the path
+        return f"{self.level}: {self.path}{where}: {self.message.removeprefix(self.path).lstrip(' :')}"
 
 
 @dataclass(frozen=True)
@@ -225,9 +226,12 @@ def _examine(path: str | os.PathLike, samples: bool) -> Iterator[Finding]:
             yield Finding("warning", file.path, note)
     for refuse in (geometry.check_samples, geometry.intervals):
         try:
-            refuse(file, raw)
+            note = refuse(file, raw)
         except ParameterError as error:
             yield Finding("error", file.path, str(error))
+            continue
+        if isinstance(note, str) and note:
+            yield Finding("warning", file.path, note)
     yield from _units(file, raw)
     yield from _scalars(file, raw)
     yield from _kinds(file, raw)
@@ -321,7 +325,9 @@ def _places(file: SegyFile, raw: dict[str, NDArray], sources: NDArray, receivers
     live = ~np.isin(raw["trace_id"], AUXILIARY)
     for name, points in (("source", sources), ("receiver", receivers)):
         zero = live & ~points[:, :2].any(axis=1)
-        if zero.all() or (zero.any() and zero.sum() > 1 and name == "receiver"):
+        # a receiver may well stand at the origin, but not two of one shot
+        again = name == "receiver" and zero.sum() > len(np.unique(sources[zero], axis=0))
+        if zero.all() or again:
             yield Finding(
                 "warning", file.path, f"{zero.sum()} of {zero.size} traces have their {name} at x = y = 0", _first(zero)
             )
@@ -428,6 +434,8 @@ def _numbering(file: SegyFile, raw: dict[str, NDArray], sources: NDArray, receiv
 def _samples(file: SegyFile) -> Iterator[Finding]:
     zero = 0
     first = None
+    if odd := misread(file, file.n_samples):
+        yield Finding("warning", file.path, odd)
     for row in range(file.n_traces):
         try:
             trace = next(file.read(row, 1, slice(0, file.n_samples)))

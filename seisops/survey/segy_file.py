@@ -15,6 +15,8 @@ from seisops.errors import ParameterError
 from seisops.survey.segy_format import (
     DATA_START,
     FORMATS,
+    IBM,
+    IEEE,
     TEXT_HEADER,
     TRACE_FIELDS,
     TRACE_HEADER,
@@ -22,12 +24,16 @@ from seisops.survey.segy_format import (
     trace_header_dtype,
 )
 
-__all__ = ["SegyFile", "open_segy"]
+__all__ = ["BYTE_ORDERS", "SegyFile", "misread", "open_segy"]
 
 #: Bytes that are read at a time.
 CHUNK = 2**22
 #: The last of extended textual headers whose number is not stated begins like this.
 LAST_TEXT = "((SEG: EndText))"
+#: Different samples that tell formats apart: all of them differ in 4 bits by chance once in 1e14.
+ENOUGH = 500
+#: What orders of bytes are called.
+BYTE_ORDERS = {"big": ">", "little": "<"}
 
 
 @dataclass(frozen=True)
@@ -109,15 +115,15 @@ class SegyFile:
             lines.pop()
         return [line.rstrip() for line in lines]
 
-    def _fill(self, fd: int, row: int, buffer: memoryview) -> None:
-        """Read what follows the header of a trace."""
-        start = self.start + row * self.stride + TRACE_HEADER
+    def _fill(self, fd: int, row: int, buffer: memoryview, skip: int = 0) -> None:
+        """Read what follows the header of a trace, some bytes later."""
+        start = self.start + row * self.stride + TRACE_HEADER + skip
         try:
             n = os.preadv(fd, [buffer], start)
         except OSError as error:
             raise ParameterError(f"{self.path}: trace {row} cannot be read: {error.strerror}") from error
         if n != len(buffer):
-            self._short(row, n + TRACE_HEADER)
+            self._short(row, n + skip + TRACE_HEADER)
 
     def _header(self, fd: int, row: int) -> bytes:
         try:
@@ -174,7 +180,13 @@ class _opened:
         os.close(self.fd)
 
 
-def open_segy(path: str | os.PathLike, truncated: str = "raise") -> SegyFile:
+def open_segy(
+    path: str | os.PathLike,
+    truncated: str = "raise",
+    samples: int | None = None,
+    format: int | None = None,
+    byteorder: str | None = None,
+) -> SegyFile:
     """The layout of a SEG-Y file, from its binary header and its size.
 
     Parameters
@@ -182,6 +194,9 @@ def open_segy(path: str | os.PathLike, truncated: str = "raise") -> SegyFile:
     path : path-like
     truncated : {"raise", "drop"}, optional
         What to do with a file that ends in the middle of a trace: refuse it, or leave that trace out and say so.
+    samples, format, byteorder : optional
+        Samples of a trace, code of the samples and order of bytes (a value of `BYTE_ORDERS`), in place of what the file
+        says.
 
     Raises
     ------
@@ -199,9 +214,11 @@ def open_segy(path: str | os.PathLike, truncated: str = "raise") -> SegyFile:
                 raise ParameterError(
                     f"{path} is not SEG-Y: it has {size} bytes, and the headers alone take {DATA_START}"
                 )
-            order, code = _format(str(path), head)
+            order, code = _format(str(path), head, format, byteorder)
             revision = _revision(head, order)
             notes: list[str] = ["the file is little-endian"] if order == "<" else []
+            if format is not None and format != _field(head, 3225, "h", order):
+                notes.append(f"format {format} was stated, the file says {_field(head, 3225, 'h', order)}")
             texts = _extended_texts(str(path), file, head, order, revision)
     except OSError as error:
         raise ParameterError(f"{path} cannot be read: {error.strerror}") from error
@@ -211,12 +228,16 @@ def open_segy(path: str | os.PathLike, truncated: str = "raise") -> SegyFile:
     end = size - _trailer(str(path), head, order, revision, start)
     if start >= end:
         raise ParameterError(f"{path} holds no traces: its headers take {start} bytes, and it has {size}")
+    if samples is not None:
+        if samples != n_samples:
+            notes.append(f"{samples} samples were stated, the binary header says {n_samples}")
+        n_samples = samples
     if not n_samples:
         n_samples = _first_trace_samples(name, start, order)
         if not n_samples:
             raise ParameterError(
                 f"{path}: neither the binary header (bytes 3221-3222) nor the first trace header (115-116) states a "
-                f"number of samples; the file cannot be split into traces"
+                f"number of samples: state it, samples=..."
             )
         notes.append(f"the binary header states no number of samples; the first trace header states {n_samples}")
     stride = TRACE_HEADER + n_samples * FORMATS[code].nbytes
@@ -227,7 +248,8 @@ def open_segy(path: str | os.PathLike, truncated: str = "raise") -> SegyFile:
             raise ParameterError(
                 f"{what} ({n_samples} samples of {FORMATS[code].nbytes} bytes): the file was cut short, or its "
                 "number of "
-                f"samples is wrong. Pass truncated='drop' to read the {n_traces} whole traces"
+                f"samples is wrong. Pass truncated='drop' to read the {n_traces} whole traces, or samples=... to state the "
+                "right number"
             )
         notes.append(f"{what}; it was left out")
     return SegyFile(
@@ -246,19 +268,46 @@ def open_segy(path: str | os.PathLike, truncated: str = "raise") -> SegyFile:
     )
 
 
+def misread(file: SegyFile, most: int = 512) -> str:
+    """Why the samples look like another format than that of the file, by a few of its traces; empty if they do not.
+
+    IBM floats are normalised: the first hexadecimal digit of their fraction is not 0. Of IEEE floats those bits are the
+    last one of the exponent and the first ones of the fraction, which are all 0 in one of sixteen.
+    """
+    if FORMATS[file.format].nbytes != 4 or file.format not in (IBM, IEEE):
+        return ""
+    words = []
+    with _opened(file) as fd:
+        for row in {file.n_traces // 2, file.n_traces - 1}:
+            raw = np.empty(4 * min(file.n_samples, most), np.uint8)
+            file._fill(fd, row, raw.data, file.stride - TRACE_HEADER - raw.size)
+            words.append(raw.view(f"{file.byteorder}u4"))
+    found = np.concatenate(words)
+    found = np.unique(found[(found & 0x7FFFFFFF) != 0])
+    if len(found) < ENOUGH:
+        return ""
+    share, orders = np.mean((found >> 20) & 0xF == 0), len(np.unique((found >> 24) & 0x7F))
+    if file.format == IBM and share > 0.02:
+        looks = IEEE
+    elif file.format == IEEE and share == 0 and orders > 2:  # of one octave, IEEE floats may have no such digit either
+        looks = IBM
+    else:
+        return ""
+    return (
+        f"samples are {FORMATS[file.format].name}s by the binary header, but look like {FORMATS[looks].name}s: if their "
+        f"amplitudes make no sense, pass format={looks}"
+    )
+
+
 def _field(head: bytes, byte: int, kind: str, order: str):
     """A number of the binary header at a byte of the file, counted from 1."""
     return struct.unpack_from(order + kind, head, byte - 1)[0]
 
 
-def _format(path: str, head: bytes) -> tuple[str, int]:
+def _format(path: str, head: bytes, format: int | None, byteorder: str | None) -> tuple[str, int]:
     """Byte order and sample format; a code is below 256, so that its order is plain."""
-    for order in "><":
-        code = _field(head, 3225, "h", order)
-        if code in FORMATS:
-            return order, code
-    code = _field(head, 3225, "h", ">")
-    known = ", ".join(f"{code} {kind.name}" for code, kind in FORMATS.items())
+    orders = "><" if byteorder is None else byteorder
+    codes = {order: _field(head, 3225, "h", order) for order in orders}
     unsupported = {
         4: "fixed point with gain",
         7: "3-byte integer",
@@ -266,13 +315,20 @@ def _format(path: str, head: bytes) -> tuple[str, int]:
         12: "8-byte unsigned integer",
         15: "3-byte unsigned integer",
     }
-    if code in unsupported:
-        raise ParameterError(
-            f"{path} has samples of format {code} ({unsupported[code]}), not supported; known: {known}"
-        )
+    for order, code in codes.items():
+        if code in FORMATS or (format is not None and 0 < code < 256):
+            return order, code if format is None else format
+    if format is not None:
+        return orders[0], format
+    known = ", ".join(f"{code} {kind.name}" for code, kind in FORMATS.items())
+    for code in codes.values():
+        if code in unsupported:
+            raise ParameterError(
+                f"{path} has samples of format {code} ({unsupported[code]}), not supported; known: {known}"
+            )
     raise ParameterError(
-        f"{path} is not SEG-Y, or damaged: its binary header states sample format {code} (bytes 3225-3226); "
-        f"known: {known}"
+        f"{path} is not SEG-Y, or damaged: its binary header states sample format {codes[orders[0]]} (bytes 3225-3226); "
+        f"known: {known}. If it is SEG-Y, state it: format=..., and byteorder='little' if that is so"
     )
 
 
@@ -314,7 +370,9 @@ def _trailer(path: str, head: bytes, order: str, revision: int, start: int) -> i
     """Bytes after the traces (revision 2), once what else revision 2 may add is ruled out."""
     if revision < 2:
         return 0
-    extra, first, trailer = (_field(head, b, k, order) for b, k in ((3507, "i"), (3521, "Q"), (3529, "i")))
+    # revision 2.1 has made two numbers of this one; the second is the type of the survey
+    headers = "h" if _field(head, 3501, "H", order) == 0x0201 else "i"
+    extra, first, trailer = (_field(head, b, k, order) for b, k in ((3507, headers), (3521, "Q"), (3529, "i")))
     if extra:
         raise ParameterError(f"{path} has {extra} additional headers for each trace (bytes 3507-3510): not supported")
     if first not in (0, start):

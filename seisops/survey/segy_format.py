@@ -88,7 +88,7 @@ FORMATS = {
     11: SampleFormat("2-byte unsigned integer", "u2", "float32"),
     16: SampleFormat("1-byte unsigned integer", "u1", "float32"),
 }
-IBM = 1
+IBM, IEEE = 1, 5
 
 # sign and power of 16 of an IBM float, by its first byte; the fraction counts in units of 2**-24
 _IBM_SCALES = np.array([(-1.0 if byte & 0x80 else 1.0) * 16.0 ** ((byte & 0x7F) - 64) / 2**24 for byte in range(256)])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from seisops.errors import ParameterError
 from seisops.survey.segy_file import SegyFile
+from seisops.survey.segy_format import FORMATS, TRACE_HEADER
 
 __all__ = ["DEPTHS", "FOOT", "UNITS", "intervals", "length_unit", "positions", "scaled", "starts", "unit_codes"]
 
@@ -110,6 +111,12 @@ def intervals(file: SegyFile, headers: Mapping[str, NDArray]) -> NDArray[np.floa
         If they disagree, or neither states an interval.
     """
     own, common = headers["interval"].astype(np.float64), file.interval
+    for stated in (common, *own[:1]):
+        if stated > np.iinfo(np.int16).max and not (2**16 - stated) % 250:  # 4 ms are -4000 us
+            raise ParameterError(
+                f"{file.path} states a sample interval of {stated:g} us, or of {stated - 2**16:g} us if that is a signed "
+                "number: pass step=... in seconds to state the right one"
+            )
     if common:
         # the interval of revision 2 is a fraction, of which the trace header holds the whole part
         odd = np.flatnonzero((own != 0) & (np.abs(own - common) >= (1 if common % 1 else 1e-9)))
@@ -131,17 +138,31 @@ def intervals(file: SegyFile, headers: Mapping[str, NDArray]) -> NDArray[np.floa
     return own / 1e6
 
 
-def check_samples(file: SegyFile, headers: Mapping[str, NDArray]) -> None:
-    """Raise a `ParameterError` if a trace header states another number of samples than the file has."""
+def check_samples(file: SegyFile, headers: Mapping[str, NDArray]) -> str:
+    """A note if trace headers state another number of samples than the file has by its size; empty if they do not.
+
+    Raises
+    ------
+    ParameterError
+        If the file may as well be read by what they state.
+    """
     own = headers["n_samples"]
     odd = np.flatnonzero((own != 0) & (own != file.n_samples))
-    if odd.size and file.n_samples <= np.iinfo(np.uint16).max:
+    if not odd.size or file.n_samples > np.iinfo(np.uint16).max:
+        return ""
+    what = (
+        f"traces have {file.n_samples} samples by the binary header, but the headers of {odd.size} of {own.size} traces "
+        f"differ, first trace {odd[0]} with {own[odd[0]]}"
+    )
+    nbytes, sample = file.n_traces * file.stride, FORMATS[file.format].nbytes
+    uniform = (nbytes % (TRACE_HEADER + int(n) * sample) == 0 for n in np.unique(own[odd]))
+    each = np.where(own == 0, file.n_samples, own).sum(dtype=np.int64) * sample + own.size * TRACE_HEADER == nbytes
+    if each or any(uniform):
         raise ParameterError(
-            f"{file.path}: traces have {file.n_samples} samples by the binary header, but the headers of {odd.size} of "
-            f"{own.size} traces differ, first trace {odd[0]} with {own[odd[0]]}. Traces of different lengths in "
-            "one file "
-            f"are not supported; write them with one length first"
+            f"{file.path}: {what}. Traces of different lengths in one file are not supported; if all have one length, "
+            "state it: samples=..."
         )
+    return f"{what}; the size of the file is that of {file.n_samples}"
 
 
 def starts(file: SegyFile, headers: Mapping[str, NDArray]) -> NDArray[np.float64]:

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from seisops.errors import ParameterError
 from seisops.survey import segy_geometry as geometry
-from seisops.survey.segy_file import SegyFile, open_segy
+from seisops.survey.segy_file import BYTE_ORDERS, SegyFile, misread, open_segy
+from seisops.survey.segy_format import FORMATS
 from seisops.survey.shot import Shot
 from seisops.survey.stores import SegyStore, Traces
 from seisops.survey.survey import Survey
-from seisops.wave._validate import real
+from seisops.wave._validate import integer, real
 from seisops.wave.time import Time
 
 __all__ = ["AUXILIARY", "DEAD", "Rules", "file_list", "missing_numbers", "read_segy", "repeated"]
@@ -26,6 +27,10 @@ __all__ = ["AUXILIARY", "DEAD", "Rules", "file_list", "missing_numbers", "read_s
 DEAD = 2
 AUXILIARY = (*range(3, 11), *range(18, 23))
 KEYS = ("source", "record", "point")
+#: Metres within which sources of one field record are hardly different shots.
+APART = 5.0
+#: Fields that an empty header may nevertheless hold, as all traces have them in common.
+COMMON = ("n_samples", "interval")
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,10 @@ class Rules:
     dead: str = "keep"
     on_duplicate: str = "raise"
     truncated: str = "raise"
+    samples: int | None = None
+    format: int | None = None
+    byteorder: str | None = None
+    tolerance: float = 0.0
 
     def __post_init__(self):
         by = (self.by,) if isinstance(self.by, str) else tuple(self.by)
@@ -55,11 +64,18 @@ class Rules:
             "dead": ("keep", "drop"),
             "on_duplicate": ("raise", "first", "keep"),
             "truncated": ("raise", "drop"),
+            "format": (None, *FORMATS),
+            "byteorder": (None, *BYTE_ORDERS),
         }
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise ParameterError(f"from_segy({name}={getattr(self, name)!r}): use one of {known}")
         object.__setattr__(self, "datum", real("from_segy datum", self.datum, "metres"))
+        object.__setattr__(self, "tolerance", real("from_segy tolerance", self.tolerance, "metres"))
+        if self.tolerance < 0:
+            raise ParameterError(f"from_segy(tolerance={self.tolerance:g}): must not be negative")
+        if self.samples is not None:
+            object.__setattr__(self, "samples", integer("from_segy samples", self.samples, 1))
         if self.step is not None:
             object.__setattr__(self, "step", real("from_segy step", self.step, "seconds", positive=True))
         if self.start is not None:
@@ -94,8 +110,13 @@ class _Headers:
 
 def read_segy(paths: str | os.PathLike | Sequence[str | os.PathLike], rules: Rules) -> Survey:
     """See `Survey.from_segy`."""
-    files = [open_segy(path, rules.truncated) for path in file_list(paths)]
+    order = rules.byteorder and BYTE_ORDERS[rules.byteorder]
+    files = [open_segy(path, rules.truncated, rules.samples, rules.format, order) for path in file_list(paths)]
     notes = [f"{file.path}: {note}" for file in files for note in file.notes]
+    for file in files:
+        if odd := misread(file):
+            notes.append(f"{file.path}: {odd}")
+            warnings.warn(f"{file.path}: {odd}", UserWarning, stacklevel=3)
     firsts = np.cumsum([0, *(file.n_traces for file in files)])
     parts = [_read_headers(k, file, int(firsts[k]), rules, notes) for k, file in enumerate(files)]
     headers = (
@@ -131,8 +152,9 @@ def file_list(paths: str | os.PathLike | Sequence[str | os.PathLike]) -> list[st
 
 def _read_headers(k: int, file: SegyFile, first: int, rules: Rules, notes: list[str]) -> _Headers:
     raw = file.headers()
-    geometry.check_samples(file, raw)
-    keep = _wanted(file, raw["trace_id"], rules, notes)
+    if rules.samples is None and (note := geometry.check_samples(file, raw)):
+        notes.append(f"{file.path}: {note}")
+    keep = _wanted(file, raw, rules, notes)
     # refusals name traces by their number in the file, so that all are looked at before some are left out
     metre, note = geometry.length_unit(file, _masked(raw, "coordinate_units", keep), rules.units)
     if note:
@@ -163,7 +185,8 @@ def _masked(raw: dict[str, NDArray], name: str, keep: NDArray) -> dict[str, NDAr
     return {**raw, name: np.where(keep, raw[name], raw[name][keep][0])}
 
 
-def _wanted(file: SegyFile, ids: NDArray, rules: Rules, notes: list[str]) -> NDArray[np.bool_]:
+def _wanted(file: SegyFile, raw: dict[str, NDArray], rules: Rules, notes: list[str]) -> NDArray[np.bool_]:
+    ids = raw["trace_id"]
     if rules.trace_ids is not None:
         keep = np.isin(ids, list(rules.trace_ids))
         if not keep.all():
@@ -176,6 +199,13 @@ def _wanted(file: SegyFile, ids: NDArray, rules: Rules, notes: list[str]) -> NDA
         if auxiliary.any():
             kinds = sorted(set(ids[auxiliary].tolist()))
             notes.append(f"{file.path}: {auxiliary.sum()} auxiliary traces (codes {kinds}) were left out")
+    blank = ~np.any([values != 0 for name, values in raw.items() if name not in COMMON], axis=0)
+    if blank.any() and not blank.all():
+        # nobody knows where it was: at (0, 0) it would be a shot of its own
+        notes.append(
+            f"{file.path}: {blank.sum()} traces with empty headers, first trace {blank.argmax()}, were left out"
+        )
+        keep &= ~blank
     dead = keep & (ids == DEAD)
     if dead.any():
         done = "left out" if rules.dead == "drop" else "kept and marked (dead='drop' leaves them out)"
@@ -217,7 +247,9 @@ def _shots(
 ) -> list[Shot]:
     store = SegyStore(tuple(files))
     shots, gaps, doubles = [], 0, 0
-    for rows in _groups(headers, rules):
+    groups = _groups(headers, rules)
+    _warn_split(headers, rules, len(groups))
+    for rows in groups:
         own = headers.take(rows)
         _check_one(files, firsts, own, rules)
         again = repeated(own.receivers)
@@ -250,7 +282,7 @@ def _groups(headers: _Headers, rules: Rules) -> list[NDArray]:
     """Numbers of the traces of each shot, in the order in which shots and traces appear."""
     keys = []
     if "source" in rules.by:
-        keys += list(headers.sources.T)
+        keys += [_together(headers.sources, rules.tolerance)] if rules.tolerance else list(headers.sources.T)
     if "record" in rules.by:
         keys += [headers.file, headers.record]
     if "point" in rules.by:
@@ -264,6 +296,36 @@ def _groups(headers: _Headers, rules: Rules) -> list[NDArray]:
     return sorted(groups, key=lambda rows: rows[0])
 
 
+def _together(points: NDArray, tolerance: float) -> NDArray[np.int64]:
+    """A number for each point (n, 3), the same for those that a chain of steps within a tolerance connects."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    places, which = np.unique(points, axis=0, return_inverse=True)
+    pairs = cKDTree(places).query_pairs(tolerance, output_type="ndarray")
+    graph = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(places),) * 2)
+    return connected_components(graph, directed=False)[1][which.reshape(-1)]
+
+
+def _warn_split(headers: _Headers, rules: Rules, shots: int) -> None:
+    """Say so where one field record became several shots because its sources are a few metres apart."""
+    if rules.by != ("source",) or rules.tolerance:
+        return
+    order = np.lexsort((headers.record, headers.file))
+    new = np.flatnonzero(np.diff(headers.record[order]) | np.diff(headers.file[order])) + 1
+    if not new.size:
+        return
+    spread = max(float(np.ptp(headers.sources[rows], axis=0).max()) for rows in np.split(order, new))
+    if 0 < spread <= APART:
+        warnings.warn(
+            f"sources of one field record lie up to {spread:.3g} m apart, which makes {shots} shots of {new.size + 1} "
+            f"records: pass tolerance={1.1 * spread:.2g} (in m) to take them for one",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
 def _check_one(files: Sequence[SegyFile], firsts: NDArray, own: _Headers, rules: Rules) -> None:
     """Raise a `ParameterError` unless the traces of a shot share one source and one time axis."""
     parts = [files[k] for k in np.unique(own.file)]
@@ -273,8 +335,9 @@ def _check_one(files: Sequence[SegyFile], firsts: NDArray, own: _Headers, rules:
             f"the traces of the shot at {_place(own.sources[0])} come from {_names(parts)} with "
             f"{' and '.join(map(str, lengths))} samples: read the files one by one, or pass by='record'"
         )
+    sources = own.sources[:1] if rules.tolerance and "source" in rules.by else own.sources
     for what, values, cure in (
-        ("sources", own.sources, "pass by='source' to tell shots apart by their source"),
+        ("sources", sources, "pass by='source' to tell shots apart by their source"),
         ("sample intervals", own.steps, "pass step=... in seconds to state it"),
         (
             "start times",
@@ -286,6 +349,8 @@ def _check_one(files: Sequence[SegyFile], firsts: NDArray, own: _Headers, rules:
         odd = np.flatnonzero(differs.any(axis=1) if differs.ndim == 2 else differs)
         if odd.size:
             j = int(odd[0])
+            if DEAD in (own.trace_id[0], own.trace_id[j]):
+                cure = "one of them is dead: pass dead='drop' to leave dead traces out"
             first, other = (_place(v) if np.ndim(v) else f"{v:g} s" for v in (values[0], values[j]))
             raise ParameterError(
                 f"the traces of one shot ({_label(own, rules)}) have different {what}: {first} for "
@@ -305,7 +370,9 @@ def _label(own: _Headers, rules: Rules) -> str:
 def _duplicate(files: Sequence[SegyFile], firsts: NDArray, own: _Headers, again: NDArray[np.bool_]) -> str:
     j = int(np.flatnonzero(again)[0])
     i = int(np.flatnonzero((own.receivers == own.receivers[j]).all(axis=1))[0])
-    if own.trace_id[i] != own.trace_id[j]:
+    if DEAD in (own.trace_id[i], own.trace_id[j]):
+        cure = "Dead traces (code 2 in bytes 29-30) are among them: pass dead='drop' to leave them out"
+    elif own.trace_id[i] != own.trace_id[j]:
         cure = (
             f"Their kinds are {own.trace_id[i]} and {own.trace_id[j]} (bytes 29-30): read one component with "
             f"trace_ids=[{own.trace_id[i]}]"

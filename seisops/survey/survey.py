@@ -137,6 +137,10 @@ class Survey(Sequence):
         dead: str = "keep",
         on_duplicate: str = "raise",
         truncated: str = "raise",
+        samples: int | None = None,
+        format: int | None = None,
+        byteorder: str | None = None,
+        tolerance: float = 0.0,
     ) -> Survey:
         """A survey from SEG-Y files: their headers are read now and once, traces when they are asked for.
 
@@ -171,6 +175,14 @@ class Survey(Sequence):
             Traces of one shot at one receiver position: an error, only the first, or all.
         truncated : {"raise", "drop"}, optional
             A file that ends in the middle of a trace: an error, or that trace is left out.
+        samples : int, optional
+            Samples of a trace, in place of what headers say.
+        format : int, optional
+            Code of the samples (1 IBM float, 5 IEEE float, ...), in place of what the binary header says.
+        byteorder : {"big", "little"}, optional
+            Order of bytes, where it cannot be told from the file.
+        tolerance : float, optional
+            Sources that are at most so many metres apart are one shot, with the position of its first trace.
 
         Returns
         -------
@@ -184,7 +196,8 @@ class Survey(Sequence):
         """
         from seisops.survey.segy_read import Rules, read_segy
 
-        rules = Rules(by, datum, depth, units, ndim, step, start, trace_ids, dead, on_duplicate, truncated)
+        rules = Rules(by, datum, depth, units, ndim, step, start, trace_ids, dead, on_duplicate, truncated,
+                      samples, format, byteorder, tolerance)  # fmt: skip
         return read_segy(paths, rules)
 
     @classmethod

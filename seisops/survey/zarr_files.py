@@ -53,11 +53,12 @@ def write_zarr(survey: Survey, path: str | os.PathLike, overwrite: bool) -> None
                 dtype=values.dtype,
                 dimension_names=dims,
                 fill_value=_lost(values.dtype),
+                compressors=_checked(zarr),
                 attributes=time_attributes(survey.time) if name == "time" else {},
             )
             array[...] = values
         if not missing:
-            _write_data(group, survey, [name for name in arrays if name != "time"])
+            _write_data(group, _checked(zarr), survey, [name for name in arrays if name != "time"])
         with warnings.catch_warnings():
             # that the metadata in one place are not in the standard yet; readers that do not know them do without
             warnings.simplefilter("ignore")
@@ -65,7 +66,12 @@ def write_zarr(survey: Survey, path: str | os.PathLike, overwrite: bool) -> None
         _sync(beside)
 
 
-def _write_data(group: Any, survey: Survey, coordinates: list[str]) -> None:
+def _checked(zarr: Any) -> tuple:
+    """How chunks are packed: with a checksum, so that no bit changes unseen."""
+    return zarr.codecs.ZstdCodec(), zarr.codecs.Crc32cCodec()
+
+
+def _write_data(group: Any, compressors: tuple, survey: Survey, coordinates: list[str]) -> None:
     dims, space = data_dimensions(survey), survey.space
     rows = max(1, CHUNK // max(1, survey.time.n * space.dtype.itemsize))
     rows = min(rows, int(np.median(survey.counts)))
@@ -75,6 +81,7 @@ def _write_data(group: Any, survey: Survey, coordinates: list[str]) -> None:
         dtype=space.dtype,
         dimension_names=dims,
         fill_value=_lost(space.dtype),
+        compressors=compressors,
         chunks=(rows, survey.time.n) if len(dims) == 2 else (1, rows, survey.time.n),
         attributes={"coordinates": " ".join(coordinates)},
         config={"write_empty_chunks": True},

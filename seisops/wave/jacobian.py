@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from seisops.elsewhere import sent, there
 from seisops.errors import ParameterError
 from seisops.fusion import FusedSolve, fuse, propagates
 from seisops.maps import Arranged, Linearization, Map
@@ -42,6 +43,7 @@ class Jacobian(LinearOperator):
     ----------
     F : LinearOperator
         A modeling expression such as ``Pr * Ainv * Ps.H`` or ``Pr * Ainv * Pw.H``, or stacks, sums and products of them.
+        That of a distributed one is distributed, too.
     q : array_like
         Point or extended source, in the domain of F.
     wrt : str or tuple of str, optional
@@ -58,6 +60,10 @@ class Jacobian(LinearOperator):
 
     symbol = "J"
     parametric = True
+
+    def __new__(cls, F: LinearOperator | None = None, *args, **options):
+        """What F is distributed over works its Jacobian off, too."""
+        return object.__new__(cls) if there(F) is None else sent(cls, F, *args, **options)
 
     def __init__(self, F: LinearOperator, q: ArrayLike, wrt: str | Sequence[str] = "m", storage="auto"):
         storage = policy(storage)
@@ -148,6 +154,10 @@ class Parametric(Map):
     that are open at a time, those of selected shots and of the tangent included. Its ``pullback`` gives the gradients by
     all arguments in one solve. ``G.second`` costs four: the field and its derivative forward, their adjoints backward.
     """
+
+    def __new__(cls, F: LinearOperator | None = None, *args, **options):
+        """What F is distributed over works the map off, too."""
+        return object.__new__(cls) if there(F) is None else sent(cls, F, *args, **options)
 
     def __init__(self, F: LinearOperator, wrt: str | Sequence[str] = "m", storage="auto"):
         self.F = fuse(F)

@@ -21,8 +21,27 @@ from seisops.errors import UnfusedError
 
 __all__ = ["BACKGROUNDS", "Arrays", "Holder", "Pool"]
 
-#: All pools of backgrounds in this process.
-BACKGROUNDS: memory.Pools[Pool] = memory.Pools()
+
+class Backgrounds(memory.Pools["Pool"]):
+    """All pools of backgrounds in this process.
+
+    Attributes
+    ----------
+    limit_bytes : int, optional
+        What this process may take of memory in all, if that is less than the machine has.
+    """
+
+    limit_bytes: int | None = None
+
+    @property
+    def free_bytes(self) -> int:
+        """Memory that can be taken."""
+        free = psutil.virtual_memory().available
+        return free if self.limit_bytes is None else min(free, self.limit_bytes - psutil.Process().memory_info().rss)
+
+
+#: Those of this process.
+BACKGROUNDS = Backgrounds()
 
 
 class Holder(Protocol):
@@ -131,7 +150,7 @@ class Pool(memory.Pool):
         others = [pool for pool in BACKGROUNDS if pool is not self]
         promised = self._promised + sum(pool.promised_bytes for pool in others)
         spare = self.spare_bytes + sum(pool.spare_bytes for pool in others)
-        return int(share * psutil.virtual_memory().available) + spare - promised
+        return int(share * BACKGROUNDS.free_bytes) + spare - promised
 
     def take(self, shapes: Sequence[tuple[int, ...]], dtype: DTypeLike, what: str, cure: str) -> Arrays:
         """Arrays of these shapes: used ones, which hold what was last written, or zeroed new ones.
@@ -152,9 +171,9 @@ class Pool(memory.Pool):
         if found is not None:
             return found
         needed = sum(map(prod, shapes)) * np.dtype(dtype).itemsize
-        if needed > psutil.virtual_memory().available:
+        if needed > BACKGROUNDS.free_bytes:
             BACKGROUNDS.clear()  # of other shapes, for other surveys
-            available = psutil.virtual_memory().available
+            available = BACKGROUNDS.free_bytes
             if needed > available:
                 raise UnfusedError(
                     f"{what} needs {needed / 2**30:.3g} GiB, but {available / 2**30:.3g} GiB of memory are free: {cure}"

@@ -126,6 +126,41 @@ def test_it_composes(client):
     np.testing.assert_allclose(again @ q, F @ q, rtol=1e-6)
 
 
+EXPRESSIONS = {
+    "operator": (lambda F: F, lambda D: D),
+    "some shots": (lambda F: F[[4, 1]], lambda D: D[[4, 1]]),
+    "another medium": (lambda F: F.at(vp=1700.0), lambda D: D.at(vp=1700.0)),
+    "twice": (lambda F: 2.0 * F, lambda D: 2.0 * D),
+    "sum": (lambda F: F + 0.5 * F, lambda D: D + 0.5 * D),
+    "column": (lambda F: so.VStack([F, 2.0 * F]), lambda D: so.VStack([D, 2.0 * D])),
+}
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_derivatives_of_what_is_distributed(client, name):
+    """They are distributed, too: the same operator, one word changed."""
+    F = modeling(waves())
+    D = so.dask.distribute(F, client, same_order=True)
+    op, distributed_op = (make(x) for make, x in zip(EXPRESSIONS[name], (F, D), strict=True))
+    q = op.domain.random(3)
+    J, there = so.Jacobian(op, q), so.Jacobian(distributed_op, q)
+    assert isinstance(there, sodask.DistributedOperator) and there._cluster.client is client
+    y, dm = J.range.random(1), J.domain.random(2)
+    assert np.array_equal(there @ dm, J @ dm) and np.array_equal(there.H @ y, J.H @ y)
+    G, spread = so.Parametric(op, "vp"), so.Parametric(distributed_op, wrt="vp")
+    assert isinstance(spread, sodask.DistributedMap) and spread.options is D.options
+    m = np.full(J.domain.shape, 1800.0)
+    assert np.array_equal(spread(m, q), G(m, q))
+
+
+def test_derivatives_of_what_is_composed_around_it(client):
+    F = modeling(waves())
+    D = so.dask.distribute(F, client)
+    W = pylops.Diagonal(np.linspace(1, 2, F.shape[0]), dtype="float32")
+    with pytest.raises(ParameterError, match="does not know of shots"):
+        so.Jacobian(W * D, F.domain.random(3))
+
+
 def test_in_torch(client):
     torch = pytest.importorskip("torch")
     G = so.Parametric(modeling(waves()))

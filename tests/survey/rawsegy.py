@@ -100,9 +100,13 @@ def read(data):
     begin = 3600 + (3200 * get(3505, "h") if rev1 else 0)
     ns = ns or get(begin + 115, "H")  # as the binary header does not state it
     kind, size = KINDS[code]
-    out = []
+    out, heads = [], []
     for at in range(begin, len(data) - 239, 240 + ns * size):
-        h = {name: get(at + byte, k) for name, (byte, k) in FIELDS.items()}
+        heads.append((at, {name: get(at + byte, k) for name, (byte, k) in FIELDS.items()}))
+    empty = [not any(value for name, value in h.items() if name not in ("ns", "dt")) for _, h in heads]
+    for (at, h), is_empty in zip(heads, empty, strict=True):
+        if is_empty and not all(empty):
+            continue
         if 3 <= h["id"] <= 10 or 18 <= h["id"] <= 22:
             continue
         unit = 0.3048 if measurement == 2 else 1.0

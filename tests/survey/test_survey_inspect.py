@@ -56,7 +56,7 @@ def changed(**fields):
         (line(source_depth=0, receiver_elevation=0), {}, "note", "all elevations and depths are 0", None),
         (changed(receiver_elevation=90_000), {}, "warning", "more than 12000 m from the datum", 4),
         (changed(dt=2000), {}, "error", "sample interval of 4000 us", None),
-        (changed(ns=4), {}, "error", "5 samples by the binary header", None),
+        (changed(ns=4), {}, "warning", "5 samples by the binary header", None),
         (changed(record=1), {}, "warning", "field records have several source positions, first record 1", None),
         (changed(record=7), {}, "note", "1 source positions have several field records", 3),
         (changed(rx=5), {}, "error", "1 traces repeat another", 4),

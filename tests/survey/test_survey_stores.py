@@ -166,6 +166,24 @@ def test_one_shot_reads_only_its_chunks(tmp_path):
         again[1].data  # noqa: B018
 
 
+@pytest.mark.parametrize("kind", ["regular", "ragged", "3d"])
+def test_no_bit_of_a_chunk_changes_unseen(tmp_path, kind):
+    survey = survey_of(kind)
+    survey.to_zarr(tmp_path / "a.zarr")
+    rng, tried = np.random.default_rng(0), 0
+    for chunk in sorted((tmp_path / "a.zarr").glob("*/c/**/*")):
+        if not chunk.is_file():
+            continue
+        whole = chunk.read_bytes()
+        for at in rng.integers(len(whole), size=6):
+            chunk.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << int(rng.integers(8)))]) + whole[at + 1 :])
+            with pytest.raises(ParameterError, match=r"a\.zarr"):
+                Survey.from_zarr(tmp_path / "a.zarr").data  # noqa: B018
+            tried += 1
+        chunk.write_bytes(whole)
+    assert tried > 60 and same(Survey.from_zarr(tmp_path / "a.zarr"), survey)
+
+
 def test_damaged_stores(tmp_path):
     path = tmp_path / "a.zarr"
     with pytest.raises(ParameterError, match="no such folder"):

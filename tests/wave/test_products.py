@@ -238,6 +238,36 @@ def test_plain_operators_on_either_side(dtype):
     assert np.allclose(so.fuse(W @ w.F) @ x.ravel(), W @ (w.F @ x.ravel()), rtol=1e-5 if dtype == "float32" else 1e-12)
 
 
+@pytest.mark.parametrize("real", [True, False])
+def test_complex_operators_beside_ours(real):
+    """A left factor with a complex range works as it does beside the operators of PyLops."""
+    w = world(boundary="none")
+    F = w.F
+    matrix = pylops.MatrixMult(F.todense())
+    W = pylops.signalprocessing.FFT(F.range.shape, axis=-1, real=real)
+    G, expected = W * F, W * matrix
+    y = np.random.default_rng(0).standard_normal(G.shape[0]) + 1j * np.random.default_rng(1).standard_normal(G.shape[0])
+    x = F.domain.random(2).ravel()
+    for ours, theirs in ((G, expected), (W * (2.0 * F), W * (2.0 * matrix))):
+        np.testing.assert_allclose(ours.matvec(x), theirs.matvec(x), atol=1e-12 * np.abs(theirs.matvec(x)).max())
+        for adjoint in (ours.rmatvec(y), ours.H.matvec(y), ours.H @ y):
+            np.testing.assert_allclose(adjoint, theirs.rmatvec(y), atol=1e-12 * np.abs(theirs.rmatvec(y)).max())
+    # of a Fourier transform of real arrays, the domain is real
+    assert pylops.utils.dottest(G, *G.shape, complexflag=2 if real else 3, rtol=1e-10)
+    found, wanted = (np.ravel(pylops.cgls(op, op.matvec(x), niter=5, tol=0)[0]) for op in (G, expected))
+    np.testing.assert_allclose(found, wanted, atol=1e-9 * np.abs(wanted).max())
+    z = np.arange(F.shape[0]) * (1 + 2j)
+    both = (F * pylops.Diagonal(np.ones(F.shape[1], complex), dtype="complex128")).H @ z
+    np.testing.assert_allclose(both, matrix.H @ z, atol=1e-12 * np.abs(both).max())
+
+
+def test_flat_operators_beside_ours():
+    w = world(boundary="none")
+    J, W = w.jacobian(), pylops.Diagonal(np.linspace(1.0, 2.0, w.F.shape[0]))
+    r = w.F.range.random(0)
+    np.testing.assert_array_equal((W * J).H @ r, J.H @ (W * r.ravel()).reshape(r.shape))
+
+
 def test_fusing_what_pylops_composed():
     w = world()
     R = plain(w.Pr.range, 1)

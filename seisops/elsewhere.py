@@ -1,0 +1,48 @@
+"""Expressions of operators that are worked off elsewhere, as by a cluster: what they are here, and how they get there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from seisops._pylops import pylops
+from seisops.fusion import fuse
+from seisops.operators import (
+    BlockDiag,
+    HStack,
+    LinearOperator,
+    Product,
+    Scaled,
+    Sum,
+    VStack,
+    compose,
+    scale,
+)
+
+__all__ = ["sent", "there"]
+
+
+def there(op: pylops.LinearOperator) -> LinearOperator | None:
+    """The first operator of an expression that is worked off elsewhere: it has a method ``spread``."""
+    if not isinstance(op, pylops.LinearOperator):
+        return None
+    ours = op if isinstance(op, LinearOperator) else fuse(op)
+    return next((leaf for leaf in ours.leaves() if hasattr(leaf, "spread")), None)
+
+
+def sent(make: Callable[..., Any], op: pylops.LinearOperator, *args: Any, **options: Any) -> Any:
+    """Make something of the operators here that an expression stands for, and have it worked off where they are."""
+    return there(op).spread(make(_here(fuse(op)), *args, **options))
+
+
+def _here(op: LinearOperator) -> LinearOperator:
+    match op:
+        case Scaled():
+            return scale(op.scalar, _here(op.op))
+        case Product():
+            return compose(*map(_here, op.children))
+        case Sum():
+            return Sum([_here(term) for term in op.children])
+        case VStack() | HStack() | BlockDiag():
+            return type(op)([_here(block) for block in op.children])
+    return op.stands_for if hasattr(op, "spread") else op
