@@ -690,14 +690,16 @@ class Attendance(threading.Thread):
         since = None
         while not self._over.wait(PATIENCE):
             with suppress(OSError, TimeoutError, ValueError):  # of a connection that is lost, or is just made again
-                if self.client.scheduler_info(n_workers=-1)["workers"]:
+                workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
+                if any(worker.get("status") != "paused" for worker in workers):
                     since = None
                     continue
                 if since is None:
                     since = time.monotonic()
-                    logger.warning("no worker is left: waiting for one, up to %g s", self.timeout)
+                    what = "all workers are paused, as their memory is full" if workers else "no worker is left"
+                    logger.warning("%s: waiting for one, up to %g s", what, self.timeout)
                 if time.monotonic() - since > self.timeout:
-                    self.verdict = _nobody(self.timeout)
+                    self.verdict = _full(self.timeout) if workers else _nobody(self.timeout)
                     self.client.cancel(self.futures, force=True)
                     return
 
@@ -706,6 +708,13 @@ def _nobody(timeout: float) -> str:
     return (
         f"no worker came within {timeout:g} s: start some (as by cluster.scale(4)), or wait longer with "
         "distribute(..., timeout=SECONDS)"
+    )
+
+
+def _full(timeout: float) -> str:
+    return (
+        f"all workers have been paused for {timeout:g} s, as their memory is full: give them more, or less to do at a time "
+        "(fewer threads of a worker, storage=so.storage.Checkpointed(...))"
     )
 
 

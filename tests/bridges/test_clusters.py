@@ -147,7 +147,11 @@ class Dying(Slow):
 def test_results_that_cannot_be_computed_again(monkeypatch, tmp_path):
     op = Dying(1, tmp_path / "asked")
     watch = sodask.Cluster._watch
-    with cluster(1) as one, distributed.Client(one, set_as_default=False) as client:
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        cluster(1) as one,
+        distributed.Client(one, set_as_default=False) as client,
+    ):
 
         def watch_and_kill(self, step, futures):
             watch(self, step, futures)
@@ -160,6 +164,31 @@ def test_results_that_cannot_be_computed_again(monkeypatch, tmp_path):
         monkeypatch.setattr(sodask.Cluster, "_watch", watch_and_kill)
         with pytest.raises(sodask.ShotError, match="shot 0 failed on .*KilledWorker"):
             so.dask.distribute(op, client) @ op.domain.random(0)
+
+
+class Hoarding(Fragile):
+    """Takes more memory than its worker may, and keeps it."""
+
+    def select(self, shots):
+        return Hoarding([self.numbers[i] for i in shots])
+
+    def _apply(self, x):
+        os.hoard = [*getattr(os, "hoard", []), np.ones(25_000_000)]
+        return x.copy()
+
+
+@pytest.mark.slow
+def test_workers_that_are_full(monkeypatch, caplog):
+    monkeypatch.setattr(sodask, "PATIENCE", 0.3)
+    op = Hoarding(range(40))
+    with (
+        dask.config.set({"distributed.worker.memory.terminate": False, "distributed.worker.memory.pause": 0.5}),
+        cluster(1, memory_limit="1GB") as full,
+        distributed.Client(full, set_as_default=False) as client,
+        pytest.raises(sodask.ClusterError, match="all workers have been paused for 2 s, as their memory is full"),
+    ):
+        so.dask.distribute(op, client, timeout=2.0) @ op.domain.random(0)
+    assert "all workers are paused" in caplog.text
 
 
 @pytest.mark.slow
