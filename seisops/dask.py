@@ -495,6 +495,11 @@ class Cluster:
         self.token = uuid.uuid4().hex
         size = 1 if options.same_order else options.shots_per_task
         self.batches = [tuple(range(i, min(i + size, whole.shots))) for i in range(0, whole.shots, size)]
+        try:
+            for batch in self.batches[:1]:
+                whole.select(batch)
+        except SpaceError as error:
+            raise ParameterError(f"cannot distribute {whole!r} by shots: {error}") from None
         self.skipped: list[Failure] = []
         self._client, self._remote = client, None
         self._workers: dict[tuple[int, ...], str] = {}

@@ -157,7 +157,7 @@ def test_derivatives_of_what_is_composed_around_it(client):
     F = modeling(waves())
     D = so.dask.distribute(F, client)
     W = pylops.Diagonal(np.linspace(1, 2, F.shape[0]), dtype="float32")
-    with pytest.raises(ParameterError, match="does not know of shots"):
+    with pytest.raises(ParameterError, match="by shots: the plain operator Diagonal cannot be restricted to shots"):
         so.Jacobian(W * D, F.domain.random(3))
 
 
