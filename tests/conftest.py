@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# the same examples in every run, however long a busy machine takes for one
+settings.register_profile("tests", deadline=None, derandomize=True, database=None, max_examples=200)
+settings.load_profile("tests")
 
 ROOT = Path(__file__).resolve().parents[1]
 

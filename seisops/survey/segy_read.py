@@ -251,14 +251,15 @@ def _shots(
     _warn_split(headers, rules, len(groups))
     for rows in groups:
         own = headers.take(rows)
-        _check_one(files, firsts, own, rules)
-        again = repeated(own.receivers)
-        if again.any() and rules.on_duplicate != "keep":
-            if rules.on_duplicate == "raise":
-                raise ParameterError(_duplicate(files, firsts, own, again))
-            doubles += int(again.sum())
-            own = own.take(~again)
-        gaps += missing_numbers(own.number)
+        if len(rows) > 1:  # one trace contradicts nobody
+            _check_one(files, firsts, own, rules)
+            again = repeated(own.receivers)
+            if again.any() and rules.on_duplicate != "keep":
+                if rules.on_duplicate == "raise":
+                    raise ParameterError(_duplicate(files, firsts, own, again))
+                doubles += int(again.sum())
+                own = own.take(~again)
+            gaps += missing_numbers(own.number)
         time = Time(files[own.file[0]].n_samples, own.steps[0], own.starts[0])
         dead = own.trace_id == DEAD
         shots.append(

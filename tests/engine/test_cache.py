@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trees import grow
 
@@ -245,7 +245,6 @@ TREES = st.recursive(
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["in ours", "in theirs"])
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(tree=TREES)
 def test_whatever_others_keep_stays(first, tree):
     with tempfile.TemporaryDirectory() as made, pytest.MonkeyPatch.context() as patch:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pylops
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from inversion_worlds import SHOTS, Rosenbrock, world
 from scipy.optimize import minimize
@@ -268,7 +268,6 @@ TREES = st.dictionaries(NAMES, CONTENTS | st.dictionaries(NAMES, CONTENTS, max_s
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["in ours", "in theirs"])
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(tree=TREES)
 def test_clearing_leaves_whatever_others_wrote(first, tree):
     with tempfile.TemporaryDirectory() as made:
