@@ -24,7 +24,7 @@ from seisops.survey.segy_format import (
     trace_header_dtype,
 )
 
-__all__ = ["BYTE_ORDERS", "SegyFile", "misread", "open_segy"]
+__all__ = ["BYTE_ORDERS", "EMPTY", "SegyFile", "misread", "open_segy"]
 
 #: Bytes that are read at a time.
 CHUNK = 2**22
@@ -32,6 +32,8 @@ CHUNK = 2**22
 LAST_TEXT = "((SEG: EndText))"
 #: Different samples that tell formats apart: all of them differ in 4 bits by chance once in 1e14.
 ENOUGH = 500
+#: Beside the fields of trace headers.
+EMPTY = "empty"
 #: What orders of bytes are called.
 BYTE_ORDERS = {"big": ">", "little": "<"}
 
@@ -85,15 +87,20 @@ class SegyFile:
         return np.dtype(FORMATS[self.format].dtype)
 
     def headers(self) -> dict[str, NDArray]:
-        """The fields of all trace headers; samples are not read."""
-        found = np.empty(self.n_traces, trace_header_dtype("="))
+        """The fields of all trace headers, and whether nothing but numbers of samples and intervals is in one: `EMPTY`.
+
+        Samples are not read.
+        """
+        found, empty = np.empty(self.n_traces, trace_header_dtype("=")), np.empty(self.n_traces, bool)
         layout, batch = trace_header_dtype(self.byteorder), 4096
         with _opened(self) as fd:
             for first in range(0, self.n_traces, batch):
                 rows = range(first, min(first + batch, self.n_traces))
                 block = b"".join(self._header(fd, row) for row in rows)
                 found[rows.start : rows.stop] = np.frombuffer(block, layout)
-        return {name: np.ascontiguousarray(found[name]) for name in TRACE_FIELDS}
+                raw = np.frombuffer(block, np.uint8).reshape(-1, TRACE_HEADER)
+                empty[rows.start : rows.stop] = ~(raw[:, :114].any(axis=1) | raw[:, 118:].any(axis=1))
+        return {**{name: np.ascontiguousarray(found[name]) for name in TRACE_FIELDS}, EMPTY: empty}
 
     def read(self, first: int, count: int, samples: slice) -> Iterator[NDArray]:
         """Samples of `count` traces from trace `first` on, some traces at a time, each piece (traces, samples)."""
@@ -220,6 +227,12 @@ def open_segy(
             if format is not None and format != _field(head, 3225, "h", order):
                 notes.append(f"format {format} was stated, the file says {_field(head, 3225, 'h', order)}")
             texts = _extended_texts(str(path), file, head, order, revision)
+            if not revision:
+                texts = _unannounced(
+                    file, head, order, samples or _sampling(head, order, 0)[0], FORMATS[code].nbytes, size
+                )
+                if texts:
+                    notes.append(f"{texts} extended textual headers were skipped, though the revision is not stated")
     except OSError as error:
         raise ParameterError(f"{path} cannot be read: {error.strerror}") from error
 
@@ -311,8 +324,6 @@ def _format(path: str, head: bytes, format: int | None, byteorder: str | None) -
     unsupported = {
         4: "fixed point with gain",
         7: "3-byte integer",
-        9: "8-byte integer",
-        12: "8-byte unsigned integer",
         15: "3-byte unsigned integer",
     }
     for order, code in codes.items():
@@ -364,6 +375,27 @@ def _extended_texts(path: str, file, head: bytes, order: str, revision: int) -> 
         f"{path} states a variable number of extended textual headers (bytes 3505-3506: {stated}), but none of them "
         f"is the last, {LAST_TEXT}"
     )
+
+
+def _unannounced(file, head: bytes, order: str, n_samples: int, nbytes: int, size: int) -> int:
+    """The number of extended textual headers of a file of revision 0, which has none, if only so it makes sense."""
+    stated, stride = _field(head, 3505, "h", order), TRACE_HEADER + n_samples * nbytes
+    if not n_samples or not stated:
+        return 0
+    has_stanza = _text(file.read(TEXT_HEADER))[0].startswith("((")
+    file.seek(DATA_START)
+    if not has_stanza and (size - DATA_START) % stride == 0:
+        return 0
+    if stated < 0:
+        stated = 0
+        while block := file.read(TEXT_HEADER):
+            stated += 1
+            if _text(block)[0].startswith(LAST_TEXT):
+                break
+        else:
+            return 0
+    rest = size - DATA_START - stated * TEXT_HEADER
+    return stated if rest > 0 and rest % stride == 0 else 0
 
 
 def _trailer(path: str, head: bytes, order: str, revision: int, start: int) -> int:

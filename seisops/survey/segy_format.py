@@ -76,7 +76,8 @@ class SampleFormat:
         return int(self.stored[1:])
 
 
-#: Codes of the binary header (bytes 3225-3226). Integers of 32 bits need float64; IBM floats have 24 bits or fewer.
+#: Codes of the binary header (bytes 3225-3226). Integers of 32 bits need float64, those of 64 bits
+#: are rounded to its 53; IBM floats have 24 bits or fewer.
 FORMATS = {
     1: SampleFormat("IBM float", "u4", "float32"),
     2: SampleFormat("4-byte integer", "i4", "float64"),
@@ -84,8 +85,10 @@ FORMATS = {
     5: SampleFormat("IEEE float", "f4", "float32"),
     6: SampleFormat("8-byte IEEE float", "f8", "float64"),
     8: SampleFormat("1-byte integer", "i1", "float32"),
+    9: SampleFormat("8-byte integer", "i8", "float64"),
     10: SampleFormat("4-byte unsigned integer", "u4", "float64"),
     11: SampleFormat("2-byte unsigned integer", "u2", "float32"),
+    12: SampleFormat("8-byte unsigned integer", "u8", "float64"),
     16: SampleFormat("1-byte unsigned integer", "u1", "float32"),
 }
 IBM, IEEE = 1, 5

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from seisops.errors import ParameterError
 from seisops.survey import segy_geometry as geometry
-from seisops.survey.segy_file import BYTE_ORDERS, SegyFile, misread, open_segy
+from seisops.survey.segy_file import BYTE_ORDERS, EMPTY, SegyFile, misread, open_segy
 from seisops.survey.segy_format import FORMATS
 from seisops.survey.shot import Shot
 from seisops.survey.stores import SegyStore, Traces
@@ -29,8 +29,6 @@ AUXILIARY = (*range(3, 11), *range(18, 23))
 KEYS = ("source", "record", "point")
 #: Metres within which sources of one field record are hardly different shots.
 APART = 5.0
-#: Fields that an empty header may nevertheless hold, as all traces have them in common.
-COMMON = ("n_samples", "interval")
 
 
 @dataclass(frozen=True)
@@ -199,7 +197,7 @@ def _wanted(file: SegyFile, raw: dict[str, NDArray], rules: Rules, notes: list[s
         if auxiliary.any():
             kinds = sorted(set(ids[auxiliary].tolist()))
             notes.append(f"{file.path}: {auxiliary.sum()} auxiliary traces (codes {kinds}) were left out")
-    blank = ~np.any([values != 0 for name, values in raw.items() if name not in COMMON], axis=0)
+    blank = raw[EMPTY]
     if blank.any() and not blank.all():
         # nobody knows where it was: at (0, 0) it would be a shot of its own
         notes.append(

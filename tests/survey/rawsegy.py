@@ -103,7 +103,7 @@ def read(data):
     out, heads = [], []
     for at in range(begin, len(data) - 239, 240 + ns * size):
         heads.append((at, {name: get(at + byte, k) for name, (byte, k) in FIELDS.items()}))
-    empty = [not any(value for name, value in h.items() if name not in ("ns", "dt")) for _, h in heads]
+    empty = [not any(data[at : at + 114]) and not any(data[at + 118 : at + 240]) for at, _ in heads]
     for (at, h), is_empty in zip(heads, empty, strict=True):
         if is_empty and not all(empty):
             continue
