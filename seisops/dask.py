@@ -224,15 +224,19 @@ class Workshop(WorkerPlugin):
         if self.limit:
             from seisops.wave.pool import BACKGROUNDS
 
+            self._limited = BACKGROUNDS.limit_bytes
             BACKGROUNDS.limit_bytes = int(self.limit)
             self.keep_bytes = min(self.keep_bytes, int(SHARE * self.limit))
             self._look = PeriodicCallback(self._on_pressure, 500)
             self._look.start()
 
     def teardown(self, worker: distributed.Worker) -> None:
-        """Stop looking."""
+        """Leave the process as it was: it may be that of the user."""
         if self.limit:
+            from seisops.wave.pool import BACKGROUNDS
+
             self._look.stop()
+            BACKGROUNDS.limit_bytes = self._limited
 
     async def _on_pressure(self) -> None:
         """Release what can be computed again where memory gets short, whether or not there are tasks."""

@@ -12,7 +12,6 @@ import pytest
 
 import seisops as so
 from seisops import memory
-from seisops.engine.memory import Pools
 from seisops.wave import pool
 from seisops.wave.background import Background
 from seisops.wave.discretisation import Plans
@@ -167,7 +166,7 @@ def alive(refs):
 @pytest.fixture
 def alone(monkeypatch):
     """With no other maps in the process."""
-    monkeypatch.setattr(pool, "BACKGROUNDS", Pools())
+    monkeypatch.setattr(pool, "BACKGROUNDS", pool.Backgrounds())
     monkeypatch.setattr(memory, "BACKGROUNDS", pool.BACKGROUNDS)
     monkeypatch.setattr(memory, "PLANS", Plans())  # those that other tests have made can stay
 
