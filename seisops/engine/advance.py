@@ -114,7 +114,6 @@ class Advance:
         Loops over strips of the last axis come first: they share rows with the loop over the grid before them.
         """
         out: list[Assignment] = []
-        self.sheet.phase += 1
         for axes in sorted(parts, key=lambda axes: (len(axes), -max(self.template.dimensions.index(d) for d in axes))):
             for box in self.strips.boxes(axes):
                 for row, value in late:
@@ -132,7 +131,6 @@ class Advance:
                 if not depends(value, [s.field.function for s, _ in rows[:n]]):
                     ready.append((step, value))
             rows = [row for row in rows if row not in ready]
-            self.sheet.phase += 1
             for home in self.template.dimensions:
                 mine = [row for row in ready if self.strips.compact[row[0].field.function.name] is home]
                 for box in self.strips.boxes(frozenset([home])) if mine else ():

@@ -17,25 +17,16 @@ from seisops.engine.arrays import aligned, zeros
 from seisops.engine.assignment import RECIPROCAL, Assignment
 from seisops.engine.born import Born
 from seisops.engine.derive import System, transpose
-from seisops.engine.hazards import racing, stray, time_loops
+from seisops.engine.backend.cpu import Program
+from seisops.engine.lower.piece import Maker
 from seisops.engine.ports import Ports, at, points
-from seisops.engine.program import describe, program
 from seisops.engine.reverse import earliest, edges, reverse, unknown
 from seisops.engine.sheet import Sheet
 from seisops.engine.strips import CORE, MODEL, Strips
 from seisops.engine.template import PREFIX, Template
-from seisops.engine.terms import looked_around, names, occurrences, time_offset
+from seisops.engine.terms import looked_around, occurrences, time_offset
 
 __all__ = ["Again", "Kernel", "Ports", "build_count"]
-
-# loops are regular: a static schedule beats handing out rows one by one
-OPTIMISE = ("advanced", {"par-dynamic-work": 10**6})
-
-# without sharing of subexpressions between loops and iterations, where that comes out wrong
-PLAIN = ("advanced", {"par-dynamic-work": 10**6, "cire-mingain": 10**9})
-
-# ways to lower, the fastest code first: whether loops that look around are kept apart, see LocalGrid, and the options
-WAYS = ((False, OPTIMISE), (True, OPTIMISE), (True, PLAIN))
 
 _builds = 0
 
@@ -90,12 +81,15 @@ class Kernel:
         self.system, self.write, self.read, self.born, self.again = system, write, read, born, again
         self.template: Template = system.template
         self.strips = strips or Strips(system.template, {}, {}, {})
-        assignments = self._assignments()
+        sheet = Sheet(self.strips)
+        assignments = self._assignments(sheet)
         self.in_place = self._in_place(assignments)
-        assignments = [replace(a, in_place=self.in_place) for a in assignments]
-        key = describe([a.symbolic for a in assignments]) + repr([self.strips.key, *(a.place for a in assignments)])
-        self.program, lowered = program(key, lambda: self._lower(assignments))
-        _builds += lowered
+        maker = Maker(self.template, self.strips, sheet.edges, self.in_place)
+        pieces = [maker.piece(a) for a in assignments]
+        integers = {name for name, f in maker.functions.items() if np.dtype(f.dtype).kind == "i"}
+        axes = [d.name for d in self.template.dimensions]
+        self.program = Program(pieces, axes, self.template.dtype, integers)
+        _builds += 1
 
     def _in_place(self, assignments: list) -> dict:
         """Where a field's newest level may take the place of its oldest: ``{function: (newest, oldest)}``, time offsets.
@@ -114,26 +108,7 @@ class Kernel:
                 out[u] = (lead, oldest)
         return out
 
-    def _lower(self, assignments: list) -> devito.Operator:
-        name = "Forward" if self.system.direction > 0 else "Adjoint"
-        equations = [a.lowered(self.template, self.strips) for a in assignments]
-        faults: list[str] = []
-        for apart, options in WAYS:
-            self.template.grid.apart = apart
-            # language per operator, not in devito.configuration: that belongs to the user
-            with devito.switchconfig(log_level="WARNING"):
-                operator = devito.Operator(equations, name=name, language="openmp", opt=options)
-            faults = [*racing(operator), *stray(operator)]
-            if time_loops(operator) == 1 and not faults:
-                return operator
-        raise RuntimeError(
-            f"Devito lowered the {name.lower()} equation of {names(self.system.fields)} to a wrong loop nest "
-            f"({time_loops(operator)} loops over time; {'; '.join(faults) or 'no races'}): "
-            "please report it with the equation"
-        )
-
-    def _assignments(self) -> list[Assignment]:
-        sheet = Sheet(self.strips)
+    def _assignments(self, sheet: Sheet) -> list[Assignment]:
         out = self._made_again(sheet) if self.again else []
         march = Advance(sheet, self.system, self.write, born=self.born)
         return out + march.assignments() + self._readings(sheet, march)
@@ -261,13 +236,9 @@ class Kernel:
             OpenMP threads; by default as many as the environment says.
         """
         template = self.template
-        arguments = dict(arrays)
-        for d, n, h in zip(template.dimensions, shape, spacing, strict=True):
-            arguments[f"{d.name}_m"], arguments[f"{d.name}_M"] = 0, int(n) - 1
-            arguments[d.spacing.name] = template.dtype(h)
-        for name, n in bounds.items():
-            arguments[f"{PREFIX}{name}_m"], arguments[f"{PREFIX}{name}_M"] = 0, int(n) - 1
-        arguments["time_m"], arguments["time_M"] = steps
-        arguments["dt"] = template.dtype(dt)
-        known = {n: a for n, a in arguments.items() if n in self.program.names}
-        self.program({n: aligned(a) if isinstance(a, np.ndarray) else a for n, a in known.items()}, threads)
+        scalars = {d.spacing.name: float(h) for d, h in zip(template.dimensions, spacing, strict=True)}
+        scalars["dt"] = float(dt)
+        bounds = {f"{PREFIX}{name}": int(n) for name, n in bounds.items()}
+        known = {n: aligned(a) for n, a in arrays.items() if n in self.program.names}
+        self.program(known, tuple(shape), scalars, steps, self.system.direction, bounds, threads)
+

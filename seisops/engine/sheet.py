@@ -24,17 +24,17 @@ class Sheet:
 
     Attributes
     ----------
-    phase : int
-        Of the loops over strips; see :meth:`Strips.place`.
+    edges : dict
+        Where what is kept along edges lies, by name.
     """
 
     def __init__(self, strips: Strips):
         self.strips, self.template = strips, strips.template
-        self.phase = 0
+        self.edges: dict[str, Edge] = {}
 
     def put(self, lhs, rhs, box: Mapping = GRID, when: tuple = (), kind=devito.Eq) -> list[Assignment]:
         """``lhs = rhs`` in one place."""
-        return [Assignment(kind, lhs, rhs, when, box, self.phase)]
+        return [Assignment(kind, lhs, rhs, when, box)]
 
     def add(self, lhs, rhs, box: Mapping = GRID, when: tuple = ()) -> list[Assignment]:
         """``lhs += rhs`` in one place."""
@@ -65,13 +65,12 @@ class Sheet:
         return place.only(self.put(lhs, place.kept(lhs.function), place.box))
 
     def along(self, edge: Edge) -> Along:
-        """A new loop along an edge."""
-        self.phase += 1
+        """The cells of an edge."""
         return Along(self, edge)
 
 
 class Along:
-    """The cells of an edge, in a loop of their own.
+    """The cells of an edge.
 
     Attributes
     ----------
@@ -80,15 +79,15 @@ class Along:
     """
 
     def __init__(self, sheet: Sheet, edge: Edge):
-        self.edge, self._template, self._halo = edge, sheet.template, sheet.strips.halo
+        self.edge, self._sheet = edge, sheet
         self.box = {edge.axis: edge.side}
         self._part = (edge.axis, edge.first, edge.cells)
-        self._loop = sheet.strips.loop(edge.axis, edge.side, sheet.phase, self._part)
 
     def kept(self, function):
         """What is kept of a function here."""
-        edge = self.edge
-        return self._template.edge(edge.name(function), edge.axis, self._loop, edge.first + self._halo)
+        out = self._sheet.template.edge(self.edge.name(function))
+        self._sheet.edges[out.function.name] = self.edge
+        return out
 
     def only(self, assignments: list[Assignment]) -> list[Assignment]:
         """The assignments, of the strip, restricted to these cells."""

@@ -99,56 +99,6 @@ class Strips:
             out[axes] = out.get(axes, sympy.S.Zero) + part
         return list(out.items())
 
-    def place(self, expr, box: Mapping, phase: int, part: tuple | None = None) -> sympy.Expr:
-        """An evaluated expression with its indices, fields and profiles in one strip.
-
-        Parameters
-        ----------
-        expr : expression
-        box : mapping
-            The strip, ``{axis: side}``.
-        phase : int
-            Only what has the same phase can ever share a loop over the strip: Devito (4.8.23) may otherwise move equations
-            next to each other and fuse their loops although the second reads neighbours of what the first writes.
-        part : (axis, first cell, number of cells), optional
-            A part of the strip that is enough.
-        """
-        if not box:
-            return expr
-        touched = (f for f in leaves(expr) if set(f.function.dimensions) & set(box) or f.function.name in self.compact)
-        return expr.xreplace({f: self._placed(f, box, phase, part) for f in touched})
-
-    def _placed(self, f, box: Mapping, phase: int, part: tuple | None):
-        home = self.compact.get(f.function.name)
-        function = self.part(f.function, box[home]) if home is not None else f.function
-        indices = {}
-        places = [(d, index) for d, index in zip(f.function.dimensions, f.indices, strict=True)]
-        if home is not None and f.function.is_TimeFunction:
-            places = places[1:]  # advanced where it stands
-        for axis, (d, index) in zip(function.dimensions, places, strict=True):
-            if d in box and box[d] in (CORE, MODEL):
-                index = self._without(d, box[d]) + (index - d) / d.spacing
-            elif d in box:
-                strip = self.loop(d, box[d], phase, part)
-                index = strip + (index - d) / d.spacing
-                if d is not home:  # Devito adds the halo along the grid's axes; the strip counts its own
-                    index = index - self.halo
-                    if box[d] == "high":
-                        index = index + d.symbolic_max + 1 - self.widths[d]
-            if index != axis:
-                indices[axis] = index
-        return function.subs(indices) if indices else function
-
-    def loop(self, d, side: str, phase: int, part: tuple | None = None):
-        """The loop over a strip, or a part of it."""
-        chosen = part[1:] if part is not None and part[0] is d else None
-        return self.template.strip(d, side, self.widths[d], self.halo, phase, chosen)
-
-    def _without(self, d, side: str):
-        """The loop over an axis without its strips, or without the layer."""
-        cells = self.widths[d] if side == CORE else min(self.layer, self.widths[d])
-        return self.template.core(d, *(cells if end in self.sides[d] else 0 for end in ("low", "high")))
-
     def in_layer(self, d, side: str) -> tuple:
         """The part of a strip that is in the layer."""
         cells = min(self.layer, self.widths[d])

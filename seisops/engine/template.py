@@ -18,38 +18,6 @@ __all__ = ["Template"]
 PREFIX = "so_"
 
 
-class StripDimension(devito.CustomDimension):
-    """A loop of fixed extent over indices of its own, which Devito would otherwise derive from those of the grid."""
-
-    def _arg_defaults(self, *args, **kwargs):
-        return {}
-
-    def _arg_values(self, *args, **kwargs):
-        return {}
-
-    def _arg_check(self, *args, **kwargs):
-        pass
-
-
-class LocalGrid(devito.Grid):
-    """A grid of one process.
-
-    Devito keeps a loop that looks around in a field apart from the one before it, so that processes can exchange what lies
-    between them. Nothing has to be exchanged here, and loops over the same rows can be one.
-
-    Attributes
-    ----------
-    apart : bool
-        Whether such loops are kept apart all the same.
-    """
-
-    apart = False
-
-    def is_distributed(self, dim):
-        """Whether an axis may be split among processes."""
-        return self.apart and super().is_distributed(dim)
-
-
 class Template:
     """Symbols on an `ndim`-dimensional grid, with spatial derivatives of order `space_order`.
 
@@ -81,7 +49,7 @@ class Template:
             devito.SpaceDimension(name, spacing=devito.types.Spacing(name=f"h_{name}", dtype=self.dtype, is_const=True))
             for name in names
         )
-        return LocalGrid(shape=(2 * self.space_order + 3,) * self.ndim, dimensions=dimensions, dtype=self.dtype)
+        return devito.Grid(shape=(2 * self.space_order + 3,) * self.ndim, dimensions=dimensions, dtype=self.dtype)
 
     @property
     def dimensions(self) -> tuple:
@@ -118,48 +86,13 @@ class Template:
             devito.Function, name, grid=self.grid, dimensions=(dimension,), shape=(size,), space_order=self.space_order
         )
 
-    def strip(self, dimension, side: str, width: int, halo: int, phase: int = 0, part: tuple[int, int] | None = None):
-        """A loop over the `width` cells at one end of an axis, or a part of them; counted from where its halo starts.
-
-        Parameters
-        ----------
-        dimension : devito.Dimension
-        side : str
-            ``"low"`` or ``"high"``.
-        width, halo : int
-        phase : int, optional
-            Tells loops over the same cells apart.
-        part : (int, int), optional
-            First cell and number of cells.
-        """
-        first, cells = part if part is not None else (0, width)
-        name = f"{PREFIX}{dimension.name}_{side}{width}_{phase}" + (f"_{first}_{cells}" if cells < width else "")
-        if name not in self._symbols:
-            first += halo
-            self._symbols[name] = StripDimension(
-                name=name, symbolic_min=first, symbolic_max=first + cells - 1, symbolic_size=cells, parent=dimension
-            )
-        return self._symbols[name]
-
-    def core(self, dimension, low: int, high: int):
-        """A loop over an axis without some cells at either end."""
-        name = f"{PREFIX}{dimension.name}_core_{low}_{high}"
-        if name not in self._symbols:
-            first, last = dimension.symbolic_min + low, dimension.symbolic_max - high
-            self._symbols[name] = StripDimension(
-                name=name, symbolic_min=first, symbolic_max=last, symbolic_size=last - first + 1, parent=dimension
-            )
-        return self._symbols[name]
-
-    def edge(self, name: str, dimension, strip, first: int):
-        """Values of every step at one end of an axis, in the loop over those cells."""
-        cell = devito.Dimension(name=f"{PREFIX}{name}_cell")
-        dimensions = (self.time, *(cell if d is dimension else d for d in self.dimensions))
-        return self.table(name, dimensions).subs(cell, strip - first)
+    def edge(self, name: str):
+        """Values of every step at one end of an axis, in the cells of the grid."""
+        return self.table(name, (self.time, *self.dimensions))
 
     def compact(self, function, dimension, side: str, width: int, halo: int) -> devito.Function:
         """The part of a field or profile that lives at one end of an axis, in `width` cells; fields have one time level."""
-        strip = self.strip(dimension, side, width, halo)
+        strip = devito.Dimension(name=f"{PREFIX}{dimension.name}_{side}{width}")
         cells = width + 2 * halo  # Devito gives no halo to such dimensions
         sizes = dict(zip(self.dimensions, self.grid.shape, strict=True)) | {dimension: cells}
         spatial = [d for d in function.dimensions if d in self.dimensions]

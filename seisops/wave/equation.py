@@ -9,7 +9,7 @@ import numpy as np
 import sympy
 
 from seisops.engine.derive import System
-from seisops.engine.program import describe_system
+from seisops.engine.describe import describe_system
 from seisops.engine.template import Template
 from seisops.errors import ParameterError
 from seisops.wave.assembly import assemble, interior

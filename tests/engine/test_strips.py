@@ -3,7 +3,6 @@
 import re
 import sys
 
-import devito
 import numpy as np
 import pytest
 import sympy
@@ -11,8 +10,7 @@ from devito import Derivative
 
 import seisops as so
 from seisops.engine.derive import System, adjoint
-from seisops.engine.hazards import racing, stray, time_loops
-from seisops.engine.kernel import OPTIMISE, PLAIN, Ports
+from seisops.engine.kernel import Ports
 from seisops.engine.symbol import lossless
 from seisops.engine.tangent import tangent
 from seisops.engine.template import Template
@@ -87,8 +85,8 @@ def test_the_newest_level_takes_the_place_of_the_oldest(waves):
 def test_the_layer_divides_by_nothing(waves):
     """Rows are divided by profiles that vanish, and multiplied again before anything is computed."""
     for transposed in (False, True):
-        source = waves.kernel(transposed, POINTS, POINTS).program.source
-        assert not re.search(r"/\(?so_[ab]_", source)
+        for source in waves.kernel(transposed, POINTS, POINTS).program.sources:
+            assert not re.search(r"/(?! 16 \*)", source.split("{", 1)[1])
 
 
 @pytest.mark.parametrize("cells, shape", [(2, (5, 5)), (8, (6, 5)), (3, (30, 6))])
@@ -102,67 +100,6 @@ def test_strips_that_meet_or_overlap(cells, shape, free_surface):
     points = rng.random((3, 2)) * [10.0 * (n - 1) for n in shape]
     F = so.Projection(waves, points, "linear") * A * so.Projection(waves, points[:1] + 1.0, "linear").H
     assert so.check.dot_test(F) < 1e-12
-
-
-def test_the_grid_is_gone_through_once(waves):
-    """The strips of the other axes share rows with it."""
-    for transposed in (False, True):
-        assert waves.kernel(transposed, POINTS, POINTS).program.source.count("for (int x = x_m") == 1
-
-
-def test_loops_are_kept_apart_where_one_would_race(physics):
-    """The rows of these waves look around in what others of the same step have just written."""
-    medium = physics.TiltedWaves(GRID, **{name: VALUES[name] for name in physics.TiltedWaves.parameters})
-    tilted = plan(medium, (2, 4, "float64"), None, False, (24, 21))
-    kernel, template = tilted.kernel(False, POINTS, POINTS), tilted.system.template
-    equations = [a.lowered(template, tilted.strips) for a in kernel._assignments()]
-    found = []
-    for apart in (False, True):
-        template.grid.apart = apart
-        with devito.switchconfig(log_level="WARNING"):
-            found.append(bool(racing(devito.Operator(equations, language="openmp", opt=OPTIMISE))))
-    assert found == [True, False]
-
-
-def test_loops_that_race_are_found():
-    """Devito moves the third equation next to the first, and fuses them, although it reads neighbours."""
-    grid = devito.Grid((20, 20))
-    x, _ = grid.dimensions
-    u, v, w, other = (devito.TimeFunction(name=n, grid=grid, space_order=4) for n in ("u", "v", "w", "other"))
-    first, second = (
-        devito.CustomDimension(name=n, symbolic_min=0, symbolic_max=5, symbolic_size=6, parent=x) for n in ("s", "t")
-    )
-    equations = [
-        devito.Eq(w.forward.subs(x, first), u.subs(x, first)),
-        devito.Eq(other.forward.subs(x, second), u.subs(x, second)),
-        devito.Eq(v.forward.subs(x, first), w.forward.subs(x, first + 1)),
-    ]
-    with devito.switchconfig(log_level="WARNING"):
-        assert racing(devito.Operator(equations, language="openmp"))
-        sound = devito.Operator(equations[:2], language="openmp")
-    assert not racing(sound) and time_loops(sound) == 1
-
-
-class Resisting(so.WaveEquation):
-    """Its scale has a sum in the denominator, which Devito would rather divide by once for each cell."""
-
-    parameters = ("m", "r")
-
-    def residual(self, fields, parameters):
-        u, (m, r) = fields.u, parameters
-        return (m * u.dt2 + r * u.dtc - u.laplace,)
-
-
-def test_what_is_taken_out_of_a_strip_is_taken_out_right():
-    medium = Resisting(GRID, m=2.5e-7, r=1e-6)
-    resisting = plan(medium, (2, 8, "float64"), PML(cells=6), False, (36, 33))
-    equations = [
-        a.lowered(resisting.system.template, resisting.strips)
-        for a in resisting.kernel(False, POINTS, POINTS)._assignments()
-    ]
-    with devito.switchconfig(log_level="WARNING"):
-        assert stray(devito.Operator(equations, language="openmp", opt=OPTIMISE))
-        assert not stray(devito.Operator(equations, language="openmp", opt=PLAIN))
 
 
 def test_which_equations_can_be_run_backward(physics):

@@ -1,0 +1,162 @@
+"""Compiled functions: C text in, something to call out; kept in memory and on disk by what they say."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+import devito
+from devito.arch.archinfo import get_cpu_info
+
+from seisops.engine.cache import Folder, opened
+
+__all__ = ["Library", "compiled"]
+
+FORMAT = 2  # of what is kept on disk; to be raised when that changes
+LANGUAGE = "openmp"
+
+
+class Library:
+    """A compiled text, loaded.
+
+    Attributes
+    ----------
+    library : ctypes.CDLL
+    source : str
+    """
+
+    def __init__(self, library: ctypes.CDLL, source: str):
+        self.library, self.source = library, source
+
+    def address(self, name: str) -> int:
+        """Where a function of it begins."""
+        return ctypes.cast(self.library[name], ctypes.c_void_p).value
+
+
+class _Known:
+    """What this process has loaded, by text; and how much of it had to be compiled."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.libraries: dict[str, Library] = {}
+        self.compilations = 0
+
+
+KNOWN = _Known()
+
+
+def compiled(sources: Sequence[str]) -> list[Library]:
+    """Libraries of some texts: compiled side by side, as far as they are not kept from before."""
+    environment = _environment()
+    keys = [hashlib.sha256("\0".join((*environment, source)).encode()).hexdigest() for source in sources]
+    with KNOWN.lock, opened() as folder:
+        missing = dict.fromkeys(k for k in keys if k not in KNOWN.libraries)
+        by_key = dict(zip(keys, sources, strict=True))
+        for key in list(missing):
+            kept = folder.read(key) if folder else None
+            library = _loaded(kept[1]) if kept else None
+            if library is not None:
+                KNOWN.libraries[key] = Library(library, by_key[key])
+                del missing[key]
+        if missing:
+            with tempfile.TemporaryDirectory(prefix="seisops-", ignore_cleanup_errors=True) as made:
+                with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+                    done = list(pool.map(lambda k: _compile(by_key[k], Path(made), k[:16]), missing))
+                for key, path in zip(missing, done, strict=True):
+                    KNOWN.libraries[key] = _kept(folder, key, by_key[key], path)
+                    KNOWN.compilations += 1
+        return [KNOWN.libraries[k] for k in keys]
+
+
+def _kept(folder: Folder | None, key: str, source: str, path: Path) -> Library:
+    kept = folder.write(key, {"source": source}, path) if folder else None
+    library = _loaded(kept) if kept else None
+    return Library(library or ctypes.CDLL(str(path)), source)
+
+
+def _loaded(path: Path) -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError:
+        return None
+
+
+def _compile(source: str, where: Path, name: str) -> Path:
+    """Compile a text, without what the compiler adds to programs that may ignore denormal numbers everywhere."""
+    text, made, library = where / f"{name}.c", where / f"{name}.o", where / f"{name}.so"
+    text.write_text(source)
+    cc, flags = _command()
+    for command in ([cc, *flags, "-c", str(text), "-o", str(made)], [cc, "-shared", "-fopenmp", str(made), "-o", str(library), "-lm"]):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, cwd=where, check=False)
+        except FileNotFoundError as e:
+            raise RuntimeError(f"there is no C compiler {command[0]}: {e}") from e
+        if done.returncode:
+            raise RuntimeError(f"the C compiler failed: {' '.join(command)}\n{done.stderr[-4000:]}")
+    return library
+
+
+def _command() -> tuple[str, tuple[str, ...]]:
+    """The compiler, and how Devito would have it compile."""
+    configuration = devito.configuration
+    compiler = configuration["compiler"].__new_with__(
+        platform=configuration["platform"], language=LANGUAGE, mpi=configuration["mpi"]
+    )
+    flags = [f for f in compiler.cflags if f not in ("-shared", "-Wall", "-g")]
+    return compiler.cc, (*flags, "-fopenmp", *_tuning(compiler.cc, *flags))
+
+
+def _environment() -> tuple[str, ...]:
+    """All but its text that compiled code depends on."""
+    cc, flags = _command()
+    return (*_machine(), *_tools(cc), *flags)
+
+
+@cache
+def _machine() -> tuple[str, ...]:
+    """Hardware: none of it changes while a process runs."""
+    cpu = get_cpu_info()
+    return (
+        str(FORMAT),
+        platform.system(),
+        platform.machine(),
+        *platform.libc_ver(),
+        str(cpu.get("brand")),
+        " ".join(sorted(cpu.get("flags") or ())),
+    )
+
+
+@cache
+def _tuning(cc: str, *flags: str) -> tuple[str, ...]:
+    """What makes gcc weigh instructions for a processor with AVX-512 that it does not know.
+
+    Before release 12.3 gcc takes AMD's Zen 4 for Zen 3: it uses AVX-512, at the costs of a processor that has none.
+    """
+    path = shutil.which(cc)
+    if path is None or "-march=native" not in flags or "avx512f" not in (get_cpu_info().get("flags") or ()):
+        return ()
+    done = subprocess.run([path, "-march=native", "-Q", "--help=target"], capture_output=True, text=True, check=False)
+    takes = re.search(r"-mtune=\s+(znver[123])\s", done.stdout)
+    return ("-mtune=skylake-avx512", "-mprefer-vector-width=512") if takes else ()
+
+
+@cache
+def _tools(cc: str) -> tuple[str, ...]:
+    """Which compiler it is that goes by this name."""
+    path = shutil.which(cc)
+    if path is None:
+        return (cc,)
+    done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+    return str(Path(path).resolve()), done.stdout

@@ -1,0 +1,324 @@
+"""Time loops on the processor: pieces, compiled one by one, and one compiled loop that goes through them."""
+
+from __future__ import annotations
+
+import ctypes
+import operator
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+import sympy
+
+from seisops.engine.arrays import ALIGNMENT, zeros
+from seisops.engine.backend.compiled import compiled
+from seisops.engine.lower.form import Rule
+from seisops.engine.lower.piece import ANYWHERE, Piece
+from seisops.engine.lower.schedule import Group, least, schedule
+from seisops.engine.lower.text import Text, text
+from seisops.engine.threads import count, forked
+
+__all__ = ["Program"]
+
+#: How `march.c` calls the rules of time levels.
+KINDS = {"modulo": 0, "row": 1, "every": 2}
+#: Bytes that a tile should stay within: about what the second cache of a core holds.
+TILE = 2**18
+#: Cells of a tile along the first two axes of three.
+SQUARE = 8
+#: Cells of grids that are as good as endless.
+ENDLESS = 10**6
+#: Bindings that are remembered for an order of pieces.
+MOST = 16
+
+
+@cache
+def _march():
+    (library,) = compiled([(Path(__file__).parent / "march.c").read_text()])
+    function = library.library["march"]
+    function.restype = ctypes.c_int
+    function.argtypes = [ctypes.c_void_p] * 6 + [ctypes.c_int64] * 4
+    return function
+
+
+class Program:
+    """A compiled time loop, called with the arrays that it works on.
+
+    It may be called from several threads at once, with arrays of their own; other Python threads run meanwhile.
+
+    Parameters
+    ----------
+    pieces : sequence of Piece
+        In the order in which they take effect.
+    axes : sequence of str
+        Those of the grid.
+    dtype : dtype
+    integers : iterable of str
+        Arrays of 32-bit integers.
+
+    Attributes
+    ----------
+    names : frozenset of str
+        Arrays that it needs.
+    """
+
+    def __init__(self, pieces: Sequence[Piece], axes: Sequence[str], dtype, integers: Iterable[str]):
+        self.pieces, self.axes, self.dtype = tuple(pieces), tuple(axes), np.dtype(dtype)
+        self.integers = frozenset(integers)
+        self.names = frozenset(a.name for p in self.pieces for a in p.arrays.values())
+        self._least = least(self.pieces)
+        self._orders: dict[tuple[int, ...], Order] = {}
+        self.order((ENDLESS,) * len(self.axes))
+
+    @property
+    def sources(self) -> list[str]:
+        """The C text of the pieces."""
+        return [t.source for t in self.order((ENDLESS,) * len(self.axes)).texts]
+
+    def order(self, shape: Sequence[int]) -> Order:
+        """The order of the pieces on a grid of a given shape; it matters only where strips of a layer may meet."""
+        key = (ENDLESS,) * len(shape) if min(shape) >= self._least else tuple(shape)
+        if key not in self._orders:
+            self._orders[key] = Order(self, schedule(self.pieces, key))
+        return self._orders[key]
+
+    def __call__(
+        self,
+        arrays: Mapping[str, np.ndarray],
+        shape: Sequence[int],
+        numbers: Mapping[str, float],
+        steps: tuple[int, int],
+        direction: int = 1,
+        bounds: Mapping[str, int] | None = None,
+        threads: int | None = None,
+    ) -> None:
+        """Run the loop.
+
+        Parameters
+        ----------
+        arrays : mapping
+            With the dtype and the axes of their symbols; unit stride along the last.
+        shape : sequence of int
+            Cells of the grid.
+        numbers : mapping
+            ``dt`` and spacings.
+        steps : (int, int)
+            First and last, both included, smaller first.
+        direction : int, optional
+            1 from the first to the last, -1 the other way.
+        bounds : mapping, optional
+            Numbers of points and taps.
+        threads : int, optional
+            Number of OpenMP threads; by default that of :func:`seisops.engine.threads.count`, which holds in any case where
+            the process was forked.
+
+        Raises
+        ------
+        TypeError
+            Missing arrays, or none of the right dtype.
+        ValueError
+            Arrays of the wrong shape or layout, or too small for what is looked at.
+        """
+        if missing := self.names - arrays.keys():
+            raise TypeError(f"arguments of a compiled time loop: missing {', '.join(sorted(missing))}")
+        self.order(shape).run(arrays, tuple(shape), numbers, steps, direction, bounds or {}, _threads(threads))
+
+
+def _threads(threads: int | None) -> int:
+    if threads is not None and operator.index(threads) < 1:
+        raise ValueError(f"the number of threads has to be at least 1, not {threads}")
+    return count() if threads is None or forked() else threads
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Tables for `march.c`, for arrays that are laid out in a certain way.
+
+    Attributes
+    ----------
+    numbers, rules, views, pieces, groups : array of int64
+        Views with the bytes from where arrays begin.
+    which : array of int
+        The array of each view.
+    scratch : int
+        Bytes of temporaries for each thread.
+    alive : list
+        What the tables point to.
+    """
+
+    numbers: np.ndarray
+    rules: np.ndarray
+    views: np.ndarray
+    pieces: np.ndarray
+    groups: np.ndarray
+    which: np.ndarray
+    scratch: int
+    alive: list
+
+
+class Order:
+    """Pieces in the order of a schedule, compiled.
+
+    Attributes
+    ----------
+    groups : list of Group
+    texts : list of Text
+    """
+
+    def __init__(self, program: Program, groups: Sequence[Group]):
+        self.program, self.groups = program, list(groups)
+        self.pieces: list[Piece] = [p for g in self.groups for p in g.pieces]
+        self.texts: list[Text] = [text(p.statements, p.axes, program.dtype, program.integers) for p in self.pieces]
+        self._calls = [library.address("piece") for library in compiled([t.source for t in self.texts])]
+        self._names = sorted(program.names)
+        self._written = frozenset(a.name for p in self.pieces for a in p.accesses if a.written)
+        self._coefficients = list(dict.fromkeys(c for t in self.texts for c in t.scalars))
+        symbols = sorted({s for c in self._coefficients for s in c.free_symbols}, key=str)
+        self._symbols = [s.name for s in symbols]
+        self._evaluate = sympy.lambdify(symbols, self._coefficients, modules="math") if self._coefficients else None
+        self._rows: dict[str, set[Rule]] = {}  # arrays with an entry for each step, or for some
+        for a in (a for p in self.pieces for a in p.accesses):
+            if a.rule is not None and a.rule.kind != "modulo":
+                self._rows.setdefault(a.name, set()).add(a.rule)
+        self._bound: OrderedDict[tuple, Bound] = OrderedDict()
+
+    def run(self, arrays, shape, numbers, steps, direction, bounds, threads) -> None:
+        """See :class:`Program`."""
+        used = [arrays[name] for name in self._names]
+        for name, a in zip(self._names, used, strict=True):
+            if not isinstance(a, np.ndarray) or name in self._written and not a.flags.writeable:
+                raise _unsuited(name, a)
+        known = tuple(numbers[s] for s in self._symbols)
+        key = (shape, known, tuple((a.shape, a.strides, a.dtype.str) for a in used), tuple(bounds.items()), threads)
+        for name, a in zip(self._names, used, strict=True):
+            for rule in self._rows.get(name, ()):
+                entries = 1 + (steps[1] + rule.offset if rule.kind == "row" else steps[1] // rule.period)
+                if len(a) < entries:
+                    raise _small(name, a, f"entries for {entries} steps")
+        bound = self._bound.get(key)
+        if bound is None:
+            bound = self._bind(dict(zip(self._names, used, strict=True)), shape, known, bounds, threads)
+            self._bound[key] = bound
+            while len(self._bound) > MOST:
+                self._bound.popitem(last=False)
+        views = bound.views.copy()
+        views[:, 0] += np.array([a.__array_interface__["data"][0] for a in used], np.int64)[bound.which]
+        scratch = zeros((max(bound.scratch * threads, 1),), np.uint8)
+        tables = (bound.numbers, bound.rules, views, bound.pieces, bound.groups, scratch)
+        _march()(*(t.ctypes.data for t in tables), *steps, direction, threads)
+
+    def _bind(self, arrays: Mapping[str, np.ndarray], shape, known, bounds, threads: int) -> Bound:
+        program = self.program
+        values = self._evaluate(*known) if self._evaluate else []
+        values = dict(zip(self._coefficients, values, strict=True))
+        alive: list = []
+        rules: dict = {}
+        views, which, pieces, groups, room, n = [], [], [], [], 0, 0
+        for group in self.groups:
+            rows = group.pieces[0]
+            first, end = (0, bounds[rows.bound[0]]) if rows.bound else (e.of(shape[0]) for e in rows.box[0])
+            first, end = max(first, 0), end if rows.bound else min(end, shape[0])
+            tile = self._tile(n, group, shape, max(end - first, 1), threads)
+            groups.append((n, len(group.pieces), first, end, *tile, int(group.waits)))
+            for piece in group.pieces:
+                t, begin, layouts = self.texts[n], len(views), []
+                for load in t.loads:
+                    array = piece.arrays[load.name]
+                    a = arrays[array.name]
+                    layout = _layout(array.name, a, len(array.origin), load.rule is not None, self._dtype(load.name))
+                    base = -sum(
+                        o[1].of(shape[o[0]]) * s for o, s in zip(array.origin, layout, strict=True) if o is not None
+                    )
+                    rule = -1 if load.rule is None else rules.setdefault(load.rule, len(rules))
+                    views.append((base, a.strides[0] if load.rule else 0, rule))
+                    which.append(self._names.index(array.name))
+                    layouts.append([s // a.itemsize for s in layout])
+                strides = np.array([layouts[view][axis] for view, axis in t.strides] or [0], np.int64)
+                scalars = np.array([values[c] for c in t.scalars] or [0], program.dtype)
+                alive += [strides, scalars]
+                if piece.bound:
+                    box = [0, bounds[piece.bound[0]], 0, bounds[piece.bound[1]]]
+                else:
+                    box = [end.of(cells) for ends, cells in zip(piece.box, shape, strict=True) for end in ends]
+                    cells = (*tile[: len(shape) - 1], box[-1] - box[-2])
+                    room = max(room, t.scratch(cells) * program.dtype.itemsize)
+                addresses = (self._calls[n], begin, len(t.loads), strides.ctypes.data, scalars.ctypes.data, piece.every)
+                pieces.append((*addresses, *box, *[0] * (6 - len(box))))
+                _check(piece, box, arrays, shape)
+                n += 1
+        room = ceil(room / ALIGNMENT) * ALIGNMENT
+        kinds = [(KINDS[r.kind], r.offset, r.period) for r in rules]
+        return Bound(
+            np.array([len(shape), len(rules), len(views), len(groups), room], np.int64),
+            *(np.array(table or [(0, 0, 0)], np.int64) for table in (kinds, views, pieces, groups)),
+            np.array(which, np.intp),
+            room,
+            alive,
+        )
+
+    def _dtype(self, name: str) -> np.dtype:
+        return np.dtype(np.int32) if name in self.program.integers else self.program.dtype
+
+    def _tile(self, n: int, group: Group, shape, rows: int, threads: int) -> tuple[int, int]:
+        """Cells along the first and second axis that the pieces of a group, the n-th and those after it, take together."""
+        if group.pieces[0].bound:
+            return rows, 0
+        share = max(1, ceil(rows / threads))
+        if len(shape) == 3:
+            return min(share, SQUARE), SQUARE
+        arrays = max(len({load.name for t in self.texts[n : n + len(group.pieces)] for load in t.loads}), 1)
+        return max(1, min(share, TILE // (shape[-1] * self.program.dtype.itemsize * arrays))), 1
+
+
+def _layout(name: str, a: np.ndarray, axes: int, levels: bool, dtype: np.dtype) -> tuple[int, ...]:
+    """Strides in bytes along the axes of the grid, of an array that suits."""
+    if a.dtype != dtype:
+        raise TypeError(f"{name} has to be a NumPy array of {dtype}, not of {a.dtype}")
+    if a.ndim < axes + levels:
+        raise ValueError(f"{name} has to have {axes + levels} axes, not the shape {a.shape}")
+    if axes and a.shape[-1] > 1 and a.strides[-1] != a.itemsize:
+        raise ValueError(f"{name} has to be contiguous along its last axis: strides {a.strides} for shape {a.shape} are not")
+    return a.strides[a.ndim - axes :] if axes else ()
+
+
+def _check(piece: Piece, box: Sequence[int], arrays: Mapping[str, np.ndarray], shape: Sequence[int]) -> None:
+    """Refuse arrays in which a piece would look beyond the ends; where tables say, they are trusted."""
+    known = {array.name: array for array in piece.arrays.values()}
+    ends = list(zip(box[::2], box[1::2], strict=True))
+    if any(first >= end for first, end in ends):
+        return
+    for access in piece.accesses:
+        a, array = arrays[access.name], known[access.name]
+        if access.rule is not None and access.rule.kind == "modulo" and len(a) < access.rule.period:
+            raise _small(access.name, a, f"{access.rule.period} time levels")
+        for extent, origin in zip(a.shape[a.ndim - len(array.origin) :], array.origin, strict=True):
+            if origin is None or access.reach is None:
+                continue
+            (first, end), (low, high) = ends[origin[0]], access.reach[origin[0]]
+            start = origin[1].of(shape[origin[0]])
+            if ANYWHERE != (low, high) and not (start <= first + low and end + high <= start + extent):
+                raise _small(access.name, a, f"cells {first + low} to {end + high - 1} along axis {origin[0]}")
+    for load in piece.loads:
+        a = arrays[piece.arrays[load.name].name]
+        for extent, index in zip(a.shape[a.ndim - len(load.at) :], load.at, strict=True):
+            if index.variable in piece.points and extent < _end(piece, box, index.variable):
+                raise _small(piece.arrays[load.name].name, a, f"{_end(piece, box, index.variable)} entries")
+
+
+def _end(piece: Piece, box: Sequence[int], variable: str) -> int:
+    """How far a loop goes."""
+    return box[2 * piece.axes.index(variable) + 1]
+
+
+def _small(name: str, a: np.ndarray, what: str) -> ValueError:
+    return ValueError(f"{name} is too small: it has the shape {a.shape}, and has to have {what}")
+
+
+def _unsuited(name: str, a) -> Exception:
+    if not isinstance(a, np.ndarray):
+        return TypeError(f"{name} has to be a NumPy array, not a {type(a).__name__}")
+    return ValueError(f"{name} has to be an array that can be written to: this one is read-only")
