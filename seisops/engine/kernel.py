@@ -6,7 +6,7 @@ The same kernel serves surveys of any size: arrays and bounds are given when it 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import devito
 import numpy as np
@@ -15,9 +15,9 @@ import sympy
 from seisops.engine.advance import Advance
 from seisops.engine.arrays import aligned, zeros
 from seisops.engine.assignment import RECIPROCAL, Assignment
+from seisops.engine.backend.cpu import Program
 from seisops.engine.born import Born
 from seisops.engine.derive import System, transpose
-from seisops.engine.backend.cpu import Program
 from seisops.engine.lower.piece import Maker
 from seisops.engine.ports import Ports, at, points
 from seisops.engine.reverse import earliest, edges, reverse, unknown
@@ -241,4 +241,3 @@ class Kernel:
         bounds = {f"{PREFIX}{name}": int(n) for name, n in bounds.items()}
         known = {n: aligned(a) for n, a in arrays.items() if n in self.program.names}
         self.program(known, tuple(shape), scalars, steps, self.system.direction, bounds, threads)
-

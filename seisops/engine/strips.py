@@ -100,8 +100,8 @@ class Strips:
         return list(out.items())
 
     def in_layer(self, d, side: str) -> tuple:
-        """The part of a strip that is in the layer."""
-        cells = min(self.layer, self.widths[d])
+        """The part of a strip that is in the layer; along rows the whole of it, which is a number of whole vectors."""
+        cells = self.widths[d] if d is self.template.dimensions[-1] else min(self.layer, self.widths[d])
         return d, 0 if side == "low" else self.widths[d] - cells, cells
 
     def part(self, function, side: str):

@@ -92,13 +92,16 @@ class Template:
 
     def compact(self, function, dimension, side: str, width: int, halo: int) -> devito.Function:
         """The part of a field or profile that lives at one end of an axis, in `width` cells; fields have one time level."""
+        name = f"{function.name.removeprefix(PREFIX)}_{side}{width}"
+        if PREFIX + name in self._symbols:
+            return self._symbols[PREFIX + name]
         strip = devito.Dimension(name=f"{PREFIX}{dimension.name}_{side}{width}")
         cells = width + 2 * halo  # Devito gives no halo to such dimensions
         sizes = dict(zip(self.dimensions, self.grid.shape, strict=True)) | {dimension: cells}
         spatial = [d for d in function.dimensions if d in self.dimensions]
         return self._symbol(
             devito.Function,
-            f"{function.name.removeprefix(PREFIX)}_{side}{width}",
+            name,
             grid=self.grid,
             dimensions=tuple(strip if d is dimension else d for d in spatial),
             shape=tuple(sizes[d] for d in spatial),

@@ -77,12 +77,18 @@ def test_both_ends_of_an_axis_are_one_piece(waves):
     assert len(pieces) == 11 and len(set(run.sources)) == 7
 
 
-@pytest.mark.parametrize("cells", [3, 20])
-def test_the_width_of_the_layer_is_not_compiled_in(waves, cells):
-    shape = tuple(n + 2 * cells for n in GRID.shape)
-    other = plan(Acoustic(GRID, vp=2000.0), (2, 4, "float64"), PML(cells=cells), False, shape)
-    assert other is not waves
-    assert set(kernel(other, "points to points").program.sources) == set(kernel(waves, "points to points").program.sources)
+@pytest.mark.parametrize("cells, other", [(3, 4), (20, 18)])
+def test_the_width_of_the_layer_is_not_compiled_in(waves, cells, other):
+    """But for the number of whole vectors along a row."""
+    sources = []
+    for n in (cells, other):
+        grid = plan(
+            Acoustic(GRID, vp=2000.0), (2, 4, "float64"), PML(cells=n), False, tuple(k + 2 * n for k in GRID.shape)
+        )
+        assert grid is not waves
+        sources.append(set(kernel(grid, "points to points").program.sources))
+    assert sources[0] == sources[1]
+    assert len(sources[0] - set(kernel(waves, "points to points").program.sources)) <= 2
 
 
 def test_a_kernel_is_built_once(waves):

@@ -36,7 +36,10 @@ def expressions(t: Template) -> dict:
     *_, x, z = t.dimensions[0], t.dimensions[-1]
     a = t.profile("a", x)
     half = z + z.spacing / 2
-    rotated = lambda f: b * f.dx + (1 - b) * f.diff(z)
+
+    def rotated(f):
+        return b * f.dx + (1 - b) * f.diff(z)
+
     return {
         "laplacian": sum(devito.Derivative(u, (d, 2), fd_order=t.space_order) for d in t.dimensions),
         "variable density": sum((b * u.diff(d)).diff(d) for d in t.dimensions),
@@ -109,7 +112,9 @@ def test_what_is_computed_is_what_is_written(monkeypatch, ndim, kind, tile):
     out = given[f"{PREFIX}out"] = np.full(SHAPE[ndim], np.nan)
     for name in ("m", "b"):
         given[f"{PREFIX}1_over_{name}"] = 1 / given[PREFIX + name]
-    run = Program([maker(t).piece(grid_assignment(t.image("out"), expr))], [d.name for d in t.dimensions], "float64", ())
+    run = Program(
+        [maker(t).piece(grid_assignment(t.image("out"), expr))], [d.name for d in t.dimensions], "float64", ()
+    )
     run(given, SHAPE[ndim], numbers, (0, 0), threads=2)
     assert np.allclose(out, expected, rtol=1e-12, atol=1e-12 * np.abs(expected).max())
 
@@ -156,7 +161,15 @@ def test_texts_compile_without_a_warning(tmp_path, dtype):
         t = Template(2, 4, dtype)
         path = tmp_path / f"{n}.c"
         path.write_text(source(t, t.image("out"), expressions(t)[kind]))
-        flags = ["-std=c99", "-Wall", "-Wextra", "-Wno-unused-variable", "-Wno-unused-parameter", "-fopenmp-simd", "-Werror"]
+        flags = [
+            "-std=c99",
+            "-Wall",
+            "-Wextra",
+            "-Wno-unused-variable",
+            "-Wno-unused-parameter",
+            "-fopenmp-simd",
+            "-Werror",
+        ]
         done = subprocess.run(["gcc", *flags, "-c", str(path), "-o", "/dev/null"], capture_output=True, text=True)
         assert done.returncode == 0, (kind, expr, done.stderr)
 

@@ -289,4 +289,3 @@ def test_wrong_number_of_threads(waves, threads, error):
     t, run = waves(2, "float64")
     with pytest.raises(error):
         march(run, t, values(t), threads=threads)
-

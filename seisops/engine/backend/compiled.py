@@ -9,11 +9,10 @@ import platform
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -98,7 +97,10 @@ def _compile(source: str, where: Path, name: str) -> Path:
     text, made, library = where / f"{name}.c", where / f"{name}.o", where / f"{name}.so"
     text.write_text(source)
     cc, flags = _command()
-    for command in ([cc, *flags, "-c", str(text), "-o", str(made)], [cc, "-shared", "-fopenmp", str(made), "-o", str(library), "-lm"]):
+    for command in (
+        [cc, *flags, "-c", str(text), "-o", str(made)],
+        [cc, "-shared", "-fopenmp", str(made), "-o", str(library), "-lm"],
+    ):
         try:
             done = subprocess.run(command, capture_output=True, text=True, cwd=where, check=False)
         except FileNotFoundError as e:

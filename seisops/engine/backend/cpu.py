@@ -172,7 +172,9 @@ class Order:
     def __init__(self, program: Program, groups: Sequence[Group]):
         self.program, self.groups = program, list(groups)
         self.pieces: list[Piece] = [p for g in self.groups for p in g.pieces]
-        self.texts: list[Text] = [text(p.statements, p.axes, program.dtype, program.integers) for p in self.pieces]
+        self.texts: list[Text] = [
+            text(p.statements, p.axes, program.dtype, program.integers, p.row) for p in self.pieces
+        ]
         self._calls = [library.address("piece") for library in compiled([t.source for t in self.texts])]
         self._names = sorted(program.names)
         self._written = frozenset(a.name for p in self.pieces for a in p.accesses if a.written)
@@ -281,7 +283,9 @@ def _layout(name: str, a: np.ndarray, axes: int, levels: bool, dtype: np.dtype) 
     if a.ndim < axes + levels:
         raise ValueError(f"{name} has to have {axes + levels} axes, not the shape {a.shape}")
     if axes and a.shape[-1] > 1 and a.strides[-1] != a.itemsize:
-        raise ValueError(f"{name} has to be contiguous along its last axis: strides {a.strides} for shape {a.shape} are not")
+        raise ValueError(
+            f"{name} has to be contiguous along its last axis: strides {a.strides} for shape {a.shape} are not"
+        )
     return a.strides[a.ndim - axes :] if axes else ()
 
 
@@ -300,7 +304,7 @@ def _check(piece: Piece, box: Sequence[int], arrays: Mapping[str, np.ndarray], s
                 continue
             (first, end), (low, high) = ends[origin[0]], access.reach[origin[0]]
             start = origin[1].of(shape[origin[0]])
-            if ANYWHERE != (low, high) and not (start <= first + low and end + high <= start + extent):
+            if (low, high) != ANYWHERE and not (start <= first + low and end + high <= start + extent):
                 raise _small(access.name, a, f"cells {first + low} to {end + high - 1} along axis {origin[0]}")
     for load in piece.loads:
         a = arrays[piece.arrays[load.name].name]

@@ -1,13 +1,13 @@
 """Pieces of a time loop: each one a box of cells, and what is assigned in them.
 
-A piece is made of assignments as they stand on the grid. Where its box lies, how wide the strips of a layer are, how far halos
-reach and how many time levels fields have is left to whoever runs it: it is not in the text.
+A piece is made of assignments as they stand on the grid. Where its box lies, how wide the strips of a layer are, how far
+halos reach and how many time levels fields have is left to whoever runs it: it is not in the text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 import devito
@@ -15,8 +15,8 @@ import sympy
 from devito.symbolics import IntDiv
 
 from seisops.engine.assignment import RECIPROCAL, Assignment, two_levels
-from seisops.engine.lower.form import Form, Index, Load, Node, Rule, Sum, Taps, Temporary, nodes
-from seisops.engine.lower.text import Statement, Text, text
+from seisops.engine.lower.form import Form, Index, Load, Node, Rule, Taps, Temporary, nodes
+from seisops.engine.lower.text import Statement
 from seisops.engine.reverse import Edge
 from seisops.engine.strips import CORE, MODEL, Strips
 from seisops.engine.template import PREFIX, Template
@@ -139,10 +139,20 @@ class Piece:
             if index.variable:
                 low, high = (around or {}).get(index.variable, (0, 0))
                 anywhere = index.sign < 0
-                reach[self.axes.index(index.variable)] = ANYWHERE if anywhere else (low + index.shift, high + index.shift)
+                reach[self.axes.index(index.variable)] = (
+                    ANYWHERE if anywhere else (low + index.shift, high + index.shift)
+                )
             else:
                 reach[-1] = ANYWHERE
         return Access(array.name, load.rule, written, None if reach is None else tuple(reach))
+
+    @property
+    def row(self) -> int:
+        """Cells along the last axis where that is the same on all grids; else 0."""
+        if self.bound or self.box[-1][0].high != self.box[-1][1].high:
+            return 0
+        first, end = self.box[-1]
+        return end.first - first.first
 
     @property
     def points(self) -> tuple[str, ...]:
@@ -295,6 +305,8 @@ class Maker:
 
 def _without_time(function, template: Template) -> list:
     dimensions = list(function.dimensions)
-    if dimensions and (dimensions[0] in (template.step, template.time) or dimensions[0].name.startswith(f"{PREFIX}level")):
+    if dimensions and (
+        dimensions[0] in (template.step, template.time) or dimensions[0].name.startswith(f"{PREFIX}level")
+    ):
         return dimensions[1:]
     return dimensions

@@ -1,8 +1,8 @@
 """The order of pieces in a time step: which go through the same rows together, and which wait for others.
 
-A piece depends on an earlier one if either writes what the other reads or writes. Where they meet in the same cell of the axes
-that are shared out, they may go through the same tile one after the other; where one looks at other rows, the whole of the
-first has to be done.
+A piece depends on an earlier one if either writes what the other reads or writes. Where they meet in the same cell of the
+axes that are shared out, they may go through the same tile one after the other; where one looks at other rows, the whole of
+the first has to be done.
 """
 
 from __future__ import annotations
@@ -119,7 +119,9 @@ def _meeting(one: tuple[Piece, Access], other: tuple[Piece, Access], shape: Sequ
 
 def _disjoint(box, reach: tuple[int, int], other, other_reach: tuple[int, int], n: int) -> bool:
     """Whether what two pieces touch along an axis of n cells has no cell in common."""
-    (first, end), (start, stop) = ((b[0].of(n) + r[0], b[1].of(n) + r[1]) for b, r in ((box, reach), (other, other_reach)))
+    (first, end), (start, stop) = (
+        (b[0].of(n) + r[0], b[1].of(n) + r[1]) for b, r in ((box, reach), (other, other_reach))
+    )
     return end <= start or stop <= first
 
 
@@ -127,6 +129,11 @@ def least(pieces: Sequence[Piece]) -> int:
     """Cells along an axis from which on their number does not matter to the order of pieces."""
     ends = [abs(end.first) for piece in pieces for ends in piece.box for end in ends]
     reaches = [
-        abs(r) for piece in pieces for a in piece.accesses for axis in a.reach or () for r in axis if abs(r) < ANYWHERE[1]
+        abs(r)
+        for piece in pieces
+        for a in piece.accesses
+        for axis in a.reach or ()
+        for r in axis
+        if abs(r) < ANYWHERE[1]
     ]
     return 2 * (max(ends, default=0) + max(reaches, default=0)) + 1

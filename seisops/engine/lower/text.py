@@ -1,8 +1,8 @@
 """The C text of a piece: a function that goes through the cells of a box, under names that say nothing of where they are.
 
-``(pointers, strides, scalars, box, scratch)``: arrays by pointers to their cell 0, which the caller has moved to the right time
-level; in elements, how far apart the rows of each are; numbers; the first cell of the box and the one after its last along
-each axis; and room for temporaries.
+``(pointers, strides, scalars, box, scratch)``: arrays by pointers to their cell 0, which the caller has moved to the right
+time level; in elements, how far apart the rows of each are; numbers; the first cell of the box and the one after its last
+along each axis; and room for temporaries.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ def _row(n: int) -> int:
     return -(-n // VECTOR) * VECTOR
 
 
-def text(statements: Sequence[Statement], axes: Sequence[str], dtype, integers: Iterable[str] = ()) -> Text:
+def text(
+    statements: Sequence[Statement], axes: Sequence[str], dtype, integers: Iterable[str] = (), cells: int = 0
+) -> Text:
     """Write a piece.
 
     Parameters
@@ -80,15 +82,18 @@ def text(statements: Sequence[Statement], axes: Sequence[str], dtype, integers: 
     dtype : dtype
     integers : iterable of str
         Names of arrays of 32-bit integers.
+    cells : int, optional
+        Number of cells along rows, if that is to be known to the compiler.
     """
-    writer = _Writer(axes, np.dtype(dtype), frozenset(integers))
+    writer = _Writer(axes, np.dtype(dtype), frozenset(integers), cells)
     points = axes[0] not in ("x",)
     writer.points(statements) if points else writer.cells(statements)
     return writer.finished()
 
 
 class _Writer:
-    def __init__(self, axes: Sequence[str], dtype: np.dtype, integers: frozenset[str]):
+    def __init__(self, axes: Sequence[str], dtype: np.dtype, integers: frozenset[str], cells: int):
+        self.row_cells = cells
         self.axes, self.outer, self.inner = tuple(axes), tuple(axes[:-1]), axes[-1]
         self.real = {"float32": "float", "float64": "double"}[dtype.name]
         self.suffix = "f" if dtype.itemsize == 4 else ""
@@ -151,7 +156,9 @@ class _Writer:
             place = index.variable if index.sign > 0 else f"-{index.variable}"
         else:
             return str(index.shift)
-        return place if not index.shift else f"{place} + {index.shift}" if index.shift > 0 else f"{place} - {-index.shift}"
+        return (
+            place if not index.shift else f"{place} + {index.shift}" if index.shift > 0 else f"{place} - {-index.shift}"
+        )
 
     def temporary(self, t: Temporary) -> str:
         n, at = self.numbers[t.of], dict(t.at)
@@ -204,6 +211,8 @@ class _Writer:
         for magnitude, terms in groups.items():
             positive = [self.product(f) for w, f in terms if w > 0]
             negative = [self.product(f) for w, f in terms if w < 0]
+            if not positive:
+                positive, negative, magnitude = negative, [], -magnitude
             inner = " + ".join(positive) + "".join(f" - {n}" for n in negative)
             weight = self.number(sympy.Float(magnitude, 17))
             out.append(inner if magnitude == 1 and not out else f"{weight} * ({inner})")
@@ -250,7 +259,7 @@ class _Writer:
         order = self.temporaries([s.value for s in statements])
         stages = [t for t in order if not self.in_row(t)]
         for of in order:
-            n, extent = self.numbers[of], self.extents[of]
+            extent = self.extents[of]
             outer = [None if self.in_row(of) else tuple(extent[v]) for v in self.outer]
             self.out.temporaries.append((*outer, tuple(extent[self.inner])))
         for of in stages:
@@ -264,11 +273,10 @@ class _Writer:
 
         def visit(s: Sum) -> None:
             for node in nodes(s):
-                if isinstance(node, Temporary):
-                    if node.of not in self.numbers:
-                        visit(node.of)
-                        self.numbers[node.of] = len(self.numbers)
-                        order.append(node.of)
+                if isinstance(node, Temporary) and node.of not in self.numbers:
+                    visit(node.of)
+                    self.numbers[node.of] = len(self.numbers)
+                    order.append(node.of)
 
         for s in sums:
             visit(s)
@@ -284,7 +292,9 @@ class _Writer:
                             self.extents[node.of][v] = [min(low, around[v][0] + k), max(high, around[v][1] + k)]
         return order
 
-    def loop(self, temporaries: Sequence[Sum], statements: Sequence[Statement], around: Mapping[str, Sequence[int]]) -> None:
+    def loop(
+        self, temporaries: Sequence[Sum], statements: Sequence[Statement], around: Mapping[str, Sequence[int]]
+    ) -> None:
         """The rows of a tile, and some cells around it: temporaries along each, then statements."""
         self.rows: set[int] = set()
         inner: list[str] = []
@@ -305,11 +315,20 @@ class _Writer:
         self.body += [*heads, *self.pointers(), *inner, "}" * len(heads)]
 
     def simd(self, low: int, high: int) -> list[str]:
+        """The loop along a row; one of few cells has a length that the compiler knows."""
         axis = len(self.axes) - 1
-        return ["#pragma omp simd", self.head(self.inner, axis, low, high), *self.lines, "}"]
+        if not self.row_cells:
+            return ["#pragma omp simd", self.head(self.inner, axis, low, high), *self.lines, "}"]
+        first, _ = self.ends(axis, low, high)
+        loop = f"for (int64_t i = 0; i < {self.row_cells + high - low}; i++) {{"
+        return ["#pragma omp simd", loop, f"const int64_t {self.inner} = {first} + i;", *self.lines, "}"]
+
+    def ends(self, axis: int, low: int, high: int) -> tuple[str, str]:
+        """The first cell along an axis and the one after the last, some cells from those of the box."""
+        return tuple(f"b{2 * axis + k}{f' + {n}' if n else ''}" for k, n in ((0, low), (1, high)))
 
     def head(self, variable: str, axis: int, low: int, high: int) -> str:
-        first, end = (f"b{2 * axis + k}{f' + {n}' if n else ''}" for k, n in ((0, low), (1, high)))
+        first, end = self.ends(axis, low, high)
         return f"for (int64_t {variable} = {first}; {variable} < {end}; {variable}++) {{"
 
     def pointers(self) -> list[str]:
@@ -366,7 +385,9 @@ class _Writer:
                     total = f"m{n}{v} * ({cells})"
             lines.append(f"{self.real} *restrict w{n} = {start};")
             start = f"w{n} + {total}"
-        arguments = "char *const *pointers, const int64_t *strides, const void *scalars, const int64_t *box, char *scratch"
+        arguments = (
+            "char *const *pointers, const int64_t *strides, const void *scalars, const int64_t *box, char *scratch"
+        )
         out.source = "\n".join(
             ["#include <math.h>", "#include <stdint.h>", f"void piece({arguments})", "{", *lines, *self.body, "}", ""]
         )
