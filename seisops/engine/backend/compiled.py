@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -20,6 +19,7 @@ import devito
 from devito.arch.archinfo import get_cpu_info
 
 from seisops.engine.cache import Folder, opened
+from seisops.engine.threads import making
 
 __all__ = ["Library", "compiled"]
 
@@ -48,7 +48,6 @@ class _Known:
     """What this process has loaded, by text; and how much of it had to be compiled."""
 
     def __init__(self):
-        self.lock = threading.Lock()
         self.libraries: dict[str, Library] = {}
         self.compilations = 0
 
@@ -60,7 +59,7 @@ def compiled(sources: Sequence[str]) -> list[Library]:
     """Libraries of some texts: compiled side by side, as far as they are not kept from before."""
     environment = _environment()
     keys = [hashlib.sha256("\0".join((*environment, source)).encode()).hexdigest() for source in sources]
-    with KNOWN.lock, opened() as folder:
+    with making, opened() as folder:
         missing = dict.fromkeys(k for k in keys if k not in KNOWN.libraries)
         by_key = dict(zip(keys, sources, strict=True))
         for key in list(missing):

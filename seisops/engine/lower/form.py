@@ -66,6 +66,12 @@ class Node:
         """What orders nodes, without the names of arrays, so that texts of the same shape are the same text."""
         raise NotImplementedError
 
+    @cached_property
+    def order(self) -> tuple:
+        """Where it stands among others: names and levels decide between those of one shape, the same in each process."""
+        found = (n for n in nodes(self, inside=True) if isinstance(n, Load))
+        return self.key, tuple((n.name, n.rule.offset if n.rule else 0) for n in found)
+
     def moved(self, variable: str, by: int) -> Node:
         """The same some cells further."""
         raise NotImplementedError
@@ -170,7 +176,7 @@ def _sum(terms: Mapping[tuple[Node, ...], sympy.Expr]) -> Sum:
 
 def _order(term: tuple) -> tuple:
     c, factors = term
-    return len(factors), tuple(f.key for f in factors), str(c)
+    return len(factors), tuple(f.key for f in factors), tuple(f.order for f in factors), str(c)
 
 
 def shifted(node: Node, by: Mapping[str, int]) -> Node:
@@ -258,7 +264,7 @@ class Form:
             return {(): terms.get((), sympy.S.Zero) ** exponent}
         if exponent.is_Integer and exponent > 0 and len(terms) == 1:
             ((factors, c),) = terms.items()
-            return {tuple(sorted(factors * int(exponent), key=lambda f: f.key)): c**exponent}
+            return {tuple(sorted(factors * int(exponent), key=lambda f: f.order)): c**exponent}
         return {(Call(sympy.Pow, (_sum(terms),), exponent),): sympy.S.One}
 
     def _derivative(self, expr) -> dict[tuple[Node, ...], sympy.Expr]:
@@ -294,7 +300,7 @@ def _product(a: dict, b: dict) -> dict:
     if not a or not b:
         return {}
     ((f, c),), ((g, d),) = a.items(), b.items()
-    return {tuple(sorted((*f, *g), key=lambda n: n.key)): c * d}
+    return {tuple(sorted((*f, *g), key=lambda n: n.order)): c * d}
 
 
 def _plain(expr):
