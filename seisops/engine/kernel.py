@@ -1,4 +1,4 @@
-"""Lowering of a system and its ports to one compiled Devito operator, and running it.
+"""One marching loop of a system with its ports, and running it.
 
 The same kernel serves surveys of any size: arrays and bounds are given when it runs.
 """
@@ -32,7 +32,7 @@ _builds = 0
 
 
 def build_count() -> int:
-    """Number of operators that this process has lowered so far."""
+    """Number of kernels that this process has made so far."""
     return _builds
 
 

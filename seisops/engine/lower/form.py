@@ -252,7 +252,7 @@ class Form:
         elif expr.args and any(self._terms(a).keys() != {()} for a in expr.args):
             out = {(Call(expr.func, tuple(self.sum(a) for a in expr.args)),): sympy.S.One}
         else:
-            out = {(): _plain(expr)}
+            out = {(): expr}
         self._known[expr] = out
         return out
 
@@ -273,20 +273,20 @@ class Form:
         axes = [d.name for d in expr.dims]
         moves = {offsets: dict(zip(axes, offsets, strict=True)) for offsets in taps}
         inner, out = self._terms(expr.expr), {}
-        if len(inner) > 1 and len(taps) > FEW or any(not _simple(factors) for factors in inner) and len(taps) > FEW:
+        if len(taps) > FEW and (len(inner) > 1 or not all(map(_simple, inner))):
             inner = {(Temporary(_sum(inner), tuple((d.name, 0) for d in self.template.dimensions)),): sympy.S.One}
         for factors, c in inner.items():
             terms = [(w, tuple(shifted(f, moves[k]) for f in factors)) for k, w in taps.items()]
             if len(terms) == 1:
                 ((w, moved),) = terms
-                out[moved] = out.get(moved, sympy.S.Zero) + c * unit * _plain(w)
+                out[moved] = out.get(moved, sympy.S.Zero) + c * unit * w
             else:
                 out[(_taps(terms),)] = c * unit
         return out
 
 
 def _taps(terms: list) -> Taps:
-    return Taps(tuple(sorted(((_plain(w), factors) for w, factors in terms), key=_order)))
+    return Taps(tuple(sorted(terms, key=_order)))
 
 
 def _simple(factors: tuple[Node, ...]) -> bool:
@@ -301,8 +301,3 @@ def _product(a: dict, b: dict) -> dict:
         return {}
     ((f, c),), ((g, d),) = a.items(), b.items()
     return {tuple(sorted((*f, *g), key=lambda n: n.order)): c * d}
-
-
-def _plain(expr):
-    """A scalar in SymPy's own terms: Devito's compare unlike."""
-    return sympy.sympify(expr).xreplace({})
