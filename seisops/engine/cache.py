@@ -22,7 +22,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 __all__ = ["Folder", "opened"]
@@ -190,6 +190,12 @@ class Folder:
                 if age >= LIFETIME or PARTIAL.fullmatch(name) or self._is_orphan(name, names):
                     os.unlink(name, dir_fd=self._descriptor)
 
+    def holds_ours_only(self) -> bool:
+        """Whether there is nothing that somebody else keeps here."""
+        with suppress(OSError):
+            return all(self._is_ours(name) for name in os.listdir(self._descriptor))
+        return False
+
     def _is_ours(self, name: str) -> bool:
         """Whether a file is a library of this cache, or the description of one, or the beginning of either."""
         if LIBRARY.fullmatch(name):
@@ -261,8 +267,9 @@ def _ours(path: Path) -> Path:
         with suppress(OSError):
             if (folder / TAG).read_bytes() == TAGGED:
                 return folder
-        if all(any(kind.fullmatch(f.name) for kind in (INDEX, LIBRARY, PARTIAL)) for f in folder.iterdir()):
-            return folder
+        with closing(Folder(folder)) as found:
+            if found.holds_ours_only():
+                return folder
     raise OSError("somebody else keeps something in it")
 
 

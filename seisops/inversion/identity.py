@@ -49,7 +49,7 @@ def made_of(x: Any) -> list[Any]:
     elif callable(getattr(cls, "_fingerprint", None)):
         return [*name, *x._fingerprint()]
     elif isinstance(x, pylops.LinearOperator):
-        return [*name, str(x.dtype), [int(n) for n in (*x.dims, *x.dimsd)], _plain(x)]
+        return [*name, str(x.dtype), [int(n) for n in (*np.atleast_1d(x.dims), *np.atleast_1d(x.dimsd))], _plain(x)]
     elif is_dataclass(x) and _says(cls, "__dataclass_fields__"):
         return [*name, {f.name: getattr(x, f.name) for f in fields(x) if f.compare}]
     elif isinstance(x, np.dtype | Fraction):

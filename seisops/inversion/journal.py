@@ -7,7 +7,9 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -83,7 +85,9 @@ class Journal:
         ----------
         function : callable
             Takes arrays and numbers, and returns an array, a number, or a tuple of those, such as value and gradient. If
-            it has an attribute `fingerprint`, as a :class:`LeastSquares` has, that is kept as well.
+            it says what it is made of, as a :class:`LeastSquares`, an operator and a map do, that is kept as well, and so is
+            what a method belongs to and what a partial function was given: others are refused. Of any other function only
+            its name is known.
         progress : bool, optional
             Show a bar; all functions of a journal share it.
         total : int, optional
@@ -131,6 +135,10 @@ class Journal:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+    def __bool__(self) -> bool:
+        """True, also where nothing is kept yet."""
+        return True
 
     def __len__(self) -> int:
         """How many entries are on disk."""
@@ -353,10 +361,7 @@ class Remembered:
 
     def __init__(self, function: Callable[..., Any], journal: Journal, bar: Bar | None = None) -> None:
         self.function, self.journal, self._bar = function, journal, bar
-        own = getattr(function, "fingerprint", "")
-        name = getattr(function, "__qualname__", None) or type(function).__name__
-        self._name = f"{name} {own}".strip() if isinstance(own, str) else name
-        self._probed = callable(getattr(function, "_fingerprint", None)) and is_probed(function)
+        self._name, self._probed = _told(function)
 
     def __call__(self, *x: ArrayLike) -> Any:
         result, was_read = self.journal.remember(self._name, x, lambda: self.function(*x), self._probed)
@@ -412,6 +417,25 @@ class RememberedOperator(LinearOperator):
     def _apply_adjoint(self, y: NDArray) -> NDArray:
         name = f"adjoint of {self._label}"
         return self.journal.remember(name, (y,), lambda: self.op.rmatvec(y.ravel()), self._probed)[0]
+
+
+def _told(function: Callable[..., Any]) -> tuple[str, bool]:
+    """What tells a function from others, as far as it says, and whether that is its products only.
+
+    That of a method is also the object's, that of a partial function also what has been given to it.
+    """
+    if isinstance(function, partial):
+        name, probed = _told(function.func)
+        return f"{name} of {fingerprint(function.args, function.keywords)}", probed
+    name = getattr(function, "__qualname__", None) or type(function).__name__
+    owner = getattr(function, "__self__", None)
+    thing = function if owner is None or isinstance(owner, ModuleType) else owner
+    said = getattr(thing, "fingerprint", None)
+    if isinstance(said, str):
+        return f"{name} {said}", callable(getattr(thing, "_fingerprint", None)) and is_probed(thing)
+    if callable(getattr(thing, "_fingerprint", None)):
+        return f"{name} {fingerprint(thing)}", is_probed(thing)
+    return name, False
 
 
 def _normal(result: Any) -> tuple[str, tuple[NDArray, ...]]:

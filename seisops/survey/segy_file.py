@@ -32,6 +32,8 @@ CHUNK = 2**22
 LAST_TEXT = "((SEG: EndText))"
 #: Different samples that tell formats apart: all of them differ in 4 bits by chance once in 1e14.
 ENOUGH = 500
+#: How many traces are looked at for that, at most about.
+TRACES = 100
 #: Beside the fields of trace headers.
 EMPTY = "empty"
 #: What orders of bytes are called.
@@ -289,14 +291,18 @@ def misread(file: SegyFile, most: int = 512) -> str:
     """
     if FORMATS[file.format].nbytes != 4 or file.format not in (IBM, IEEE):
         return ""
-    words = []
+    found = np.empty(0, np.uint32)
     with _opened(file) as fd:
-        for row in {file.n_traces // 2, file.n_traces - 1}:
+        # from the middle on to either side, as far as it takes: traces may be short, or dead
+        for row in sorted(
+            range(0, file.n_traces, max(1, file.n_traces // TRACES)), key=lambda n: abs(n - file.n_traces // 2)
+        ):
             raw = np.empty(4 * min(file.n_samples, most), np.uint8)
             file._fill(fd, row, raw.data, file.stride - TRACE_HEADER - raw.size)
-            words.append(raw.view(f"{file.byteorder}u4"))
-    found = np.concatenate(words)
-    found = np.unique(found[(found & 0x7FFFFFFF) != 0])
+            words = raw.view(f"{file.byteorder}u4").astype(np.uint32)
+            found = np.union1d(found, words[(words & 0x7FFFFFFF) != 0])
+            if len(found) >= 2 * ENOUGH:
+                break
     if len(found) < ENOUGH:
         return ""
     share, orders = np.mean((found >> 20) & 0xF == 0), len(np.unique((found >> 24) & 0x7F))

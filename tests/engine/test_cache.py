@@ -285,3 +285,11 @@ def test_descriptions_are_whole(folder):
     record = json.loads(next(folder.glob("*.json")).read_text())
     assert set(record) == {"sha256", "content"}
     assert all(path.stat().st_mode & 0o077 == 0 for path in folder.iterdir() if path.suffix in (".so", ".json"))
+
+
+def test_a_folder_of_files_with_names_like_ours_is_not_ours(folder):
+    """As a store that names what it keeps by its hash."""
+    folder.mkdir()
+    (folder / f"{A}.json").write_text('{"of": "somebody else"}')
+    assert used() == folder / cache.OWN
+    assert not (folder / cache.TAG).exists()

@@ -192,6 +192,18 @@ def test_damage_is_noticed_and_repaired(folder, kind):
     check_tiny(again)
 
 
+def test_a_sound_entry_of_another_name_is_not_loaded(folder):
+    """As a program that copies or merges files may leave it."""
+    compiled([TINY.replace("42", "43")])
+    other = index(folder)
+    make()
+    (ours,) = set(folder.glob("*.json")) - {other}
+    ours.write_bytes(other.read_bytes())
+    library, new = make()
+    assert new
+    check_tiny(library)
+
+
 @pytest.mark.parametrize("chosen", ["", "0", "off"])
 def test_nothing_is_kept_if_nothing_shall_be(tmp_path, monkeypatch, chosen, recwarn):
     monkeypatch.setenv("SEISOPS_CACHE", chosen)

@@ -434,3 +434,10 @@ def test_a_medium_counts_once_and_keys_by_their_kind():
     assert fingerprint({1: 2}) != fingerprint({"1": 2})
     with pytest.raises(ParameterError, match="fingerprint of a set"):
         fingerprint([{1, 2}])
+
+
+def test_operators_of_some_columns_have_fingerprints():
+    """PyLops gives them a number as dimensions."""
+    A = pylops.MatrixMult(np.arange(12.0).reshape(3, 4))
+    one, same, other = (fingerprint(A.apply_columns(columns)) for columns in ([0, 1], [0, 1], [1, 2]))
+    assert one == same != other

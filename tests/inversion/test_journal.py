@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +153,31 @@ def test_a_flipped_bit_and_a_lost_entry_are_computed_again(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert np.array_equal(steps(Journal(tmp_path), Counting(stop=0)), plain)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda k: Rosenbrock(3) * k,
+        lambda k: LeastSquares(Rosenbrock(3), np.full(6, k)).__call__,
+        lambda k: partial(np.multiply, k),
+        lambda k: partial(LeastSquares(Rosenbrock(3), np.full(6, k)).__call__),
+    ],
+    ids=["map", "method", "partial", "partial method"],
+)
+def test_what_a_function_is_made_of_counts(tmp_path, make):
+    """In another run one of the same name and shape is refused, and the same is replayed."""
+    x = np.linspace(0.0, 1.0, 6)
+    first = Journal(tmp_path)(make(2.0))(x)
+    again = Journal(tmp_path)
+    np.testing.assert_array_equal(np.hstack(again(make(2.0))(x)), np.hstack(first))
+    assert again.replayed == 1
+    with pytest.raises(so.ParameterError, match="another run: evaluation 0"):
+        Journal(tmp_path)(make(3.0))(x)
+
+
+def test_a_journal_without_entries_is_a_journal(tmp_path):
+    assert Journal(tmp_path) and not len(Journal(tmp_path))
 
 
 def test_foreign_files_are_refused(tmp_path):

@@ -100,24 +100,30 @@ def test_formats_that_are_known_and_not_read(write, order, code):
         Survey.from_segy(path)
 
 
-def test_one_kind_of_float_that_is_called_another(write):
-    traces, _ = line(2, 3)
-    samples = (RNG.standard_normal((6, 400)) * np.exp(-np.arange(400) / 60)).astype("f4")
+SHORT_AND_LONG = pytest.mark.parametrize(("shots", "ns"), [(2, 400), (21, 120)], ids=["long traces", "short traces"])
+
+
+@SHORT_AND_LONG
+def test_one_kind_of_float_that_is_called_another(write, shots, ns):
+    traces, _ = line(shots, 3)
+    samples = (RNG.standard_normal((3 * shots, ns)) * np.exp(-np.arange(ns) / 60)).astype("f4")
+    samples[3 * shots // 2] = 0  # dead
     path = patched(write(traces, samples), 3225, "h", 1)
     with pytest.warns(UserWarning, match="IBM floats by the binary header, but look like IEEE floats.*format=5"):
         Survey.from_segy(path)
     assert "look like IEEE" in "".join(map(str, check(path, samples=True)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert np.array_equal(Survey.from_segy(path, format=5).data.reshape(6, 400), samples)
+        assert np.array_equal(Survey.from_segy(path, format=5).data.reshape(3 * shots, ns), samples)
         Survey.from_segy(write(traces, samples))
         Survey.from_segy(write(traces, np.full_like(samples, 1500.0) + 100 * np.abs(samples)))  # of one octave
 
 
-def test_the_other_way_round(write):
-    traces, _ = line(2, 3)
-    digits, powers = RNG.integers(2**20, 2**24, (6, 400)), RNG.integers(60, 67, (6, 400))
-    words = (powers << 24 | digits | RNG.integers(0, 2, (6, 400)) << 31).astype("u4")
+@SHORT_AND_LONG
+def test_the_other_way_round(write, shots, ns):
+    traces, _ = line(shots, 3)
+    digits, powers = RNG.integers(2**20, 2**24, (3 * shots, ns)), RNG.integers(60, 67, (3 * shots, ns))
+    words = (powers << 24 | digits | RNG.integers(0, 2, (3 * shots, ns)) << 31).astype("u4")
     path = write(traces, words, format=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

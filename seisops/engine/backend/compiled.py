@@ -64,7 +64,8 @@ def compiled(sources: Sequence[str]) -> list[Library]:
         by_key = dict(zip(keys, sources, strict=True))
         for key in list(missing):
             kept = folder.read(key) if folder else None
-            library = _loaded(kept[1]) if kept else None
+            # an entry that came by its name otherwise than from here may be sound, and another one
+            library = _loaded(kept[1]) if kept and kept[0].get("source") == by_key[key] else None
             if library is not None:
                 KNOWN.libraries[key] = Library(library, by_key[key])
                 del missing[key]
