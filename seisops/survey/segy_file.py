@@ -32,8 +32,8 @@ CHUNK = 2**22
 LAST_TEXT = "((SEG: EndText))"
 #: Different samples that tell formats apart: all of them differ in 4 bits by chance once in 1e14.
 ENOUGH = 500
-#: How many traces are looked at for that, at most about.
-TRACES = 100
+#: How many samples, and in how many traces, are looked at for that, at most about.
+LOOKED, TRACES = 2048, 100
 #: Beside the fields of trace headers.
 EMPTY = "empty"
 #: What orders of bytes are called.
@@ -291,7 +291,7 @@ def misread(file: SegyFile, most: int = 512) -> str:
     """
     if FORMATS[file.format].nbytes != 4 or file.format not in (IBM, IEEE):
         return ""
-    found = np.empty(0, np.uint32)
+    found, looked = np.empty(0, np.uint32), 0
     with _opened(file) as fd:
         # from the middle on to either side, as far as it takes: traces may be short, or dead
         for row in sorted(
@@ -301,7 +301,8 @@ def misread(file: SegyFile, most: int = 512) -> str:
             file._fill(fd, row, raw.data, file.stride - TRACE_HEADER - raw.size)
             words = raw.view(f"{file.byteorder}u4").astype(np.uint32)
             found = np.union1d(found, words[(words & 0x7FFFFFFF) != 0])
-            if len(found) >= 2 * ENOUGH:
+            looked += len(words)
+            if len(found) >= 2 * ENOUGH or looked >= LOOKED:
                 break
     if len(found) < ENOUGH:
         return ""
