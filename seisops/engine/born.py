@@ -74,8 +74,10 @@ def born(system: System, wrt: Sequence[str], every: int = 1, present: bool = Fal
         if isinstance(expr, Derivative):
             return expr._rebuild(expr=separate(expr.expr, True))
         if expr.is_Mul:
-            background = [a for a in expr.args if depends(a, system.fields) and not depends(a, tangents.values())]
-            others = [separate(a, differentiated) for a in expr.args if a not in background]
+            # in an order of their own: that of SymPy differs from process to process, and the numbers of histories with it
+            args = sorted(expr.args, key=str)
+            background = [a for a in args if depends(a, system.fields) and not depends(a, tangents.values())]
+            others = [separate(a, differentiated) for a in args if a not in background]
             if background:
                 factor = background[0]
                 for a in background[1:]:
@@ -88,7 +90,7 @@ def born(system: System, wrt: Sequence[str], every: int = 1, present: bool = Fal
                 out = out * a
             return out
         if expr.is_Add:
-            return sum((separate(a, differentiated) for a in expr.args), sympy.S.Zero)
+            return sum((separate(a, differentiated) for a in sorted(expr.args, key=str)), sympy.S.Zero)
         raise ParameterError(f"the residual is not linear in the fields: {expr}")
 
     rows = tuple(separate(-linearize(r, tangents)) for r in system.residuals)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from seisops.engine.derive import System, expand_time
 from seisops.engine.symbol import Symbol
 from seisops.engine.template import Template
+from seisops.engine.terms import occurrences, time_offset
 from seisops.engine.threads import making
 from seisops.engine.timing import times
 from seisops.errors import ParameterError
@@ -99,6 +100,18 @@ INTERIORS = Interiors()
 interior = INTERIORS.get
 
 
+def _require_levels(equation: WaveEquation, system: System) -> None:
+    """Refuse rows that look further back than fields are kept."""
+    for name, u, lead in zip(equation.fields, system.fields, system.leads, strict=True):
+        for row in system.residuals:
+            earliest = min((time_offset(f) for f in occurrences(row, u)), default=lead)
+            if earliest < lead - u.time_order:
+                raise ParameterError(
+                    f"{type(equation).__name__}.residual reads {name} {lead - earliest} steps before the one that it "
+                    f"determines: {u.time_order} are kept; introduce a field that holds an earlier one"
+                )
+
+
 def assemble(equation: WaveEquation, template: Template, boundary, free_surface: bool) -> System:
     """The discrete system of an equation with its boundary.
 
@@ -133,6 +146,7 @@ def assemble(equation: WaveEquation, template: Template, boundary, free_surface:
     order = {name: i for i, name in enumerate(equation.fields)}
     first = {equation.fields[0]: 1.0}
     within = interior(equation, template)
+    _require_levels(equation, within.system)
     return System(
         template,
         tuple(stretch.fields),
