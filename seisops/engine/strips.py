@@ -82,12 +82,13 @@ class Strips:
         if not mine:
             return [(frozenset(), expr)]
         if expr.is_Add:
-            return [part for a in expr.args for part in self._parts(a)]
+            # in an order of their own: that of SymPy differs from process to process
+            return [part for a in sorted(expr.args, key=str) for part in self._parts(a)]
         if isinstance(expr, Derivative):
             return [(axes, expr._rebuild(expr=inner)) for axes, inner in self._sums(expr.expr)]
         if expr.is_Mul:
             parts = [(frozenset(), sympy.S.One)]
-            for a in expr.args:
+            for a in sorted(expr.args, key=str):
                 parts = [(axes | more, whole * part) for axes, whole in parts for more, part in self._parts(a)]
             return parts
         return [(frozenset(mine), expr)]

@@ -146,7 +146,7 @@ for rho in (None, 1000.0):
     waves = plan(medium, (2, 4, "float64"), PML(cells=6), False, (36, 33))
     for transposed in (False, True):
         print(waves.kernel(transposed, Ports(), Ports()).program.sources)
-    print(waves.kernel(True, Ports(), Ports(image=True), ("m",)).program.sources)
+    print(waves.kernel(True, Ports(), Ports(image=True), tuple(medium.coefficients())).program.sources)
 """
 
 

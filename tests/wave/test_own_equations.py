@@ -175,3 +175,21 @@ def test_rows_and_fields_are_counted():
 def test_missing_and_unknown_parameters():
     with pytest.raises(ParameterError, match=r"missing .*'b'.*unknown .*'rho'"):
         ElasticWaves(GRID, lam=1.0, mu=1.0, rho=1000.0)
+
+
+class Remembering(so.WaveEquation):
+    """Its residual looks at a time that is not kept."""
+
+    parameters = ("m", "c")
+
+    def residual(self, fields, parameters):
+        u, dt = fields.u, fields.u.grid.stepping_dim.spacing
+        return (parameters.m * u.dt2 - u.laplace + parameters.c * (u - u.backward.backward) / dt**2,)
+
+
+def test_times_that_are_not_kept_are_refused():
+    grid = so.Grid((15, 13), 10.0)
+    waves = so.Wavefield(grid, so.Time(60, 0.001))
+    with pytest.raises(so.ParameterError, match="reads u 3 steps before the one that it determines: 2 are kept"):
+        A = so.Modeling(waves, Remembering(grid, m=2.5e-7, c=2.5e-9), substeps=1)
+        (so.Projection(waves, [[50.0, 50.0]]) * A * so.Projection(waves, [[70.0, 60.0]]).H) @ np.ones(60)
