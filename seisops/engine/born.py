@@ -14,6 +14,7 @@ import sympy
 from devito import Derivative
 
 from seisops.engine.derive import System, linearize
+from seisops.engine.describe import in_order
 from seisops.engine.terms import depends
 from seisops.errors import ParameterError
 
@@ -75,7 +76,7 @@ def born(system: System, wrt: Sequence[str], every: int = 1, present: bool = Fal
             return expr._rebuild(expr=separate(expr.expr, True))
         if expr.is_Mul:
             # in an order of their own: that of SymPy differs from process to process, and the numbers of histories with it
-            args = sorted(expr.args, key=str)
+            args = in_order(expr.args)
             background = [a for a in args if depends(a, system.fields) and not depends(a, tangents.values())]
             others = [separate(a, differentiated) for a in args if a not in background]
             if background:
@@ -90,7 +91,7 @@ def born(system: System, wrt: Sequence[str], every: int = 1, present: bool = Fal
                 out = out * a
             return out
         if expr.is_Add:
-            return sum((separate(a, differentiated) for a in sorted(expr.args, key=str)), sympy.S.Zero)
+            return sum((separate(a, differentiated) for a in in_order(expr.args)), sympy.S.Zero)
         raise ParameterError(f"the residual is not linear in the fields: {expr}")
 
     rows = tuple(separate(-linearize(r, tangents)) for r in system.residuals)

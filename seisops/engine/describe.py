@@ -9,7 +9,7 @@ import sympy
 
 from seisops.engine.derive import System
 
-__all__ = ["describe", "describe_system"]
+__all__ = ["describe", "describe_system", "in_order"]
 
 _FUNCTION = ("dtype", "dimensions", "staggered", "space_order", "time_order", "save", "shape", "halo", "padding")
 
@@ -85,3 +85,8 @@ class _Describer:
 
     def _options(self, e, names: tuple[str, ...]) -> str:
         return ",".join(f"{name}={self._of(getattr(e, name))}" for name in names if hasattr(e, name))
+
+
+def in_order(arguments) -> list:
+    """Expressions in an order that is the same in every process, as that of SymPy's sums and products is not."""
+    return sorted(arguments, key=_Describer()._of)

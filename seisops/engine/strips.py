@@ -17,6 +17,7 @@ from devito import Derivative
 
 from seisops.engine.arrays import in_rows
 from seisops.engine.derive import System
+from seisops.engine.describe import in_order
 from seisops.engine.stencils import stencil
 from seisops.engine.template import Template
 from seisops.engine.terms import depends, leaves
@@ -83,12 +84,12 @@ class Strips:
             return [(frozenset(), expr)]
         if expr.is_Add:
             # in an order of their own: that of SymPy differs from process to process
-            return [part for a in sorted(expr.args, key=str) for part in self._parts(a)]
+            return [part for a in in_order(expr.args) for part in self._parts(a)]
         if isinstance(expr, Derivative):
             return [(axes, expr._rebuild(expr=inner)) for axes, inner in self._sums(expr.expr)]
         if expr.is_Mul:
             parts = [(frozenset(), sympy.S.One)]
-            for a in sorted(expr.args, key=str):
+            for a in in_order(expr.args):
                 parts = [(axes | more, whole * part) for axes, whole in parts for more, part in self._parts(a)]
             return parts
         return [(frozenset(mine), expr)]
