@@ -17,7 +17,7 @@ from devito import Derivative
 from seisops.engine.stencils import stencil
 from seisops.engine.template import Template
 
-__all__ = ["Call", "Form", "Index", "Load", "Node", "Rule", "Sum", "Taps", "Temporary", "loads", "nodes", "shifted"]
+__all__ = ["Call", "Form", "Index", "Load", "Node", "Rule", "Sum", "Taps", "Temporary", "nodes", "shifted"]
 
 #: A derivative or average of so few taps is taken of whole expressions: a temporary would cost more.
 FEW = 2
@@ -204,11 +204,6 @@ def nodes(node: Node, inside: bool = False) -> Iterator[Node]:
             for i in node.at:
                 if i.table is not None:
                     yield from nodes(i.table, inside)
-
-
-def loads(node: Node) -> Iterator[Load]:
-    """The arrays that an expression reads, but for those of its temporaries."""
-    return (n for n in nodes(node) if isinstance(n, Load))
 
 
 class Form:

@@ -51,16 +51,12 @@ class Array:
     Attributes
     ----------
     name : str
-        Of the array.
-    rule : Rule, optional
-        Its level.
-    origin : tuple of End or None
-        For each axis of the array but that of time: the cell of its first element, and on which axis of the grid; None for
+    origin : tuple of (int, End) or None
+        For each axis of the array but that of time: on which axis of the grid, and the cell of its first element; None for
         axes that are not those of the grid.
     """
 
     name: str
-    rule: Rule | None
     origin: tuple[tuple[int, End] | None, ...]
 
 
@@ -252,7 +248,7 @@ class Maker:
             else:
                 halo = dict(zip(function.dimensions, function.halo, strict=True))[d]
                 origin.append((axis, End(-int(halo[0]))))
-        return Array(called, None, tuple(origin))
+        return Array(called, tuple(origin))
 
     # -- what
 
