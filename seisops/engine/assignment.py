@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import sympy
@@ -34,6 +34,8 @@ class Assignment:
         The strip, ``{axis: side}``.
     part : (axis, first cell, number of cells), optional
         A part of the strip that is enough.
+    beyond : mapping
+        Cells before and after those of the grid that belong to it, ``{axis: (before, after)}``.
     """
 
     kind: type
@@ -42,6 +44,7 @@ class Assignment:
     when: tuple
     box: Mapping
     part: tuple | None = None
+    beyond: Mapping = field(default_factory=dict)
 
 
 def two_levels(function) -> str:

@@ -7,14 +7,18 @@ the source is linear in dp, and its transpose is the imaging condition.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import sympy
 from devito import Derivative
 
 from seisops.engine.derive import System, linearize
 from seisops.engine.describe import in_order
+from seisops.engine.layers import restricted
+from seisops.engine.stencils import stencil
+from seisops.engine.template import Template
 from seisops.engine.terms import depends
 from seisops.errors import ParameterError
 
@@ -27,6 +31,7 @@ class Born:
 
     Attributes
     ----------
+    template : Template
     rows : tuple of expressions
         One for each residual, linear in `tangents`, with the background replaced by `histories`.
     tangents : tuple of devito.Function
@@ -39,11 +44,28 @@ class Born:
         Every how many time steps the background is saved and acts.
     """
 
+    template: Template
     rows: tuple
     tangents: tuple
     histories: tuple
     factors: tuple
     every: int
+
+    def beyond(self, term, tangent) -> dict:
+        """How many cells beyond the grid, along each axis, a term of a row looks at a tangent: ``{axis: cells}``.
+
+        Where it is averaged or differentiated by itself it is continued there, as parameters are. Backgrounds vanish there:
+        what is done to a tangent's product with one does not count, nor along an axis what is restricted to the grid.
+        """
+        backgrounds = {h.function: restricted(f) for h, f in zip(self.histories, self.factors, strict=True)}
+        reach, _ = _looked(term, tangent, backgrounds, self.template)
+        return {d: n for d, n in reach.items() if n}
+
+    @cached_property
+    def continued(self) -> frozenset:
+        """The tangents that are looked at beyond the grid."""
+        terms = [term for row in self.rows for term in sympy.Add.make_args(row)]
+        return frozenset(p for p in self.tangents if any(self.beyond(term, p) for term in terms))
 
 
 def born(system: System, wrt: Sequence[str], every: int = 1, present: bool = False) -> Born:
@@ -98,9 +120,35 @@ def born(system: System, wrt: Sequence[str], every: int = 1, present: bool = Fal
     if not histories:
         raise ParameterError(f"the wave equation does not depend on {', '.join(wrt)}")
     return Born(
+        template,
         rows,
         tuple(tangents.values()),
         tuple(histories.values()),
         tuple(factor for factor, _ in histories),
         every,
     )
+
+
+def _looked(expr, tangent, backgrounds: Mapping, template: Template) -> tuple[dict, bool]:
+    """How far an expression looks at a tangent along each axis, and whether as a product with the background.
+
+    `backgrounds` has the axes along which histories are restricted to the grid.
+    """
+    if getattr(expr, "is_DiscreteFunction", False) or not depends(expr, [tangent]):
+        return {}, False
+    if isinstance(expr, Derivative):
+        reach, met = _looked(expr.expr, tangent, backgrounds, template)
+        if not met:
+            taps = stencil(expr, template)
+            widest = {d: max(abs(k[n]) for k in taps) for n, d in enumerate(expr.dims)}
+            reach = {d: reach.get(d, 0) + widest.get(d, 0) for d in {**reach, **widest}}
+        return reach, met
+    found = [_looked(a, tangent, backgrounds, template) for a in expr.args]
+    reach = {d: max(r.get(d, 0) for r, _ in found) for r, _ in found for d in r}
+    met = any(met for _, met in found)
+    if expr.is_Mul:
+        functions = [a.function for a in expr.args if getattr(a, "is_DiscreteFunction", False)]
+        within = restricted(expr).union(*(backgrounds.get(f, ()) for f in functions))
+        reach = {d: n for d, n in reach.items() if d not in within}
+        met = met or any(f in backgrounds for f in functions)
+    return reach, met

@@ -6,7 +6,7 @@ The same kernel serves surveys of any size: arrays and bounds are given when it 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import devito
 import numpy as np
@@ -22,9 +22,10 @@ from seisops.engine.lower.piece import Maker
 from seisops.engine.ports import Ports, at, points
 from seisops.engine.reverse import earliest, edges, reverse, unknown
 from seisops.engine.sheet import Sheet
-from seisops.engine.strips import CORE, MODEL, Strips
+from seisops.engine.strips import CORE, MODEL, Strips, reach
 from seisops.engine.template import PREFIX, Template
-from seisops.engine.terms import looked_around, occurrences, time_offset
+from seisops.engine.terms import leaves, looked_around, occurrences, time_offset
+from seisops.errors import ParameterError
 
 __all__ = ["Again", "Kernel", "Ports", "build_count"]
 
@@ -165,18 +166,40 @@ class Kernel:
         return [a for f, expr, part in wanted for edge in edges(self.strips, part) for a in sheet.keep(f, expr, edge)]
 
     def _images(self, sheet: Sheet) -> list[Assignment]:
-        gradients = {p: sympy.S.Zero for p in self.born.tangents}
-        for row, w in zip(self.born.rows, self.system.fields, strict=True):
-            for p, expr in transpose(row, w, gradients).items():
-                gradients[p] = gradients[p] + expr
         when, out = self.template.when(self.born.every), []
-        for p, expr in gradients.items():
-            image, expr = self.template.image(f"read_{p.name.removeprefix(PREFIX)}"), self.born.every * expr
+        for (p, around), expr in self._gradients().items():
+            image = self.template.image(f"read_{p.name.removeprefix(PREFIX)}", halo=p in self.born.continued)
+            expr = self.born.every * expr
             if self.again and self._pointwise:
                 out += self._in_pieces(sheet, image, expr)
             else:
-                out += sheet.everywhere(image, expr, when, add=True)
+                out += [replace(a, beyond=dict(around)) for a in sheet.everywhere(image, expr, when, add=True)]
         return out
+
+    def _gradients(self) -> dict:
+        """What is added to the image of each tangent, by the cells around the grid in which that is not zero."""
+        out: dict = {}
+        for row, w in zip(self.born.rows, self.system.fields, strict=True):
+            for term in sympy.Add.make_args(row):
+                for p, expr in transpose(term, w, self.born.tangents).items():
+                    key = p, tuple(self._around(expr, self.born.beyond(term, p)).items())
+                    out[key] = out.get(key, sympy.S.Zero) + expr
+        return out
+
+    def _around(self, expr, beyond: Mapping) -> dict:
+        """Cells around the grid in which images are made of what is in it; above a free surface images are mirrored."""
+        z, strips = self.template.dimensions[-1], self.strips
+        functions = {f.function for f in leaves(expr)}
+        for d, n in beyond.items():
+            along = {f for f in functions if strips.compact.get(f.name) is d}
+            for some, halo in ((functions - along, self.template.space_order), (along, strips.halo)):
+                if n + reach(expr, some, d, self.template) > halo and some:
+                    raise ParameterError(
+                        f"images by a parameter that is averaged or differentiated look {n} cells beyond the grid along "
+                        f"{d.name}, from where halos of {halo} cells are too narrow: use a higher space_order, or fewer "
+                        "derivatives within each other"
+                    )
+        return {d: (0 if d is z and self.system.parity else n, n) for d, n in beyond.items()}
 
     def _in_pieces(self, sheet: Sheet, image, expr) -> list[Assignment]:
         """What is added to an image, of what the background is inside the strips and was along the edges: no cell twice."""

@@ -8,17 +8,32 @@ from devito import Derivative
 from devito.finite_differences.tools import centered
 
 from seisops.engine.location import position, sign
-from seisops.engine.template import Template
+from seisops.engine.template import PREFIX, Template
 from seisops.engine.terms import depends, occurrences, time_offset
 from seisops.errors import ParameterError
 
-__all__ = ["PMLStretch", "Stretch", "damped", "undamped"]
+__all__ = ["PMLStretch", "Stretch", "damped", "restricted", "undamped"]
+
+#: Kind of the profiles that are 1 on the grid and 0 beyond it.
+INSIDE = "inside"
+
+
+def restricted(expr) -> frozenset:
+    """The axes along which an expression vanishes beyond the grid, as far as restrictions make it."""
+    if getattr(expr, "is_DiscreteFunction", False):
+        return frozenset(expr.function.dimensions if expr.function.name.startswith(f"{PREFIX}{INSIDE}_") else ())
+    if isinstance(expr, Derivative):
+        return restricted(expr.expr) - set(expr.dims)
+    found = [restricted(a) for a in getattr(expr, "args", ())]
+    if expr.is_Mul:
+        return frozenset().union(*found)
+    return frozenset.intersection(*found) if expr.is_Add else frozenset()
 
 
 class Stretch:
     """Rewrites spatial derivatives while keeping track of where on the grid each expression lives.
 
-    Derivatives that stand inside another derivative, or at half cells, are restricted to the grid (multiplied by an
+    Derivatives and averages that stand inside another, or at half cells, are restricted to the grid (multiplied by an
     indicator that vanishes outside), which makes the discrete operator a finite matrix whose transpose is exact up to the
     last cell, and keeps out what parameters are beyond it: a field half a cell after the nodes has a sample there.
     """
@@ -59,8 +74,8 @@ class Stretch:
         (d,) = expr.dims
         where = position(expr, self.positions, self.template.dimensions)[self.template.dimensions.index(d)]
         stretched = self.stretched(expr, d, where)
-        if (nested or where) and expr.deriv_order[0] > 0:
-            return self.profile("inside", d, where) * stretched
+        if nested or where:
+            return self.profile(INSIDE, d, where) * stretched
         return stretched
 
     def stretched(self, expr, dimension, where):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 import sympy
@@ -10,7 +10,7 @@ from devito import Derivative
 
 from seisops.engine.terms import leaves
 
-__all__ = ["position", "sign"]
+__all__ = ["misplaced", "position", "sign"]
 
 
 def position(expr, positions: Mapping[str, tuple], dimensions: tuple) -> tuple[Fraction, ...]:
@@ -49,6 +49,36 @@ def sign(expr, parity: Mapping[str, int], dimensions: tuple) -> int:
     if field is expr:
         return parity[expr.function.name]
     return sign(field, parity, dimensions)
+
+
+def misplaced(expr, positions: Mapping[str, tuple], dimensions: tuple, axis: int) -> Iterator[tuple]:
+    """Coefficients that multiply a field at another place along an axis: ``(coefficient, its place, the field's)``.
+
+    Coefficients live in the nodes unless they are averaged or differentiated to half cells.
+    """
+    inner = (expr.expr,) if isinstance(expr, Derivative) else getattr(expr, "args", ())
+    if getattr(expr, "is_DiscreteFunction", False):
+        return
+    if expr.is_Mul and _carrier(expr, positions) is not None:
+        there = position(expr, positions, dimensions)[axis]
+        for a in expr.args:
+            if _carrier(a, positions) is None:
+                yield from ((f, at, there) for f, at in _places(a, dimensions[axis]) if at != there)
+    for a in inner:
+        yield from misplaced(a, positions, dimensions, axis)
+
+
+def _places(expr, dimension) -> Iterator[tuple]:
+    """The coefficients of an expression without fields, and where along an axis they are taken."""
+    if getattr(expr, "is_DiscreteFunction", False):
+        if dimension in expr.function.dimensions:
+            yield expr, Fraction(0)
+        return
+    shift = Fraction(0)
+    if isinstance(expr, Derivative) and dimension in expr.x0:
+        shift = Fraction(str(sympy.nsimplify((expr.x0[dimension] - dimension) / dimension.spacing)))
+    for a in (expr.expr,) if isinstance(expr, Derivative) else expr.args:
+        yield from ((f, at + shift) for f, at in _places(a, dimension))
 
 
 def _carrier(expr, known: Mapping):

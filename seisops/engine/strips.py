@@ -7,7 +7,7 @@ parts that each need a strip only (two axes at once: a corner).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -22,7 +22,7 @@ from seisops.engine.stencils import stencil
 from seisops.engine.template import Template
 from seisops.engine.terms import depends, leaves
 
-__all__ = ["CORE", "MODEL", "Strips", "reach"]
+__all__ = ["CORE", "MODEL", "Strips", "reach", "reach_of_layer"]
 
 #: Side of an axis that is neither end: the grid without strips, or without the layer in them.
 CORE, MODEL = "core", "model"
@@ -127,24 +127,24 @@ class Strips:
         return [(side, self.part(function, side)) for side in self.sides[self.compact[function.name]]]
 
 
-def reach(system: System) -> dict:
-    """How many cells beyond the layer the equations are influenced by its fields, along each axis."""
-    out = dict.fromkeys(system.template.dimensions, 0)
+def reach_of_layer(system: System) -> int:
+    """How many cells beyond the layer the equations are influenced by its fields, along any axis."""
+    widest = 0
     for row in system.residuals:
         for name, home in system.compact.items():
-            f = next((f for f in leaves(row) if f.function.name == name), None)
-            if f is not None:
-                out[home] = max(out[home], _reach(row, f.function, home, system.template))
-    return out
+            mine = {f.function for f in leaves(row) if f.function.name == name}
+            widest = max(widest, reach(row, mine, home, system.template))
+    return widest
 
 
-def _reach(expr, function, home, template: Template) -> int:
-    if not depends(expr, [function]) or getattr(expr, "is_DiscreteFunction", False):
+def reach(expr, functions: Collection, axis, template: Template) -> int:
+    """How many cells along an axis an expression looks for some functions."""
+    if not depends(expr, functions) or getattr(expr, "is_DiscreteFunction", False):
         return 0
     if isinstance(expr, Derivative):
-        inside = _reach(expr.expr, function, home, template)
-        if home not in expr.dims:
+        inside = reach(expr.expr, functions, axis, template)
+        if axis not in expr.dims:
             return inside
-        axis = expr.dims.index(home)
-        return inside + max(abs(offsets[axis]) for offsets in stencil(expr, template))
-    return max((_reach(a, function, home, template) for a in expr.args), default=0)
+        n = expr.dims.index(axis)
+        return inside + max(abs(offsets[n]) for offsets in stencil(expr, template))
+    return max((reach(a, functions, axis, template) for a in expr.args), default=0)

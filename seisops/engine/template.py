@@ -75,9 +75,9 @@ class Template:
         """A coefficient that varies in space."""
         return self._symbol(devito.Function, name, grid=self.grid, space_order=self.space_order)
 
-    def image(self, name: str) -> devito.Function:
-        """A spatial array without halo."""
-        return self._symbol(devito.Function, name, grid=self.grid, space_order=0)
+    def image(self, name: str, halo: bool = False) -> devito.Function:
+        """A spatial array; with `halo` if it goes beyond the grid."""
+        return self._symbol(devito.Function, name, grid=self.grid, space_order=self.space_order if halo else 0)
 
     def profile(self, name: str, dimension) -> devito.Function:
         """A coefficient that varies along one axis only, such as the damping of an absorbing layer."""

@@ -8,8 +8,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from seisops.engine.derive import System, expand_time
+from seisops.engine.location import misplaced
 from seisops.engine.symbol import Symbol
-from seisops.engine.template import Template
+from seisops.engine.template import PREFIX, Template
 from seisops.engine.terms import occurrences, time_offset
 from seisops.engine.threads import making
 from seisops.engine.timing import times
@@ -112,6 +113,21 @@ def _require_levels(equation: WaveEquation, system: System) -> None:
                 )
 
 
+def _require_symmetry(equation: WaveEquation, rows: list, positions: Mapping, template: Template) -> None:
+    """Refuse rows that are not the same in the mirror image above a free surface, where parameters are even."""
+    for row in rows:
+        for f, at, there in misplaced(row, positions, template.dimensions, template.ndim - 1):
+            raise ParameterError(
+                f"{type(equation).__name__}.residual takes {f.function.name.removeprefix(PREFIX)} {_cells(at)} along z, and "
+                f"multiplies by it what lies {_cells(there)}: above a free surface that is another equation than below; "
+                "take it there by Derivative(..., z, deriv_order=0, fd_order=2, x0={z: z + z.spacing / 2}), or without it"
+            )
+
+
+def _cells(at: Fraction) -> str:
+    return "at the nodes" if at == 0 else f"{float(at):+g} cells from the nodes"
+
+
 def assemble(equation: WaveEquation, template: Template, boundary, free_surface: bool) -> System:
     """The discrete system of an equation with its boundary.
 
@@ -140,6 +156,8 @@ def assemble(equation: WaveEquation, template: Template, boundary, free_surface:
             f"{type(equation).__name__}.staggering={dict(equation.staggering)}: at a free surface, fields half a cell "
             "from the nodes along z have to lie below them: state it as 0.5, and shift the derivatives accordingly"
         )
+    if free_surface:
+        _require_symmetry(equation, rows, positions, template)
     parity = {f.name: equation.surface.get(n, 1) for n, f in zip(equation.fields, fields, strict=True)}
     stretch = (boundary.stretch if boundary else Stretch)(template, fields, positions, parity)
     rows = [stretch(row) for row in rows]

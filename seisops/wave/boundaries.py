@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log
+from math import inf, log
 from numbers import Real
 
 import numpy as np
@@ -65,6 +65,10 @@ class PML:
     compact = True
     damp = staticmethod(undamped)
 
+    def undamped_step(self, step: float, spacing: tuple[float, ...], velocity: float) -> float:
+        """The step that a scheme has to be stable at without the layer, to be so at `step` with it."""
+        return step
+
     def profiles(self, depth, spacing: float, velocity: float, step: float) -> dict[str, np.ndarray]:
         """Values of the profiles ``a`` and ``b`` at points of the given depth in the layer.
 
@@ -112,8 +116,21 @@ class Sponge:
 
     def profiles(self, depth, spacing: float, velocity: float, step: float) -> dict[str, np.ndarray]:
         """Values of the profile ``eta`` (1/s) at points of the given depth in the layer, in cells."""
-        q = np.clip(depth / self.cells, 0.0, 1.0)
-        return {"eta": -3 * velocity * log(self.reflection) / (2 * self.cells * spacing) * q**2}
+        return {"eta": self._strongest(spacing, velocity) * np.clip(depth / self.cells, 0.0, 1.0) ** 2}
+
+    def _strongest(self, spacing: float, velocity: float) -> float:
+        """The largest eta along one axis."""
+        return -3 * velocity * log(self.reflection) / (2 * self.cells * spacing)
+
+    def undamped_step(self, step: float, spacing: tuple[float, ...], velocity: float) -> float:
+        r"""The step that a scheme has to be stable at without the layer, to be so at `step` with it.
+
+        What damps takes part in what has to be resolved: with the largest frequency w of the scheme, and eta of all axes
+        in a corner, a step has to obey ``(w^2 + eta^2) step^2 <= 4``. Infinite where eta alone is too strong.
+        """
+        eta = sum(self._strongest(h, velocity) for h in spacing)
+        left = 1 - (eta * step / 2) ** 2
+        return step / left**0.5 if left > 0 else inf
 
 
 def _check_cells(boundary) -> None:

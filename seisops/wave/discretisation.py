@@ -20,7 +20,7 @@ from seisops.engine.derive import System, adjoint
 from seisops.engine.kernel import Again, Kernel, Ports
 from seisops.engine.reverse import edges, reverse, unknown
 from seisops.engine.state import States
-from seisops.engine.strips import Strips, reach
+from seisops.engine.strips import Strips, reach_of_layer
 from seisops.engine.template import PREFIX, Template
 from seisops.engine.threads import making
 from seisops.errors import ParameterError, UnstableError
@@ -28,7 +28,7 @@ from seisops.wave._validate import integer, real
 from seisops.wave.assembly import interior
 from seisops.wave.equation import WaveEquation
 from seisops.wave.grid import Grid
-from seisops.wave.padding import Padding
+from seisops.wave.padding import Padding, folded
 from seisops.wave.resampling import Resampling
 from seisops.wave.space import Wavefield
 from seisops.wave.stability import admits, limit, lossless
@@ -114,6 +114,12 @@ class Plan:
                 self._borns[key] = born(self.system, *key)
             return self._borns[key]
 
+    def beyond(self, wrt: tuple[str, ...]) -> frozenset[str]:
+        """The coefficients whose perturbations and images go beyond the grid."""
+        with PLANS.lock:
+            linearised = next((b for (names, *_), b in self._borns.items() if names == wrt), None) or self.born(wrt, 1)
+        return frozenset(p.name.removeprefix(f"{PREFIX}d_") for p in linearised.continued)
+
     def kernel(
         self,
         transposed: bool,
@@ -156,7 +162,7 @@ class Plans:
             if kind not in self._systems:
                 system = equation.system(Template(*template), boundary, free_surface)
                 transposed = adjoint(system)
-                halo = max(max(reach(s).values()) for s in (system, transposed))
+                halo = max(reach_of_layer(s) for s in (system, transposed))
                 self._systems[kind] = system, transposed, halo
             system, transposed, halo = self._systems[kind]
             strips = _strips(system, transposed, boundary, free_surface, shape, halo)
@@ -186,12 +192,22 @@ PLANS = Plans()
 plan = PLANS.get
 
 
+def model_shape(shape: tuple[int, ...], boundary, free_surface: bool) -> tuple[int, ...]:
+    """Cells of a padded grid that are not in the layer."""
+    *others, depth = (n - 2 * boundary.cells for n in shape)
+    return (*others, depth + boundary.cells if free_surface else depth)
+
+
 def _strips(
     system: System, transposed: System, boundary, free_surface: bool, shape: tuple[int, ...], halo: int
 ) -> Strips:
-    """Where the fields of a layer live on a padded grid of a given shape, reaching `halo` cells beyond it."""
+    """Where the fields of a layer live on a padded grid of a given shape, reaching `halo` cells beyond it.
+
+    On grids so narrow that what lies in one strip reaches the layer at the other end, or at its mirror image above a free
+    surface, they live on the whole grid.
+    """
     template, compact = system.template, {**system.compact, **transposed.compact}
-    if not compact:
+    if not compact or min(model_shape(shape, boundary, free_surface)) <= halo:
         return Strips(template, {}, {}, {})
     half = any(p.denominator > 1 for where in system.positions.values() for p in where)
     widths, sides = {}, {}
@@ -283,7 +299,8 @@ class Discretisation:
     def check(self, medium: WaveEquation) -> None:
         """Raise UnstableError if the frozen time step is too large for a medium."""
         medium = medium.primal
-        if admits(medium, self.template, self.dt / LIMIT, self.radius):
+        undamped = _undamped(self.boundary, self.dt, self.grid, self.velocity)
+        if admits(medium, self.template, max(self.dt / LIMIT, undamped), self.radius):
             return
         fastest = medium.velocity is not None and float(np.max(medium.velocity))
         if fastest and fastest > self.fastest:
@@ -329,6 +346,15 @@ class Discretisation:
         out = np.pad(np.asarray(padded, self.dtype), rest, mode=outside)
         return np.pad(out, top, mode="reflect") if self.free_surface else out
 
+    def without_halo(self, array: np.ndarray) -> np.ndarray:
+        """Transpose of :meth:`with_halo`, for arrays that are zero above a free surface."""
+        halo = self.space_order
+        around = [(halo, halo)] * array.ndim
+        cells = array[..., : self.padding.shape[-1] + 2 * halo]
+        if self.free_surface:
+            around[-1], cells = (0, halo), cells[..., halo:]
+        return folded(cells, around)
+
 
 @lru_cache(maxsize=16)
 def _profiles(d: Discretisation, widths: tuple[int, ...], around: int) -> dict[str, np.ndarray]:
@@ -362,6 +388,11 @@ def _profiles(d: Discretisation, widths: tuple[int, ...], around: int) -> dict[s
                 for kind, values in profiles(above[outward:inward]):
                     add(kind, values, f"_low{widths[axis]}")
     return out
+
+
+def _undamped(boundary, step: float, grid: Grid, velocity: float) -> float:
+    """The step at which the scheme has to be stable without its layer."""
+    return boundary.undamped_step(step, grid.spacing, velocity) if boundary else step
 
 
 def discretise(
@@ -398,13 +429,16 @@ def discretise(
             )
         step, velocity = step * velocity / float(max_velocity), float(max_velocity)
     needed = ceil(waves.time.step / (SAFETY * step) * (1 - 1e-12))
+    while _undamped(boundary, waves.time.step / needed, waves.grid, velocity) > step:
+        needed += 1
     if substeps is not None:
         substeps = integer("Modeling substeps", substeps, minimum=1)
-        if waves.time.step / substeps > LIMIT * step:
+        dt = waves.time.step / substeps
+        if max(dt / LIMIT, _undamped(boundary, dt, waves.grid, velocity)) > step:
             raise UnstableError(
-                f"Modeling(substeps={substeps}) makes a time step of {waves.time.step / substeps:.6g} s, but waves at "
-                f"{velocity:.6g} m/s on this grid are stable up to {LIMIT * step:.6g} s: use at least {needed} substeps, "
-                "or leave them out"
+                f"Modeling(substeps={substeps}) makes a time step of {dt:.6g} s, at which waves at {velocity:.6g} m/s on "
+                f"this grid are not stable: use at least {needed} substeps ({waves.time.step / needed:.6g} s), or leave "
+                "them out"
             )
     return Discretisation(
         waves.grid,

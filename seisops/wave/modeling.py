@@ -49,7 +49,9 @@ class Modeling(Propagator):
     medium : WaveEquation
         For example ``Acoustic(grid, vp=...)``.
     boundary : PML, Sponge or None, optional
-        Absorbing layer around the model; None leaves rigid edges.
+        Absorbing layer around the model. None leaves edges that reflect all: second derivatives of a field, as of pressure
+        without density, see zeros beyond the last cell (reflection -1); what is written with half-cell fluxes, as with
+        density, lets nothing through half a cell beyond it (+1).
     free_surface : bool, optional
         Whether the field vanishes at the first z.
     space_order : int, optional

@@ -1,5 +1,6 @@
 """Extension of a model into the absorbing layer, as linear maps with exact transposes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,14 +63,7 @@ class Padding:
 
     def apply_adjoint(self, padded):
         """Transpose of `apply`: sum the layer into the edge cells."""
-        folded = self._checked(padded, self.shape, "padded array")
-        for axis, (lo, hi) in enumerate(self.cells):
-            before, core, after = np.split(folded, (lo, folded.shape[axis] - hi), axis=axis)
-            folded = core.copy()
-            edges = np.moveaxis(folded, axis, 0)
-            edges[0] += before.sum(axis=axis, dtype=folded.dtype)
-            edges[-1] += after.sum(axis=axis, dtype=folded.dtype)
-        return folded
+        return folded(self._checked(padded, self.shape, "padded array"), self.cells)
 
     def embed(self, model):
         """Place a model into a padded array that is zero in the layer."""
@@ -84,3 +78,14 @@ class Padding:
         if array.shape != shape:
             raise SpaceError(f"a {name} with shape {array.shape} was passed where {self!r} needs shape {shape}")
         return array
+
+
+def folded(array: np.ndarray, cells: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Sum what lies in so many cells before and after on every axis into the cells at the ends."""
+    for axis, (lo, hi) in enumerate(cells):
+        before, core, after = np.split(array, (lo, array.shape[axis] - hi), axis=axis)
+        array = core.copy()
+        edges = np.moveaxis(array, axis, 0)
+        edges[0] += before.sum(axis=axis, dtype=array.dtype)
+        edges[-1] += after.sum(axis=axis, dtype=array.dtype)
+    return array

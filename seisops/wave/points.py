@@ -194,7 +194,11 @@ def weights(coordinates, grid, origin_index, padded_shape, interpolation="sinc",
         raise ParameterError(f"a free surface needs the first z node at index 0, got origin_index {origin_index}")
     r = WIDTHS[interpolation]
     if min(padded_shape) < r:
-        raise ParameterError(f"{interpolation!r} interpolation needs {r} nodes per axis, got shape {padded_shape}")
+        fewer = ', or interpolation="linear", which needs 2' if interpolation == "sinc" else ""
+        raise ParameterError(
+            f"{interpolation!r} interpolation needs {r} nodes along each axis, the layer included, but there are "
+            f"{padded_shape}: use a larger grid{fewer}"
+        )
     cells = (np.asarray(coordinates, dtype=float) - grid.origin) / grid.spacing + origin_index
     if np.any(cells < -0.5 - NODE_TOLERANCE) or np.any(cells > np.array(padded_shape) - 0.5 + NODE_TOLERANCE):
         raise ParameterError(f"points lie outside the padded grid of shape {padded_shape} around {grid!r}")

@@ -21,6 +21,7 @@ from seisops.engine.kernel import Kernel, Ports
 from seisops.engine.places import ON_SURFACE
 from seisops.engine.state import States
 from seisops.engine.template import PREFIX
+from seisops.errors import ParameterError
 from seisops.wave.discretisation import Discretisation
 from seisops.wave.equation import WaveEquation
 from seisops.wave.layout import Layout
@@ -236,7 +237,8 @@ class Solver:
         out["stacks"] = [self._cells(arrays[f"{PREFIX}read_image{k}"]) for k in range(len(read.stacks))]
         out["fields"] = {c: _shifted(arrays[f"{PREFIX}read{c}_field"], exits[c].lead) for c in read.field}
         if read.image:
-            out["image"] = {name: self._gradient(arrays[f"{PREFIX}read_d_{name}"]) for name in wrt}
+            beyond = self.plan.beyond(wrt)
+            out["image"] = {name: self._gradient(arrays[f"{PREFIX}read_d_{name}"], name in beyond) for name in wrt}
         return out
 
     @contextmanager
@@ -258,6 +260,11 @@ class Solver:
         """
         if not self._lossless:
             self.discretisation.check_lossless(self.medium)
+            if self.plan.system.compact and not self.plan.strips.compact:
+                raise ParameterError(
+                    f"storage=Boundary() makes the wavefield again between the layers, but {self.discretisation.grid!r} is "
+                    f"narrower than stencils reach: use a larger grid, or another storage policy"
+                )
             self._lossless = True
         return tuple(shape for _, shape in self.plan.edges(wrt, self.discretisation.padding.shape))
 
@@ -306,7 +313,9 @@ class Solver:
             rows[name] = False
         if given.image is not None:
             for name in wrt:
-                arrays[f"{PREFIX}d_{name}"] = d.with_halo(given.image[name], "constant")
+                # where it is looked at beyond the grid, it is there what the coefficient is
+                outside = "edge" if name in self.plan.beyond(wrt) else "constant"
+                arrays[f"{PREFIX}d_{name}"] = d.with_halo(given.image[name], outside)
         return Ports(
             points=tuple(sorted(given.points)),
             stacks=tuple(component for component, _, _ in given.stacks),
@@ -332,7 +341,8 @@ class Solver:
             rows[name] = True
         if wanted.image:
             for name in wrt:
-                arrays[f"{PREFIX}read_d_{name}"] = zeros(d.extents(), dtype)
+                halo = d.space_order if name in self.plan.beyond(wrt) else 0
+                arrays[f"{PREFIX}read_d_{name}"] = zeros(d.extents(halo), dtype)
         return Ports(
             points=tuple(sorted(wanted.points)),
             stacks=tuple(component for component, _ in wanted.signals),
@@ -346,8 +356,8 @@ class Solver:
         """Of an array on the padded grid, what belongs to it."""
         return image[..., : self.discretisation.padding.shape[-1]]
 
-    def _gradient(self, image):
-        image = self._cells(image)
+    def _gradient(self, image, beyond: bool):
+        image = self.discretisation.without_halo(image) if beyond else self._cells(image)
         if self.discretisation.free_surface:
             image[..., 0] *= ON_SURFACE  # parameters are even, and in the nodes
         return image

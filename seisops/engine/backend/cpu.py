@@ -223,7 +223,6 @@ class Order:
         for group in self.groups:
             rows = group.pieces[0]
             first, end = (0, bounds[rows.bound[0]]) if rows.bound else (e.of(shape[0]) for e in rows.box[0])
-            first, end = max(first, 0), end if rows.bound else min(end, shape[0])
             tile = self._tile(n, group, shape, max(end - first, 1), threads)
             groups.append((n, len(group.pieces), first, end, *tile, int(group.waits)))
             for piece in group.pieces:

@@ -39,7 +39,6 @@ class End:
         return self.first + n if self.high else self.first
 
 
-WHOLE = (End(0), End(0, True))
 #: Beyond the last cell on either side.
 ANYWHERE = (-(2**31), 2**31)
 
@@ -213,16 +212,17 @@ class Maker:
             index = target.at[-1]
             if index.sign < 0 or not index.variable:  # the image above a free surface
                 return (End(1), End(1 + self.template.space_order)) if index.variable else (End(0), End(1))
-        side = a.box.get(d)
+        side, (before, after) = a.box.get(d), a.beyond.get(d, (0, 0))
         if side is None:
-            return WHOLE
+            return End(-before), End(after, True)
         width = self.strips.widths[d]
         if side in (CORE, MODEL):
             cells = width if side == CORE else min(self.strips.layer, width)
             low, high = (cells if end in self.strips.sides[d] else 0 for end in ("low", "high"))
             return End(low), End(-high, True)
         first, cells = a.part[1:] if a.part is not None and a.part[0] is d else (0, width)
-        return self._strip(side, width, first), self._strip(side, width, first + cells)
+        before, after = (before, 0) if side == "low" else (0, after)
+        return self._strip(side, width, first - before), self._strip(side, width, first + cells + after)
 
     @staticmethod
     def _strip(side: str, width: int, cell: int) -> End:
