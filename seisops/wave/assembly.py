@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from devito import Derivative
+
 from seisops.engine.derive import System, expand_time
 from seisops.engine.location import misplaced
 from seisops.engine.symbol import Symbol
@@ -52,6 +54,8 @@ class Interior:
     times, row_times : dict
         Place of each field, and of each row, within the time step, by the name of the field's symbol; see
         :func:`seisops.engine.timing.times`.
+    second_order : bool
+        Whether there are second derivatives in time.
     """
 
     def __init__(self, equation: WaveEquation, template: Template):
@@ -60,6 +64,8 @@ class Interior:
             template, fields, tuple(expand_time(row, template) for row in rows), ({0: 1.0},), ({0: 1.0},)
         )
         self.symbol = Symbol(self.system)
+        derivatives = {d for row in rows for d in row.atoms(Derivative)}
+        self.second_order = any(n > 1 for d in derivatives for n in _orders(d, template.step))
         at, after = times(self.symbol, equation.leapfrog)
         for i, name in enumerate(equation.fields):
             if name in equation.timing:
@@ -72,6 +78,11 @@ class Interior:
     def staggered(self) -> bool:
         """Whether fields or rows stand between the time steps."""
         return any(t != 0 for by_name in (self.times, self.row_times) for t in by_name.values())
+
+
+def _orders(derivative: Derivative, dimension) -> list[int]:
+    """Orders of a derivative along a dimension."""
+    return [n for d, n in zip(derivative.dims, derivative.deriv_order, strict=True) if d is dimension]
 
 
 class Interiors:

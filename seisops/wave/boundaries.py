@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, log
+from math import log
 from numbers import Real
 
 import numpy as np
@@ -65,9 +65,9 @@ class PML:
     compact = True
     damp = staticmethod(undamped)
 
-    def undamped_step(self, step: float, spacing: tuple[float, ...], velocity: float) -> float:
-        """The step that a scheme has to be stable at without the layer, to be so at `step` with it."""
-        return step
+    def damping(self, spacing: tuple[float, ...], velocity: float) -> float:
+        """What takes part in what a time step has to resolve, in 1/s: nothing."""
+        return 0.0
 
     def profiles(self, depth, spacing: float, velocity: float, step: float) -> dict[str, np.ndarray]:
         """Values of the profiles ``a`` and ``b`` at points of the given depth in the layer.
@@ -122,15 +122,9 @@ class Sponge:
         """The largest eta along one axis."""
         return -3 * velocity * log(self.reflection) / (2 * self.cells * spacing)
 
-    def undamped_step(self, step: float, spacing: tuple[float, ...], velocity: float) -> float:
-        r"""The step that a scheme has to be stable at without the layer, to be so at `step` with it.
-
-        What damps takes part in what has to be resolved: with the largest frequency w of the scheme, and eta of all axes
-        in a corner, a step has to obey ``(w^2 + eta^2) step^2 <= 4``. Infinite where eta alone is too strong.
-        """
-        eta = sum(self._strongest(h, velocity) for h in spacing)
-        left = 1 - (eta * step / 2) ** 2
-        return step / left**0.5 if left > 0 else inf
+    def damping(self, spacing: tuple[float, ...], velocity: float) -> float:
+        """The largest eta in 1/s, that of a corner."""
+        return sum(self._strongest(h, velocity) for h in spacing)
 
 
 def _check_cells(boundary) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
-from math import ceil
+from math import ceil, inf
 from weakref import WeakSet
 
 import numpy as np
@@ -243,6 +243,8 @@ class Discretisation:
         Whether fields stand between the time steps.
     radius : float
         What the bound of the scheme may reach; see :class:`seisops.wave.stability.Limit`.
+    damping : float
+        Largest rate in 1/s at which a layer damps, where a step has to resolve it.
     """
 
     grid: Grid
@@ -257,6 +259,7 @@ class Discretisation:
     dispersion: bool
     staggered: bool = False
     radius: float = 1.0
+    damping: float = 0.0
 
     @cached_property
     def padding(self) -> Padding:
@@ -289,6 +292,11 @@ class Discretisation:
         return (self.grid.ndim, self.space_order, self.dtype)
 
     @property
+    def largest_step(self) -> float:
+        """The largest step in s that is taken unless asked for."""
+        return min(SAFETY * self.stable_step, _damped(self.stable_step, self.damping))
+
+    @property
     def fastest(self) -> float:
         """Velocity in m/s beyond which the frozen time step would be unstable."""
         return self.velocity * LIMIT * self.stable_step / self.dt
@@ -299,8 +307,7 @@ class Discretisation:
     def check(self, medium: WaveEquation) -> None:
         """Raise UnstableError if the frozen time step is too large for a medium."""
         medium = medium.primal
-        undamped = _undamped(self.boundary, self.dt, self.grid, self.velocity)
-        if admits(medium, self.template, max(self.dt / LIMIT, undamped), self.radius):
+        if admits(medium, self.template, max(self.dt / LIMIT, _undamped(self.dt, self.damping)), self.radius):
             return
         fastest = medium.velocity is not None and float(np.max(medium.velocity))
         if fastest and fastest > self.fastest:
@@ -390,9 +397,19 @@ def _profiles(d: Discretisation, widths: tuple[int, ...], around: int) -> dict[s
     return out
 
 
-def _undamped(boundary, step: float, grid: Grid, velocity: float) -> float:
-    """The step at which the scheme has to be stable without its layer."""
-    return boundary.undamped_step(step, grid.spacing, velocity) if boundary else step
+def _damped(step: float, damping: float) -> float:
+    """The largest stable step in a layer that damps at a rate eta, where that without it is `step`.
+
+    Second derivatives in time make ``eta^2 u`` of it: with the highest frequency w of the scheme, ``(w^2 + eta^2) dt^2`` is
+    at most 4.
+    """
+    return step / (1 + (damping * step / 2) ** 2) ** 0.5
+
+
+def _undamped(step: float, damping: float) -> float:
+    """The step that has to be stable without the layer, for `step` to be so with it."""
+    left = 1 - (damping * step / 2) ** 2
+    return step / left**0.5 if left > 0 else inf
 
 
 def discretise(
@@ -428,17 +445,16 @@ def discretise(
                 f"Modeling(max_velocity={max_velocity:.6g} m/s) is below the {velocity:.6g} m/s that the medium reaches"
             )
         step, velocity = step * velocity / float(max_velocity), float(max_velocity)
-    needed = ceil(waves.time.step / (SAFETY * step) * (1 - 1e-12))
-    while _undamped(boundary, waves.time.step / needed, waves.grid, velocity) > step:
-        needed += 1
+    within = interior(medium, Template(*template))
+    damping = boundary.damping(waves.grid.spacing, velocity) if boundary and within.second_order else 0.0
+    needed = ceil(waves.time.step / min(SAFETY * step, _damped(step, damping)) * (1 - 1e-12))
     if substeps is not None:
         substeps = integer("Modeling substeps", substeps, minimum=1)
-        dt = waves.time.step / substeps
-        if max(dt / LIMIT, _undamped(boundary, dt, waves.grid, velocity)) > step:
+        if waves.time.step / substeps > min(LIMIT * step, _damped(step, damping)):
             raise UnstableError(
-                f"Modeling(substeps={substeps}) makes a time step of {dt:.6g} s, at which waves at {velocity:.6g} m/s on "
-                f"this grid are not stable: use at least {needed} substeps ({waves.time.step / needed:.6g} s), or leave "
-                "them out"
+                f"Modeling(substeps={substeps}) makes a time step of {waves.time.step / substeps:.6g} s, but waves at "
+                f"{velocity:.6g} m/s on this grid, and what damps them, are stable up to "
+                f"{min(LIMIT * step, _damped(step, damping)):.6g} s: use at least {needed} substeps, or leave them out"
             )
     return Discretisation(
         waves.grid,
@@ -451,6 +467,7 @@ def discretise(
         velocity,
         step,
         bool(dispersion and medium.leapfrog),
-        interior(medium, Template(*template)).staggered,
+        within.staggered,
         found.radius,
+        damping,
     )

@@ -11,7 +11,7 @@ import pytest
 from seisops.engine.arrays import ALIGNMENT, ROW, aligned, in_rows, zeros
 from seisops.engine.derive import System, expand_time
 from seisops.engine.kernel import Kernel, Ports, build_count
-from seisops.engine.lower.piece import WHOLE
+from seisops.engine.lower.piece import End
 from seisops.engine.state import States
 from seisops.engine.strips import Strips
 from seisops.engine.template import PREFIX, Template
@@ -27,6 +27,7 @@ from seisops.wave.time import Time
 
 GRID = Grid((24, 21), 10.0)
 ENDLESS = (10**6, 10**6)
+WHOLE = (End(0), End(0, True))
 POINTS, STACK, FIELD, IMAGE = Ports(points=(0,)), Ports(stacks=(0,)), Ports(field=(0,)), Ports(image=True)
 KINDS = {
     "points to points": (POINTS, POINTS),

@@ -8,7 +8,6 @@ import pytest
 from own_media import EQUATIONS, ROUGH, anticorrelated, smooth
 
 import seisops as so
-from seisops.wave.discretisation import SAFETY
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
 
@@ -27,7 +26,7 @@ def step_of(medium, boundary, surface):
     """The largest step that is taken by default, in seconds."""
     waves = so.Wavefield(medium.grid, so.Time(2, 1e-6), dtype="float64")
     A = so.Modeling(waves, medium, boundary=boundary, free_surface=surface, space_order=ORDER)
-    return SAFETY * A.discretisation.stable_step
+    return A.discretisation.largest_step
 
 
 def points(grid, boundary, surface, n, rng):
