@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from devito import Derivative
-
 from seisops.engine.derive import System, expand_time
 from seisops.engine.location import misplaced
 from seisops.engine.symbol import Symbol
 from seisops.engine.template import PREFIX, Template
-from seisops.engine.terms import occurrences, time_offset
+from seisops.engine.terms import derivative_order, occurrences, time_offset
 from seisops.engine.threads import making
 from seisops.engine.timing import times
 from seisops.errors import ParameterError
@@ -64,8 +62,7 @@ class Interior:
             template, fields, tuple(expand_time(row, template) for row in rows), ({0: 1.0},), ({0: 1.0},)
         )
         self.symbol = Symbol(self.system)
-        derivatives = {d for row in rows for d in row.atoms(Derivative)}
-        self.second_order = any(n > 1 for d in derivatives for n in _orders(d, template.step))
+        self.second_order = any(derivative_order(row, template.step) > 1 for row in rows)
         at, after = times(self.symbol, equation.leapfrog)
         for i, name in enumerate(equation.fields):
             if name in equation.timing:
@@ -78,11 +75,6 @@ class Interior:
     def staggered(self) -> bool:
         """Whether fields or rows stand between the time steps."""
         return any(t != 0 for by_name in (self.times, self.row_times) for t in by_name.values())
-
-
-def _orders(derivative: Derivative, dimension) -> list[int]:
-    """Orders of a derivative along a dimension."""
-    return [n for d, n in zip(derivative.dims, derivative.deriv_order, strict=True) if d is dimension]
 
 
 class Interiors:
