@@ -1,9 +1,9 @@
 """Compiled programs kept on disk between processes.
 
 The folder is ``$SEISOPS_CACHE``, else ``$XDG_CACHE_HOME/seisops``, else ``~/.cache/seisops`` (macOS:
-``~/Library/Caches/seisops``). ``SEISOPS_CACHE`` empty, ``0`` or ``off`` keeps nothing. A folder of ours says so in a
-``CACHEDIR.TAG``, which programs that make backups look for as well; in a folder where somebody else keeps something we
-use one of our own.
+``~/Library/Caches/seisops``). ``SEISOPS_CACHE`` empty, ``0`` or ``off`` keeps nothing; a relative path is one from where
+the process works when it first uses that path. A folder of ours says so in a ``CACHEDIR.TAG``, which programs that make
+backups look for as well; in a folder where somebody else keeps something we use one of our own.
 
 An entry is a shared library and, beside it, a JSON file with its checksum and what is needed to call it. Both are written
 under a name of their own and then moved into place, the JSON file last, so that processes which write the same entry at
@@ -23,6 +23,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 __all__ = ["Folder", "opened"]
@@ -240,8 +241,7 @@ def opened() -> Iterator[Folder | None]:
     if chosen is None or chosen.strip().lower() not in ("", "0", "off"):
         path: Path | None = None
         try:
-            # absolute, as the compiler works elsewhere, and so may the program later
-            path = (Path(chosen).expanduser() if chosen else _default()).absolute()
+            path = _settled(Path(chosen).expanduser() if chosen else _default())
             folder = Folder(_ours(path))
         except (OSError, RuntimeError) as e:  # RuntimeError: nobody knows where the user's home is
             _refuse(str(path or chosen or "the user's cache folder"), str(e))
@@ -250,6 +250,12 @@ def opened() -> Iterator[Folder | None]:
     finally:
         if folder is not None:
             folder.close()
+
+
+@cache
+def _settled(path: Path) -> Path:
+    """Where a path leads for as long as the process lasts: the compiler works elsewhere, and so may the program later."""
+    return path.absolute()
 
 
 def _default() -> Path:

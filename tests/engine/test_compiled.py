@@ -214,6 +214,7 @@ def test_nothing_is_kept_if_nothing_shall_be(tmp_path, monkeypatch, chosen, recw
 
 
 def test_a_relative_folder(tmp_path, monkeypatch):
+    cache._settled.cache_clear()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEISOPS_CACHE", "programs")
     assert make()[1]
