@@ -42,6 +42,9 @@ OWN = "seisops-programs"
 INDEX = re.compile(r"([0-9a-f]{64})\.json")
 LIBRARY = re.compile(r"([0-9a-f]{64})-[0-9a-f]{16}\.(so|dylib)")
 PARTIAL = re.compile(r"\.([0-9a-f]{64}(-[0-9a-f]{16})?\.(so|dylib|json)|CACHEDIR\.TAG)\.[0-9a-f]{16}\.partial")
+#: What the loader says where the system runs nothing, as on a file system mounted ``noexec``.
+UNMAPPED = "failed to map segment"
+
 # how shared libraries begin: ELF, and Mach-O of one architecture or of several
 NATIVE = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 
@@ -136,6 +139,29 @@ class Folder:
             return None
         self._expire()
         return self._loadable(kept)
+
+    def withdraw(self, library: Path, error: OSError) -> None:
+        """Remove an entry that cannot be loaded from here, although it could be from elsewhere, and say so.
+
+        Parameters
+        ----------
+        library : Path
+            What `write` returned.
+        error : OSError
+            What the loader said. Unless it is that the system runs nothing from this folder, all stays as it is: the next
+            process makes a damaged entry anew.
+
+        Warns
+        -----
+        RuntimeWarning
+            Once for each folder that the system runs nothing from.
+        """
+        if UNMAPPED not in str(error):
+            return
+        for name in (library.name, f"{LIBRARY.fullmatch(library.name)[1]}.json"):
+            with suppress(OSError):
+                os.unlink(name, dir_fd=self._descriptor)
+        _refuse(str(self.path), f"libraries cannot be loaded from there ({UNMAPPED}), as if it were mounted noexec")
 
     def _open(self, name: str, flags: int) -> int:
         return os.open(name, flags, mode=0o600, dir_fd=self._descriptor)
