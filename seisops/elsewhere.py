@@ -19,7 +19,7 @@ from seisops.operators import (
     scale,
 )
 
-__all__ = ["sent", "there"]
+__all__ = ["here", "sent", "there"]
 
 
 def there(op: pylops.LinearOperator) -> LinearOperator | None:
@@ -32,17 +32,18 @@ def there(op: pylops.LinearOperator) -> LinearOperator | None:
 
 def sent(make: Callable[..., Any], op: pylops.LinearOperator, *args: Any, **options: Any) -> Any:
     """Make something of the operators here that an expression stands for, and have it worked off where they are."""
-    return there(op).spread(make(_here(fuse(op)), *args, **options))
+    return there(op).spread(make(here(fuse(op)), *args, **options))
 
 
-def _here(op: LinearOperator) -> LinearOperator:
+def here(op: LinearOperator) -> LinearOperator:
+    """An expression with what is worked off here in place of what is worked off elsewhere."""
     match op:
         case Scaled():
-            return scale(op.scalar, _here(op.op))
+            return scale(op.scalar, here(op.op))
         case Product():
-            return compose(*map(_here, op.children))
+            return compose(*map(here, op.children))
         case Sum():
-            return Sum([_here(term) for term in op.children])
+            return Sum([here(term) for term in op.children])
         case VStack() | HStack() | BlockDiag():
-            return type(op)([_here(block) for block in op.children])
+            return type(op)([here(block) for block in op.children])
     return op.stands_for if hasattr(op, "spread") else op

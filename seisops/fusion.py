@@ -47,7 +47,18 @@ from seisops.spaces import DirectSum, Space, compatible, joint
 
 Stack: TypeAlias = "type[VStack] | type[HStack] | type[BlockDiag]"
 
-__all__ = ["Fused", "FusedSolve", "Gather", "fuse", "kind", "normalise", "operands", "propagates", "take_apart"]
+__all__ = [
+    "Fused",
+    "FusedSolve",
+    "Gather",
+    "fuse",
+    "holds_ours",
+    "kind",
+    "normalise",
+    "operands",
+    "propagates",
+    "take_apart",
+]
 
 
 class FusedSolve(Expression):
@@ -557,11 +568,12 @@ def _is_wrapper(op: pylops.LinearOperator) -> bool:
 
 
 def _is_closed(leaf: LinearOperator) -> bool:
-    return isinstance(leaf, External) and _holds_ours(leaf.op)
+    return isinstance(leaf, External) and holds_ours(leaf.op)
 
 
-def _holds_ours(op: pylops.LinearOperator) -> bool:
-    return isinstance(op, LinearOperator) or any(map(_holds_ours, operands(op)))
+def holds_ours(op: pylops.LinearOperator) -> bool:
+    """Whether an operator is one of ours, or built by PyLops around one."""
+    return isinstance(op, LinearOperator) or any(map(holds_ours, operands(op)))
 
 
 def _dtype_inside(op: pylops.LinearOperator) -> DTypeLike | None:
@@ -573,7 +585,7 @@ def _dtype_inside(op: pylops.LinearOperator) -> DTypeLike | None:
 
 def _adopt(op: pylops.LinearOperator, dtype: DTypeLike | None) -> LinearOperator:
     """Return an operator built by PyLops as an expression of ours; what is wholly plain stays one leaf."""
-    if not _holds_ours(op):
+    if not holds_ours(op):
         return as_operator(op, dtype)
     parts = operands(op)
     match op:
@@ -601,7 +613,7 @@ def _joined_factors(op: pylops.LinearOperator) -> list[pylops.LinearOperator]:
     """The factors of a plain product, plain neighbours joined: they may hand each other any dtype."""
     factors: list[pylops.LinearOperator] = []
     for factor in _flat_factors(op):
-        if factors and not _holds_ours(factor) and not _holds_ours(factors[-1]):
+        if factors and not holds_ours(factor) and not holds_ours(factors[-1]):
             factors[-1] = factors[-1] * factor
         else:
             factors.append(factor)

@@ -1,9 +1,9 @@
 """Compiled programs kept on disk between processes.
 
 The folder is ``$SEISOPS_CACHE``, else ``$XDG_CACHE_HOME/seisops``, else ``~/.cache/seisops`` (macOS:
-``~/Library/Caches/seisops``). ``SEISOPS_CACHE`` empty, ``0`` or ``off`` keeps nothing. A folder of ours says so in a
-``CACHEDIR.TAG``, which programs that make backups look for as well; in a folder where somebody else keeps something we
-use one of our own.
+``~/Library/Caches/seisops``). ``SEISOPS_CACHE`` empty, ``0`` or ``off`` keeps nothing; a relative path is one from where
+the process works when it first uses that path. A folder of ours says so in a ``CACHEDIR.TAG``, which programs that make
+backups look for as well; in a folder where somebody else keeps something we use one of our own.
 
 An entry is a shared library and, beside it, a JSON file with its checksum and what is needed to call it. Both are written
 under a name of their own and then moved into place, the JSON file last, so that processes which write the same entry at
@@ -23,6 +23,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 __all__ = ["Folder", "opened"]
@@ -41,6 +42,9 @@ OWN = "seisops-programs"
 INDEX = re.compile(r"([0-9a-f]{64})\.json")
 LIBRARY = re.compile(r"([0-9a-f]{64})-[0-9a-f]{16}\.(so|dylib)")
 PARTIAL = re.compile(r"\.([0-9a-f]{64}(-[0-9a-f]{16})?\.(so|dylib|json)|CACHEDIR\.TAG)\.[0-9a-f]{16}\.partial")
+#: What the loader says where the system runs nothing, as on a file system mounted ``noexec``.
+UNMAPPED = "failed to map segment"
+
 # how shared libraries begin: ELF, and Mach-O of one architecture or of several
 NATIVE = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 
@@ -135,6 +139,29 @@ class Folder:
             return None
         self._expire()
         return self._loadable(kept)
+
+    def withdraw(self, library: Path, error: OSError) -> None:
+        """Remove an entry that cannot be loaded from here, although it could be from elsewhere, and say so.
+
+        Parameters
+        ----------
+        library : Path
+            What `write` returned.
+        error : OSError
+            What the loader said. Unless it is that the system runs nothing from this folder, all stays as it is: the next
+            process makes a damaged entry anew.
+
+        Warns
+        -----
+        RuntimeWarning
+            Once for each folder that the system runs nothing from.
+        """
+        if UNMAPPED not in str(error):
+            return
+        for name in (library.name, f"{LIBRARY.fullmatch(library.name)[1]}.json"):
+            with suppress(OSError):
+                os.unlink(name, dir_fd=self._descriptor)
+        _refuse(str(self.path), f"libraries cannot be loaded from there ({UNMAPPED}), as if it were mounted noexec")
 
     def _open(self, name: str, flags: int) -> int:
         return os.open(name, flags, mode=0o600, dir_fd=self._descriptor)
@@ -240,8 +267,7 @@ def opened() -> Iterator[Folder | None]:
     if chosen is None or chosen.strip().lower() not in ("", "0", "off"):
         path: Path | None = None
         try:
-            # absolute, as the compiler works elsewhere, and so may the program later
-            path = (Path(chosen).expanduser() if chosen else _default()).absolute()
+            path = _settled(Path(chosen).expanduser() if chosen else _default())
             folder = Folder(_ours(path))
         except (OSError, RuntimeError) as e:  # RuntimeError: nobody knows where the user's home is
             _refuse(str(path or chosen or "the user's cache folder"), str(e))
@@ -250,6 +276,12 @@ def opened() -> Iterator[Folder | None]:
     finally:
         if folder is not None:
             folder.close()
+
+
+@cache
+def _settled(path: Path) -> Path:
+    """Where a path leads for as long as the process lasts: the compiler works elsewhere, and so may the program later."""
+    return path.absolute()
 
 
 def _default() -> Path:

@@ -22,7 +22,8 @@ def fingerprint(*things: Any) -> str:
         What to tell apart. Arrays count with their dtype, shape and every bit, sequences and mappings with what is in
         them. Whatever has a method ``_fingerprint()`` counts with its class and what that returns (operators and maps
         with their spaces as well), dataclasses with their class and fields, plain PyLops operators with what they do.
-        One that is distributed counts as the operator or map that it is; a storage policy that is exact as any other.
+        One that is fused or distributed counts as the operator or map that it is; a storage policy that is exact as any
+        other.
 
     Raises
     ------

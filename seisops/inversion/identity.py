@@ -1,7 +1,8 @@
 """What operators, maps, media and settings are made of.
 
-Ours say so themselves (``_fingerprint``), down to numbers, text and arrays. A plain PyLops operator cannot: sums, products
-and the like are what they are made of, a matrix is its array, and all others are what they do.
+Ours say so themselves (``_fingerprint``), down to numbers, text and arrays, in the form in which they are applied. A plain
+PyLops operator cannot: sums, products and the like are what they are made of, a matrix is its array, and all others are
+what they do.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from seisops._pylops import pylops
-from seisops.errors import unidentified
-from seisops.fusion import kind, operands
+from seisops.elsewhere import here, there
+from seisops.errors import SpaceError, unidentified
+from seisops.fusion import fuse, holds_ours, kind, operands
 from seisops.maps import Map
 from seisops.operators import LinearOperator
 from seisops.spaces import Space
@@ -40,6 +42,7 @@ def made_of(x: Any) -> list[Any]:
     """
     if isinstance(x, type):
         return [f"{x.__module__}.{x.__qualname__}"]
+    x = _as_it_is_done(x)
     name, cls = made_of(type(x)), type(x)
     if isinstance(x, Space):
         return list(x._identity())
@@ -55,6 +58,21 @@ def made_of(x: Any) -> list[Any]:
     elif isinstance(x, np.dtype | Fraction):
         return [*name, str(x)]
     raise unidentified(x)
+
+
+def _as_it_is_done(x: Any) -> Any:
+    """What holds an operator of ours in the form in which it is applied, in this process, whether it is fused yet or not.
+
+    What it was written as is not known any more of one that was fused. In this form a solve occurs once if the very same
+    leaves ask for it twice, so that sums of equal operators are told from those of one and the same.
+    """
+    if not isinstance(x, pylops.LinearOperator) or not holds_ours(x):
+        return x
+    try:
+        form = fuse(x)
+    except SpaceError:  # complex operators beside ours have no such form
+        return x
+    return form if there(form) is None else fuse(here(form))
 
 
 def _says(cls: type, how: str) -> bool:

@@ -111,24 +111,27 @@ class Journal:
     def clear(self) -> None:
         """Remove everything that was remembered, and the folder, if nothing else is in it; what is not of a journal stays.
 
+        Other journals of this process at the same path begin anew as well, with their next evaluation.
+
         Raises
         ------
         ParameterError
             If the folder is no journal, or another program uses it; nothing is removed.
         """
         ours = [*self._entries(), *([self.path / HEADER] if _header(self.path / HEADER) is not None else [])]
-        if not (ours or self._lock) and self._is_foreign():
+        was_open = self._lock is not None
+        if not (ours or was_open) and self._is_foreign():
             raise ParameterError(f"{self.path} is not a journal: there is nothing to clear")
-        if not (ours or self._lock or self._partial()):
+        if not (ours or was_open or self._partial()):
             return
-        self._lock = self._locked()
-        for file in (*ours, *self._partial()):
-            file.unlink(missing_ok=True)
-        with suppress(OSError):  # it is not empty
-            self.path.rmdir()
-        self._lock = None
-        self._failed = []
-        self.replayed = self.computed = 0
+        if self.path.is_dir():  # another object may have cleared it
+            lock = self._locked()
+            for file in (*ours, *self._partial()):
+                file.unlink(missing_ok=True)
+            with suppress(OSError):  # it is not empty
+                self.path.rmdir()
+            lock.end()
+        self._begin_anew()
 
     def close(self) -> None:
         """End the bar, if there is one."""
@@ -215,7 +218,14 @@ class Journal:
     def _file(self, number: int) -> Path:
         return self.path / f"{number:06d}.entry"
 
+    def _begin_anew(self) -> None:
+        self._lock = None
+        self._failed = []
+        self.replayed = self.computed = 0
+
     def _open(self) -> None:
+        if self._lock is not None and self._lock.is_over:  # another object has cleared it
+            self._begin_anew()
         if self._lock is not None:
             return
         header = self.path / HEADER

@@ -27,7 +27,7 @@ class Lock:
     """What a program holds while it has a folder for itself: until nothing refers to it, or the program ends, however.
 
     The system lets go of it when a program is killed: what is left then is a file that locks nobody out. Whoever asks
-    again in the same process is given the same one.
+    again in the same process is given the same one, until it is ended.
 
     Parameters
     ----------
@@ -40,6 +40,11 @@ class Lock:
         Another program has it.
     OSError
         There is no such folder, or the disk is full.
+
+    Attributes
+    ----------
+    is_over : bool
+        Whether it was ended, for all who have it.
     """
 
     _held: ClassVar[WeakValueDictionary[tuple[int, str], Lock]] = WeakValueDictionary()
@@ -49,11 +54,19 @@ class Lock:
         self = cls._held.get(key)
         if self is None:
             self = super().__new__(cls)
+            self.is_over, self._key, self._let_go = False, key, None
             file = _locked(path.absolute() / LOCK)
             if file is not None:
-                finalize(self, _release, path.absolute() / LOCK, file, os.getpid())
+                self._let_go = finalize(self, _release, path.absolute() / LOCK, file, os.getpid())
             cls._held[key] = self
         return self
+
+    def end(self) -> None:
+        """Let go of it, whoever else in this process has it."""
+        self.is_over = True
+        self._held.pop(self._key, None)
+        if self._let_go is not None:
+            self._let_go()
 
     def __reduce__(self):
         return type(None), ()  # whoever gets a copy has no lock
@@ -70,7 +83,8 @@ def is_lock(path: Path) -> bool:
 def _release(path: Path, file: int, process: int) -> None:
     if os.getpid() == process and is_lock(path):  # not in a fork
         with suppress(OSError):
-            path.unlink()
+            if os.path.samestat(os.fstat(file), os.stat(path)):  # the folder may be another one by now
+                path.unlink()
     os.close(file)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ LAST_TEXT = "((SEG: EndText))"
 ENOUGH = 500
 #: How many samples, and in how many traces, are looked at for that, at most about.
 LOOKED, TRACES = 2048, 100
+#: How many numbers of samples that fit are named.
+NAMED = 5
 #: Beside the fields of trace headers.
 EMPTY = "empty"
 #: What orders of bytes are called.
@@ -243,9 +246,10 @@ def open_segy(
     end = size - _trailer(str(path), head, order, revision, start)
     if start >= end:
         raise ParameterError(f"{path} holds no traces: its headers take {start} bytes, and it has {size}")
+    own = n_samples
     if samples is not None:
-        if samples != n_samples:
-            notes.append(f"{samples} samples were stated, the binary header says {n_samples}")
+        if samples != own:
+            notes.append(f"{samples} samples were stated, the binary header says {own}")
         n_samples = samples
     if not n_samples:
         n_samples = _first_trace_samples(name, start, order)
@@ -260,6 +264,8 @@ def open_segy(
     if rest:
         what = f"{path} ends in the middle of trace {n_traces}, after {rest} of its {stride} bytes"
         if truncated != "drop" or not n_traces:
+            if samples not in (None, own):
+                raise ParameterError(f"{path}: {_misfit(samples, own, end - start, FORMATS[code].nbytes)}")
             raise ParameterError(
                 f"{what} ({n_samples} samples of {FORMATS[code].nbytes} bytes): the file was cut short, or its "
                 "number of "
@@ -280,6 +286,38 @@ def open_segy(
         revision,
         _field(head, 3255, "H", order),
         tuple(notes),
+    )
+
+
+def _misfit(samples: int, own: int, size: int, nbytes: int) -> str:
+    """Why a number of samples that was stated cannot be that of traces of so many bytes in all, and which could be."""
+    stride = TRACE_HEADER + samples * nbytes
+    n_traces, rest = divmod(size, stride)
+    fitting, leave = _fitting(size, nbytes), ", or leave samples= out"
+    if not own:
+        said = "the binary header states none"
+    elif own in fitting:
+        said = f"the binary header says {own}, which fits"
+    else:
+        said, leave = f"the binary header says {own}, which does not fit either", ""
+    nearest = sorted(sorted(fitting, key=lambda n: abs(n - samples))[:NAMED])
+    listed = ", ".join(map(str, nearest)) + (" and others" if len(fitting) > len(nearest) else "")
+    drop = (
+        f"; if it is right, the file was cut short: truncated='drop' reads {n_traces} whole traces" if n_traces else ""
+    )
+    return (
+        f"samples={samples} does not fit the {size} bytes of its traces, which would be {n_traces} traces of {stride} bytes "
+        f"({samples} samples of {nbytes} bytes) and {rest} bytes of another; {said}. State a number that fits "
+        f"({listed or 'there is none'}){leave}{drop}"
+    )
+
+
+def _fitting(size: int, nbytes: int) -> list[int]:
+    """Numbers of samples of which whole traces are so many bytes, in order."""
+    whole = [d for d in range(1, math.isqrt(size) + 1) if size % d == 0]
+    strides = {*whole, *(size // d for d in whole)}
+    return sorted(
+        (d - TRACE_HEADER) // nbytes for d in strides if d > TRACE_HEADER and (d - TRACE_HEADER) % nbytes == 0
     )
 
 

@@ -315,7 +315,8 @@ def _warn_split(headers: _Headers, rules: Rules, shots: int) -> None:
     new = np.flatnonzero(np.diff(headers.record[order]) | np.diff(headers.file[order])) + 1
     if not new.size:
         return
-    spread = max(float(np.ptp(headers.sources[rows], axis=0).max()) for rows in np.split(order, new))
+    sources, firsts = headers.sources[order], np.r_[0, new]
+    spread = float((np.maximum.reduceat(sources, firsts) - np.minimum.reduceat(sources, firsts)).max())
     if 0 < spread <= APART:
         warnings.warn(
             f"sources of one field record lie up to {spread:.3g} m apart, which makes {shots} shots of {new.size + 1} "

@@ -187,7 +187,7 @@ def checked_points(name: str, points: ArrayLike) -> NDArray[np.float64]:
         points.flags.writeable = False
     if points.ndim != 2 or points.shape[1] not in (2, 3) or not len(points):
         raise ParameterError(f"{name} of shape {points.shape}: needs (points, 2) for x, z or (points, 3) for x, y, z")
-    bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
-    if bad.size:
+    if not np.isfinite(points).all():
+        bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
         raise ParameterError(f"{name}: point {bad[0]} at {tuple(points[bad[0]].tolist())} m is not finite")
     return points

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -72,10 +73,15 @@ class SegyStore:
 
     files: tuple[SegyFile, ...]
 
-    @property
+    @cached_property  # every shot asks, and there may be as many files as shots
     def dtype(self) -> np.dtype:
         """The smallest dtype that holds the samples of all files exactly."""
         return np.result_type(*(file.dtype for file in self.files))
+
+    @cached_property
+    def _firsts(self) -> NDArray[np.int64]:
+        """Numbers of the first trace of each file, then that of all traces."""
+        return np.cumsum([0, *(file.n_traces for file in self.files)])
 
     @property
     def place(self) -> str:
@@ -84,16 +90,14 @@ class SegyStore:
 
     def read(self, rows: NDArray[np.int64], samples: slice) -> NDArray:
         """Some samples of some traces; neighbours in a file are read together."""
-        firsts = np.cumsum([0, *(file.n_traces for file in self.files)])
         order = np.argsort(rows, kind="stable")
         ordered = rows[order]
         n = samples.stop - samples.start
         out = np.empty((len(rows), n), self.dtype)
-        for k, file in enumerate(self.files):
-            low, high = np.searchsorted(ordered, firsts[k : k + 2])
-            if low == high:
-                continue
-            mine = ordered[low:high] - firsts[k]
+        for k in np.unique(np.searchsorted(self._firsts, ordered, "right") - 1):
+            file = self.files[k]
+            low, high = np.searchsorted(ordered, self._firsts[k : k + 2])
+            mine = ordered[low:high] - self._firsts[k]
             for a, b in runs(mine):
                 at = low + a
                 for piece in file.read(int(mine[a]), b - a, samples):

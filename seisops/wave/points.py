@@ -24,7 +24,8 @@ class Points:
     ----------
     coordinates : array_like or sequence of array_like
         Metres, in the order of the axes of the grid: ``(points, ndim)`` for the same points in all shots,
-        ``(shots, points, ndim)``, or one ``(points, ndim)`` array per shot, which may differ in length.
+        ``(shots, points, ndim)``, or one ``(points, ndim)`` array per shot, which may differ in length; an empty list is
+        a shot without points.
     grid : Grid
         Grid whose extent must contain the points.
     shots : int
@@ -252,7 +253,9 @@ def _fit(nodes, values, size):
 
 def _split_shots(coordinates, grid, shots):
     """The arrays of coordinates shot by shot, or None if one array holds for all shots."""
-    per_shot = isinstance(coordinates, (list, tuple)) and any(_ndim(points) == 2 for points in coordinates)
+    per_shot = isinstance(coordinates, (list, tuple)) and (
+        any(_ndim(points) == 2 for points in coordinates) or (coordinates and all(map(_is_empty, coordinates)))
+    )
     if not per_shot and _ndim(coordinates) != 3:
         return None
     if len(coordinates) != shots:
@@ -260,7 +263,12 @@ def _split_shots(coordinates, grid, shots):
             f"coordinates are given for {len(coordinates)} shots, but the wavefield has {shots}: pass one "
             f"(points, {grid.ndim}) array per shot, or a single one for all shots"
         )
-    return coordinates
+    return [np.empty((0, grid.ndim)) if _is_empty(points) else points for points in coordinates]
+
+
+def _is_empty(points):
+    """Whether these are the points of a shot that has none, as a list of nothing."""
+    return _ndim(points) == 1 and len(points) == 0
 
 
 def _ndim(nested):

@@ -80,6 +80,19 @@ def test_default(tmp_path, monkeypatch):
     assert used() == tmp_path / "Library" / "Caches" / "seisops"
 
 
+def test_a_relative_one_stays_where_it_was_first(tmp_path, monkeypatch):
+    cache._settled.cache_clear()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEISOPS_CACHE", "programs")
+    assert used() == tmp_path / "programs"
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert used() == tmp_path / "programs"
+    monkeypatch.setenv("SEISOPS_CACHE", "others")
+    assert used() == tmp_path / "elsewhere" / "others"
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["others"]
+
+
 def test_it_is_tagged(folder):
     assert keep("1") == folder
     assert (folder / "CACHEDIR.TAG").read_text().startswith("Signature: 8a477f597d28d172789f06886806bc55\n")

@@ -214,6 +214,7 @@ def test_nothing_is_kept_if_nothing_shall_be(tmp_path, monkeypatch, chosen, recw
 
 
 def test_a_relative_folder(tmp_path, monkeypatch):
+    cache._settled.cache_clear()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEISOPS_CACHE", "programs")
     assert make()[1]
@@ -264,6 +265,34 @@ def test_a_full_disk(folder, monkeypatch):
     monkeypatch.setattr(cache.os, "replace", replace)
     works_without("No space left")
     assert not list(folder.iterdir())
+
+
+def unloadable(monkeypatch, reason):
+    """Let the loader fail on what is kept, and only on that."""
+    load = ctypes.CDLL
+
+    def refuse(path):
+        if not Path(path).parent.name.startswith("seisops-"):
+            raise OSError(f"{path}: {reason}")
+        return load(path)
+
+    monkeypatch.setattr(module.ctypes, "CDLL", refuse)
+
+
+@pytest.mark.parametrize("more", ["", ": Operation not permitted"])
+def test_a_folder_that_nothing_is_run_from(folder, monkeypatch, more):
+    unloadable(monkeypatch, f"failed to map segment from shared object{more}")
+    works_without("libraries cannot be loaded from there .* noexec.*SEISOPS_CACHE names another folder")
+    assert [path.name for path in folder.iterdir()] == [cache.TAG]  # nothing piles up
+
+
+def test_what_cannot_be_loaded_for_another_reason_is_made_anew(monkeypatch, recwarn):
+    unloadable(monkeypatch, "invalid ELF header")
+    for _ in range(2):
+        library, new = make()
+        assert new
+        check_tiny(library)
+    assert not recwarn.list
 
 
 def test_compiling_takes_no_room_in_the_folder(folder, monkeypatch):

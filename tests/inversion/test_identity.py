@@ -278,6 +278,56 @@ def test_what_is_the_same_has_the_same():
     assert fingerprint(so.Jacobian(BASE.F, BASE.q)) == fingerprint(so.Jacobian(BASE.F, BASE.q))
 
 
+def matrix(F):
+    return pylops.MatrixMult(np.eye(F.shape[0], dtype="float32"))
+
+
+FORMS = {
+    "product": lambda F, G: F,
+    "adjoint": lambda F, G: F.H,
+    "scaled": lambda F, G: -2 * F,
+    "sum": lambda F, G: F + 2 * G,
+    "one twice": lambda F, G: F + 2 * F,
+    "normal equations": lambda F, G: F.H * F,
+    "column": lambda F, G: so.VStack([F, G]),
+    "column of one twice": lambda F, G: so.VStack([F, F]),
+    "row": lambda F, G: so.HStack([F, 2 * G]),
+    "diagonal": lambda F, G: so.BlockDiag([F, G]),
+    "beside a plain one": lambda F, G: matrix(F) * F * G.H,
+    "column of PyLops": lambda F, G: pylops.VStack([F, G]),
+    "some shots": lambda F, G: (F + G)[[1]],
+    "map": lambda F, G: so.Parametric(F),
+    "Jacobian": lambda F, G: so.Jacobian(F, BASE.q),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_fused_and_distributed_ones_are_what_they_were_made_of(name):
+    distribute, form = pytest.importorskip("seisops.dask").distribute, FORMS[name]
+    F, G = BASE.F, World(vp=2100.0).F
+    op = form(F, G)
+    found = [form(make(F), make(G)) for make in (so.fuse, distribute)]
+    if not isinstance(op, so.Map):
+        found += [so.fuse(op), pickle.loads(pickle.dumps(so.fuse(op)))]
+    if name != "beside a plain one":  # which knows of no shots
+        found.append(distribute(op))
+    assert {fingerprint(x) for x in found} == {fingerprint(op)}
+
+
+def test_forms_that_differ():
+    F, G = BASE.F, World(vp=2100.0).F
+    assert (
+        len(
+            {
+                fingerprint(so.fuse(form(F, G)))
+                for name, form in FORMS.items()
+                if name not in ("map", "column of PyLops")
+            }
+        )
+        == 13
+    )
+
+
 def test_another_process_finds_the_same():
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import test_identity as t; "

@@ -256,6 +256,45 @@ def test_clearing_removes_journals_only(tmp_path):
     assert counting.count == len(journal) == 5
 
 
+def test_after_clearing_other_journals_at_that_path_begin_anew(tmp_path):
+    path = tmp_path / "j"
+    journal, other = Journal(path), Journal(path)
+    steps(journal, Counting())
+    steps(other, Counting(), n=2)
+    journal.clear()
+    counting = Counting()
+    steps(other, counting)
+    assert counting.count == len(other) == other.computed == 5 and other.replayed == 0
+    steps(journal, counting)
+    assert counting.count == journal.replayed == 5
+    # and whichever of them is cleared, one of another problem does not take up what was begun for this one
+    other.clear()
+    journal.clear()
+    assert not path.exists()
+    steps(Journal(path, "8 Hz"), counting)
+    with pytest.raises(ParameterError, match="of the problem '8 Hz'"):
+        steps(other, counting)
+
+
+def test_clearing_lets_go_of_the_folder_once(tmp_path):
+    """Another program may have it from then on, and the lock of before takes nothing from it when it is forgotten."""
+    path = tmp_path / "j"
+    journal, other = Journal(path), Journal(path)
+    steps(journal, Counting())
+    steps(other, Counting())
+    journal.clear()
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", HOLDER, str(path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as holder:  # fmt: skip
+        assert holder.stdout.readline() == "open\n"
+        for taking in (journal, other):
+            with pytest.raises(ParameterError, match="is in use by process"):
+                steps(taking, Counting())
+        assert (path / lock.LOCK).exists()
+        holder.communicate("go on")
+
+
 FOREIGN = {
     "2024-diary.entry": b"dear diary",
     "000007.entry": b"dear diary",

@@ -15,6 +15,7 @@ from rawsegy import line, read, segy
 
 from seisops.errors import ParameterError
 from seisops.survey import Survey
+from seisops.survey.segy_file import SegyFile
 from seisops.survey.segy_format import ibm
 from seisops.wave.time import Time
 
@@ -237,6 +238,18 @@ def test_several_files(write):
     assert Survey.from_segy([a, b], by="record").counts == (4, 2, 2, 4)
     with pytest.raises(ParameterError, match="given twice"):
         Survey.from_segy([a, a])
+
+
+def test_files_are_looked_at_once_and_not_for_each_shot(write, monkeypatch):
+    """Opening as many files as there are shots, and reading one of them, would take as long as all files times all shots."""
+    paths = [write(*line(4, 2), name=f"{k}.segy") for k in range(6)]
+    asked = []
+    known = SegyFile.dtype.fget
+    monkeypatch.setattr(SegyFile, "dtype", property(lambda file: asked.append(file.path) or known(file)))
+    survey = Survey.from_segy(paths, by=("source", "record"))
+    assert len(survey) == 24 and sorted(asked) == [str(path) for path in paths]
+    copy = pickle.loads(pickle.dumps(survey))
+    assert np.array_equal(copy[-1:].data, survey[-1:].data) and len(asked) <= 12
 
 
 def test_files_of_different_time_axes(write):

@@ -68,6 +68,28 @@ def test_a_count_that_is_stated(write):
     assert np.array_equal(Survey.from_segy(path, samples=50).data.reshape(6, 50), samples)
 
 
+def test_a_stated_count_that_does_not_fit(write):
+    """It is what is wrong, not the file; of 2640 bytes in all there are traces of 50 samples, and of some other numbers."""
+    traces, samples = line(ns=50)
+    for own, said in (
+        (50, "the binary header says 50, which fits"),
+        (0, "states none"),
+        (49, "49, which does not fit"),
+    ):
+        path = write([{**t, "ns": own} for t in traces], samples, ns=own)
+        with pytest.raises(ParameterError) as caught:
+            Survey.from_segy(path, samples=51)
+        words = str(caught.value)
+        assert "samples=51 does not fit the 2640 bytes of its traces, which would be 5 traces of 444 bytes" in words
+        assert said in words and "a number that fits (6, 50, 72, 105, 160 and others)" in words
+        assert "if it is right, the file was cut short: truncated='drop' reads 5 whole traces" in words
+        for fitting in (6, 50, 72, 105, 160):
+            assert not 2640 % (240 + 4 * fitting)
+    with pytest.raises(ParameterError, match=r"samples=5000 does not fit .* 0 traces of 20240 bytes .*samples= out$"):
+        Survey.from_segy(write(traces, samples), samples=5000, truncated="drop")
+    assert len(Survey.from_segy(write(traces, samples), samples=51, truncated="drop").notes) == 2
+
+
 @pytest.mark.parametrize("n", [40_000, 70_000])
 def test_long_traces(write, n):
     traces, samples = line(1, 2, ns=n)

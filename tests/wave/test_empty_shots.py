@@ -26,6 +26,46 @@ def F(request):
     return Pr * A * Ps.H
 
 
+EMPTY = {
+    "first": lambda nothing: [nothing, R, R],
+    "last": lambda nothing: [R, R.tolist(), nothing],
+    "two": lambda nothing: (nothing, R[:1], nothing),
+    "all": lambda nothing: [nothing] * 3,
+}
+
+
+@pytest.mark.parametrize("layout", EMPTY.values(), ids=EMPTY.keys())
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_an_empty_list_is_a_shot_without_points(layout, ndim):
+    def projection(nothing):
+        points = layout(nothing)
+        if ndim == 2:
+            return so.Projection(WAVES, points)
+        waves = so.Wavefield(so.Grid((31, 12, 25), 10.0), WAVES.time, 3, dtype="float64")
+        return so.Projection(
+            waves, [np.insert(np.reshape(p, (-1, 2)), 1, 30.0, axis=1) if len(p) else p for p in points]
+        )
+
+    expected = projection(R[:0] if ndim == 2 else np.empty((0, 3)))
+    for nothing in ([], (), np.array([])):
+        P = projection(nothing)
+        assert P.points == expected.points and P.range.shape == expected.range.shape
+
+
+def test_an_empty_list_models_as_no_points_do():
+    some, same = (
+        so.Projection(WAVES, [R, nothing, R]) * A * so.Projection(WAVES, [S, S, other]).H
+        for nothing, other in (([], []), (R[:0], S[:0]))
+    )
+    np.testing.assert_array_equal(some @ source(some), same @ source(some))
+
+
+def test_points_that_are_none_are_refused():
+    for wrong in ([R, [1.0], R], [[], [150.0, 100.0], []], [R, [[]], R], [], [[], []]):
+        with pytest.raises(so.ParameterError, match="shape|not an array|3"):
+            so.Projection(WAVES, wrong)
+
+
 def source(F):
     rng = np.random.default_rng(0)
     return rng.standard_normal(F.domain.shape)

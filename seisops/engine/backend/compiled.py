@@ -81,8 +81,14 @@ def compiled(sources: Sequence[str]) -> list[Library]:
 
 def _kept(folder: Folder | None, key: str, source: str, path: Path) -> Library:
     kept = folder.write(key, {"source": source}, path) if folder else None
-    library = _loaded(kept) if kept else None
-    return Library(library or ctypes.CDLL(str(path)), source)
+    if kept is None:
+        return Library(ctypes.CDLL(str(path)), source)
+    try:
+        return Library(ctypes.CDLL(str(kept)), source)
+    except OSError as error:
+        library = Library(ctypes.CDLL(str(path)), source)
+        folder.withdraw(kept, error)
+        return library
 
 
 def _loaded(path: Path) -> ctypes.CDLL | None:
