@@ -229,7 +229,8 @@ class _Kernel(NamedTuple):
 def _product(matrix, spectra):
     """A matrix times the real and imaginary parts of each row of `spectra`, as far as it has columns."""
     parts = spectra.view(matrix.dtype)[:, : matrix.shape[1]]
-    return np.ascontiguousarray((matrix @ parts.T).T).view(spectra.dtype)
+    # a copy in any case: one row alone counts as contiguous whatever its stride, which is then none of whole complex numbers
+    return np.array((matrix @ parts.T).T, order="C").view(spectra.dtype)
 
 
 @lru_cache(maxsize=16)

@@ -153,7 +153,7 @@ def test_three_dimensions():
         (dict(interpolation="cubic"), r"must be one of \('node', 'linear', 'sinc'\), got 'cubic'"),
         (dict(interpolation="node"), "needs every point on a node"),
         (dict(place=ODD, origin_index=(6, 1)), "free surface needs the first z node at index 0"),
-        (dict(padded_shape=(33, 7)), "needs 8 nodes per axis"),
+        (dict(padded_shape=(33, 7)), "needs 8 nodes along each axis"),
         (dict(coordinates=np.array([[0.0, 5.0]])), "outside the padded grid"),
     ],
 )
