@@ -19,6 +19,7 @@ import threading
 import time
 import traceback
 import uuid
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
@@ -505,7 +506,7 @@ class Cluster:
         except SpaceError as error:
             raise ParameterError(f"cannot distribute {whole!r} by shots: {error}") from None
         self.skipped: list[Failure] = []
-        self._client, self._remote = client, None
+        self._client, self._remote, self._gone = client, None, None
         self._workers: dict[tuple[int, ...], str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -542,6 +543,9 @@ class Cluster:
         """Carry a step out for all shots."""
         run = uuid.uuid4().hex
         self._prepare()
+        if self._gone is None:
+            self._gone = weakref.finalize(self, _release, self.client, self.token)
+            self._gone.atexit = False  # the workers may be gone, and what they hold goes with them
         try:
             with Attendance(self.client, self.options.timeout) as attendance:
                 return self._worked_off(step, held, run, attendance)
@@ -663,10 +667,15 @@ class Cluster:
                 failures += lost
 
     def drop(self, token: str) -> None:
-        """Release what the workers hold for a token; without waiting for it."""
-        if self._client is not None and self._client.status == "running":
-            with suppress(OSError):  # of a worker that has just died
-                self._client.run(_drop, token, wait=False, on_error="ignore")
+        """Release what the workers hold for a token, without waiting for it."""
+        if self._client is not None:
+            _release(self._client, token)
+
+
+def _release(client: Client, token: str) -> None:
+    """Let workers drop what belongs to a token; finalizers do so, in any thread."""
+    if client.status == "running":
+        client.loop.add_callback(client.run, _drop, token, wait=False, on_error="ignore")
 
 
 class Attendance(threading.Thread):
@@ -907,38 +916,63 @@ class DistributedMap(Map):
         return DistributedMap(self.map.tangent(), self.options, self._cluster._client)
 
 
+class Point:
+    """Where a distributed map is linearised. What workers hold for it goes when the last who needs it has gone.
+
+    Parameters
+    ----------
+    of : DistributedMap
+    x : sequence of ndarray
+    """
+
+    def __init__(self, of: DistributedMap, x: Sequence[NDArray]) -> None:
+        self.of, self.key = of, uuid.uuid4().hex
+        self.held = of._hold(of.domain, x)
+        self.close = weakref.finalize(self, of._cluster.drop, self.key)
+        self.close.atexit = False
+
+    def value(self) -> NDArray:
+        """The value of the map."""
+        step = Evaluate("linearize", self.of.domain, (self.of.range,), self.key)
+        return self.of._cluster.run(step, self.held)[0]
+
+    def push(self, dx: Sequence[ArrayLike | None]) -> NDArray:
+        """The derivative in a direction, of which a part at least is not None."""
+        of = self.of
+        moving = tuple(part is not None for part in dx)
+        spaces = [space for space, moves in zip(of.domain, moving, strict=True) if moves]
+        arrays = [space.asarray(part) for space, part in zip(spaces, (p for p in dx if p is not None), strict=True)]
+        step = Push("push", (*of.domain, *spaces), (of.range,), self.key, moving)
+        return of._cluster.run(step, [*self.held, *of._hold(spaces, arrays)])[0]
+
+    def pull(self, y: ArrayLike, wanted: Sequence[bool]) -> tuple[NDArray | None, ...]:
+        """The gradients that are wanted, of which there is one at least, and None for the others."""
+        of = self.of
+        outputs = tuple(space for space, want in zip(of.domain, wanted, strict=True) if want)
+        step = Pull("gradient", (*of.domain, of.range), outputs, self.key, tuple(wanted))
+        found = iter(of._cluster.run(step, [*self.held, *of._hold([of.range], [of.range.asarray(y)])]))
+        return tuple(next(found) if want else None for want in wanted)
+
+
 class DistributedLinearization(Linearization):
     """A linearisation whose wavefields stay on the workers that made them."""
 
     def __init__(self, of: DistributedMap, x: Sequence[NDArray]) -> None:
-        self._of, self._point = of, uuid.uuid4().hex
-        self._held = of._hold(of.domain, x)
-        step = Evaluate("linearize", of.domain, (of.range,), self._point)
-        value = of._cluster.run(step, self._held)[0]
-        cluster, point = of._cluster, self._point
-        super().__init__(value, [ByArgument(self, of, i) for i in range(len(x))], lambda: cluster.drop(point))
+        self._at = Point(of, x)
+        super().__init__(self._at.value(), [ByArgument(self._at, i) for i in range(len(x))], self._at.close)
 
     def pushforward(self, *dx: ArrayLike | None) -> NDArray:
         """Return the derivative in a direction; see :class:`~seisops.maps.Linearization`."""
-        of = self._of
-        moving = tuple(part is not None for part in dx)
-        spaces = [space for space, moves in zip(of.domain, moving, strict=True) if moves]
-        if not spaces:
-            return np.zeros_like(self.value)
-        arrays = [space.asarray(part) for space, part in zip(spaces, (p for p in dx if p is not None), strict=True)]
-        step = Push("push", (*of.domain, *spaces), (of.range,), self._point, moving)
-        return of._cluster.run(step, [*self._held, *of._hold(spaces, arrays)])[0]
+        if all(part is None for part in dx):
+            return super().pushforward(*dx)
+        self._require_open()
+        return self._at.push(dx)
 
     def pullback(self, y: ArrayLike, wanted: Sequence[bool] | None = None) -> tuple[NDArray | None, ...]:
         """Return gradients; see :class:`~seisops.maps.Linearization`."""
-        of = self._of
-        wanted = tuple([True] * len(of.domain) if wanted is None else wanted)
-        outputs = tuple(space for space, want in zip(of.domain, wanted, strict=True) if want)
-        if not outputs:
-            return (None,) * len(wanted)
-        step = Pull("gradient", (*of.domain, of.range), outputs, self._point, wanted)
-        found = iter(of._cluster.run(step, [*self._held, *of._hold([of.range], [of.range.asarray(y)])]))
-        return tuple(next(found) if want else None for want in wanted)
+        wanted = tuple([True] * len(self._at.of.domain) if wanted is None else wanted)
+        self._require_open()
+        return self._at.pull(y, wanted) if any(wanted) else (None,) * len(wanted)
 
 
 class ByArgument(LinearOperator):
@@ -946,12 +980,12 @@ class ByArgument(LinearOperator):
 
     symbol = "J"
 
-    def __init__(self, at_x: DistributedLinearization, of: DistributedMap, argument: int) -> None:
-        self.at_x, self.argument, self.count = at_x, argument, len(of.domain)
-        super().__init__(of.domain[argument], of.range)
+    def __init__(self, at: Point, argument: int) -> None:
+        self.at, self.argument, self.count = at, argument, len(at.of.domain)
+        super().__init__(at.of.domain[argument], at.of.range)
 
     def _apply(self, x: NDArray) -> NDArray:
-        return self.at_x.pushforward(*(x if i == self.argument else None for i in range(self.count)))
+        return self.at.push([x if i == self.argument else None for i in range(self.count)])
 
     def _apply_adjoint(self, y: NDArray) -> NDArray:
-        return self.at_x.pullback(y, [i == self.argument for i in range(self.count)])[self.argument]
+        return self.at.pull(y, [i == self.argument for i in range(self.count)])[self.argument]

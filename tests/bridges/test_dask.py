@@ -1,5 +1,6 @@
 """Distributed operators and maps: the same numbers as without a cluster, whatever happens to its workers."""
 
+import gc
 import os
 import pickle
 import signal
@@ -13,7 +14,7 @@ import pytest
 import seisops as so
 from seisops.check import dot_test
 from seisops.errors import ParameterError
-from seisops.maps import LinearMap
+from seisops.maps import Linearization, LinearMap
 from seisops.operators import LinearOperator
 from seisops.spaces import Axis, Space
 
@@ -425,3 +426,62 @@ def test_errors_travel(client, error):
 
     with pytest.raises(error, match="what happened"):
         client.submit(fail, error).result()
+
+
+def test_workers_let_go_of_operators_that_are_gone(client):
+    F = modeling(waves())
+    D = so.dask.distribute(F, client)
+    token = D._cluster.token
+    D @ F.domain.random(0)
+
+    def parts():
+        left = client.run(lambda dask_worker: [k for k in dask_worker.plugins["seisops"].left if k[0] == token])
+        return sum(map(len, left.values()))
+
+    assert parts() == SHOTS
+    del D
+    for _ in range(100):
+        if parts() == 0:
+            break
+        time.sleep(0.05)
+    assert parts() == 0
+
+
+def _linearisations(dask_worker):
+    return sum(isinstance(made, Linearization) for made in dask_worker.plugins["seisops"].left.values())
+
+
+def test_workers_let_go_of_linearisations_that_are_gone(client):
+    """At once, without a collection of garbage; their Jacobians keep them alive, and closing lets go as well."""
+    F = modeling(waves())
+    G, q = so.Parametric(F), F.domain.random(0)
+    D, m = so.dask.distribute(G, client), np.full((24, 21), 2000.0**-2)
+
+    def held():
+        for _ in range(100):  # what is handed in is not waited for
+            found = sum(client.run(_linearisations).values())
+            if found <= expected:
+                break
+            time.sleep(0.05)
+        return found
+
+    gc.disable()
+    try:
+        for _ in range(3):
+            lin = D.linearize(m, q)
+            lin.pullback(lin.value)
+        expected = SHOTS
+        assert held() == SHOTS
+        J = lin.jacobians[0]
+        del lin
+        time.sleep(0.2)
+        assert held() == SHOTS
+        assert np.isfinite(J.H @ F.range.random(1).ravel()).all()
+        expected = 0
+        del J
+        assert held() == 0
+        with D.linearize(m, q):
+            pass
+        assert held() == 0
+    finally:
+        gc.enable()
