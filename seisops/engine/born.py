@@ -57,9 +57,10 @@ class Born:
         Where it is averaged or differentiated by itself it is continued there, as parameters are. Backgrounds vanish there:
         what is done to a tangent's product with one does not count, nor along an axis what is restricted to the grid.
         """
-        backgrounds = {h.function: restricted(f) for h, f in zip(self.histories, self.factors, strict=True)}
-        reach, _ = _looked(term, tangent, backgrounds, self.template)
-        return {d: n for d, n in reach.items() if n}
+        backgrounds = {
+            h.function: restricted(f, halves=True) for h, f in zip(self.histories, self.factors, strict=True)
+        }
+        return {d: n for d, n in _looked(term, tangent, backgrounds, self.template).reach.items() if n > 0}
 
     @cached_property
     def continued(self) -> frozenset:
@@ -129,26 +130,34 @@ def born(system: System, wrt: Sequence[str], every: int = 1, present: bool = Fal
     )
 
 
-def _looked(expr, tangent, backgrounds: Mapping, template: Template) -> tuple[dict, bool]:
-    """How far an expression looks at a tangent along each axis, and whether as a product with the background.
+@dataclass(frozen=True)
+class _Look:
+    """How far an expression looks at a tangent along each axis, and along which nothing of it is beyond the grid."""
 
-    `backgrounds` has the axes along which histories are restricted to the grid.
-    """
+    reach: Mapping
+    ended: frozenset
+
+
+def _looked(expr, tangent, backgrounds: Mapping, template: Template) -> _Look:
+    """`backgrounds` has the axes along which histories are restricted to half cells of the grid."""
     if getattr(expr, "is_DiscreteFunction", False) or not depends(expr, [tangent]):
-        return {}, False
+        return _Look({}, frozenset())
     if isinstance(expr, Derivative):
-        reach, met = _looked(expr.expr, tangent, backgrounds, template)
-        if not met:
-            taps = stencil(expr, template)
-            widest = {d: max(abs(k[n]) for k in taps) for n, d in enumerate(expr.dims)}
-            reach = {d: reach.get(d, 0) + widest.get(d, 0) for d in {**reach, **widest}}
-        return reach, met
-    found = [_looked(a, tangent, backgrounds, template) for a in expr.args]
-    reach = {d: max(r.get(d, 0) for r, _ in found) for r, _ in found for d in r}
-    met = any(met for _, met in found)
+        inner = _looked(expr.expr, tangent, backgrounds, template)
+        reach = dict(inner.reach)
+        for n, d in enumerate(expr.dims):
+            if d not in inner.ended:
+                reach[d] = reach.get(d, 0) + max(abs(k[n]) for k in stencil(expr, template))
+        return _Look(reach, inner.ended)
+    found = [_looked(a, tangent, backgrounds, template) for a in expr.args if depends(a, [tangent])]
+    reach = {d: max(look.reach.get(d, 0) for look in found) for look in found for d in look.reach}
+    ended = frozenset.intersection(*(look.ended for look in found))
     if expr.is_Mul:
         functions = [a.function for a in expr.args if getattr(a, "is_DiscreteFunction", False)]
-        within = restricted(expr).union(*(backgrounds.get(f, ()) for f in functions))
-        reach = {d: n for d, n in reach.items() if d not in within}
-        met = met or any(f in backgrounds for f in functions)
-    return reach, met
+        halves = restricted(expr, halves=True).union(*(backgrounds.get(f, ()) for f in functions)) - ended
+        # the last half cell of the grid lies before the last node, of all cells the last
+        reach = {d: n - (d in halves) for d, n in reach.items()}
+        ended = ended | halves | restricted(expr)
+        if any(f in backgrounds for f in functions):
+            ended = ended.union(template.dimensions)
+    return _Look(reach, ended)

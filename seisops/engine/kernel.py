@@ -188,16 +188,16 @@ class Kernel:
 
     def _around(self, expr, beyond: Mapping) -> dict:
         """Cells around the grid in which images are made of what is in it; above a free surface images are mirrored."""
-        z, strips = self.template.dimensions[-1], self.strips
-        functions = {f.function for f in leaves(expr)}
+        z, functions = self.template.dimensions[-1], {f.function for f in leaves(expr)}
         for d, n in beyond.items():
-            along = {f for f in functions if strips.compact.get(f.name) is d}
-            for some, halo in ((functions - along, self.template.space_order), (along, strips.halo)):
-                if n + reach(expr, some, d, self.template) > halo and some:
+            along = {f for f in functions if self.strips.compact.get(f.name) is d}
+            for some, halo in ((functions - along, self.template.space_order), (along, self.strips.halo)):
+                around = reach(expr, some, d, self.template)
+                if some and n + around > halo:
                     raise ParameterError(
-                        f"images by a parameter that is averaged or differentiated look {n} cells beyond the grid along "
-                        f"{d.name}, from where halos of {halo} cells are too narrow: use a higher space_order, or fewer "
-                        "derivatives within each other"
+                        f"images by a parameter that is averaged or differentiated are made up to {n} cells beyond the "
+                        f"grid along {d.name}, and look {around} cells further, where halos have {halo}: use a higher "
+                        "space_order, or fewer derivatives within each other"
                     )
         return {d: (0 if d is z and self.system.parity else n, n) for d, n in beyond.items()}
 

@@ -22,7 +22,7 @@ from seisops.engine.stencils import stencil
 from seisops.engine.template import Template
 from seisops.engine.terms import depends, leaves
 
-__all__ = ["CORE", "MODEL", "Strips", "reach", "reach_of_layer"]
+__all__ = ["CORE", "MODEL", "Strips", "reach", "reach_of_layer", "reach_of_parameters"]
 
 #: Side of an axis that is neither end: the grid without strips, or without the layer in them.
 CORE, MODEL = "core", "model"
@@ -44,7 +44,7 @@ class Strips:
     layer : int
         Cells of the layer, the outermost of a strip.
     halo : int
-        Cells that derivatives reach beyond a strip.
+        Cells around a strip that its arrays have, for derivatives to look at.
     """
 
     template: Template
@@ -135,6 +135,13 @@ def reach_of_layer(system: System) -> int:
             mine = {f.function for f in leaves(row) if f.function.name == name}
             widest = max(widest, reach(row, mine, home, system.template))
     return widest
+
+
+def reach_of_parameters(system: System) -> int:
+    """How many cells around, along any axis, averages and derivatives of parameters alone look at them."""
+    alone = {d for row in system.residuals for d in row.atoms(Derivative) if not depends(d, system.fields)}
+    axes = system.template.dimensions
+    return max((reach(d, {f.function for f in leaves(d)}, a, system.template) for d in alone for a in axes), default=0)
 
 
 def reach(expr, functions: Collection, axis, template: Template) -> int:

@@ -9,7 +9,6 @@ from devito import Derivative
 
 __all__ = [
     "depends",
-    "derivative_order",
     "differentiated",
     "leaves",
     "looked_around",
@@ -37,12 +36,6 @@ def leaves(expr) -> set:
 
 def depends(expr, functions) -> bool:
     return any(f.function in functions for f in leaves(expr))
-
-
-def derivative_order(expr, dimension) -> int:
-    """The highest order of any derivative along a dimension."""
-    found = (dict(zip(d.dims, d.deriv_order, strict=True)) for d in sympy.sympify(expr).atoms(Derivative))
-    return max((orders.get(dimension, 0) for orders in found), default=0)
 
 
 def differentiated(expr, function) -> bool:

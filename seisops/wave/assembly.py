@@ -11,7 +11,7 @@ from seisops.engine.derive import System, expand_time
 from seisops.engine.location import misplaced
 from seisops.engine.symbol import Symbol
 from seisops.engine.template import PREFIX, Template
-from seisops.engine.terms import derivative_order, occurrences, time_offset
+from seisops.engine.terms import occurrences, time_offset
 from seisops.engine.threads import making
 from seisops.engine.timing import times
 from seisops.errors import ParameterError
@@ -52,8 +52,6 @@ class Interior:
     times, row_times : dict
         Place of each field, and of each row, within the time step, by the name of the field's symbol; see
         :func:`seisops.engine.timing.times`.
-    second_order : bool
-        Whether there are second derivatives in time.
     """
 
     def __init__(self, equation: WaveEquation, template: Template):
@@ -62,7 +60,6 @@ class Interior:
             template, fields, tuple(expand_time(row, template) for row in rows), ({0: 1.0},), ({0: 1.0},)
         )
         self.symbol = Symbol(self.system)
-        self.second_order = any(derivative_order(row, template.step) > 1 for row in rows)
         at, after = times(self.symbol, equation.leapfrog)
         for i, name in enumerate(equation.fields):
             if name in equation.timing:
@@ -144,7 +141,7 @@ def assemble(equation: WaveEquation, template: Template, boundary, free_surface:
     """
     fields, rows = residuals(equation, template)
     damp = boundary.damp if boundary else lambda expr, template: expr
-    rows = [expand_time(damp(row, template), template) for row in rows]
+    rows = [damp(expand_time(row, template), template) for row in rows]
     if free_surface and set(equation.surface) != set(equation.fields):
         raise ParameterError(
             f"{type(equation).__name__} does not say how its fields behave at a free surface: set its attribute "

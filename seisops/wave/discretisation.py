@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
-from math import ceil, inf
+from math import ceil
 from weakref import WeakSet
 
 import numpy as np
@@ -20,7 +20,7 @@ from seisops.engine.derive import System, adjoint
 from seisops.engine.kernel import Again, Kernel, Ports
 from seisops.engine.reverse import edges, reverse, unknown
 from seisops.engine.state import States
-from seisops.engine.strips import Strips, reach_of_layer
+from seisops.engine.strips import Strips, reach_of_layer, reach_of_parameters
 from seisops.engine.template import PREFIX, Template
 from seisops.engine.threads import making
 from seisops.errors import ParameterError, UnstableError
@@ -199,24 +199,26 @@ def model_shape(shape: tuple[int, ...], boundary, free_surface: bool) -> tuple[i
 
 
 def _strips(
-    system: System, transposed: System, boundary, free_surface: bool, shape: tuple[int, ...], halo: int
+    system: System, transposed: System, boundary, free_surface: bool, shape: tuple[int, ...], around: int
 ) -> Strips:
-    """Where the fields of a layer live on a padded grid of a given shape, reaching `halo` cells beyond it.
+    """Where the fields of a layer live on a padded grid of a given shape, reaching `around` cells beyond it.
 
     On grids so narrow that what lies in one strip reaches the layer at the other end, or at its mirror image above a free
     surface, they live on the whole grid.
     """
     template, compact = system.template, {**system.compact, **transposed.compact}
-    if not compact or min(model_shape(shape, boundary, free_surface)) <= halo:
+    if not compact or min(model_shape(shape, boundary, free_surface)) <= around:
         return Strips(template, {}, {}, {})
     half = any(p.denominator > 1 for where in system.positions.values() for p in where)
     widths, sides = {}, {}
     for d, n in zip(template.dimensions, shape, strict=True):
-        widths[d] = min(boundary.cells + half + halo, n)
+        widths[d] = min(boundary.cells + half + around, n)
         sides[d] = ("high",) if free_surface and d is template.dimensions[-1] else ("low", "high")
     # along rows, whole vectors: the rest of one costs nothing, and leaves the rows between the strips aligned
     last, unit = template.dimensions[-1], VECTOR // np.dtype(template.dtype).itemsize
     widths[last] = min(whole(widths[last], unit), shape[-1])
+    # images are made as far beyond the grid as parameters are looked at
+    halo = min(around + reach_of_parameters(system), template.space_order)
     return Strips(template, compact, widths, sides, boundary.cells + half, halo)
 
 
@@ -243,8 +245,6 @@ class Discretisation:
         Whether fields stand between the time steps.
     radius : float
         What the bound of the scheme may reach; see :class:`seisops.wave.stability.Limit`.
-    damping : float
-        Largest rate in 1/s at which a layer damps, where a step has to resolve it.
     """
 
     grid: Grid
@@ -259,7 +259,6 @@ class Discretisation:
     dispersion: bool
     staggered: bool = False
     radius: float = 1.0
-    damping: float = 0.0
 
     @cached_property
     def padding(self) -> Padding:
@@ -294,7 +293,7 @@ class Discretisation:
     @property
     def largest_step(self) -> float:
         """The largest step in s that is taken unless asked for."""
-        return min(SAFETY * self.stable_step, _damped(self.stable_step, self.damping))
+        return SAFETY * self.stable_step
 
     @property
     def fastest(self) -> float:
@@ -307,7 +306,7 @@ class Discretisation:
     def check(self, medium: WaveEquation) -> None:
         """Raise UnstableError if the frozen time step is too large for a medium."""
         medium = medium.primal
-        if admits(medium, self.template, max(self.dt / LIMIT, _undamped(self.dt, self.damping)), self.radius):
+        if admits(medium, self.template, self.dt / LIMIT, self.radius):
             return
         fastest = medium.velocity is not None and float(np.max(medium.velocity))
         if fastest and fastest > self.fastest:
@@ -380,8 +379,10 @@ def _profiles(d: Discretisation, widths: tuple[int, ...], around: int) -> dict[s
                 return d.boundary.profiles(depth, d.grid.spacing[axis], d.velocity, d.dt).items()
 
             position = np.arange(-halo, size + halo) + where
+            if top:  # what is above the surface is the mirror image of what is below
+                position = np.abs(position)
             below, above = position - (lo + n - 1), lo - position
-            add("inside", ((position >= 0) | top) & (position <= size - 1))
+            add("inside", (position >= 0) & (position <= size - 1))
             if not d.boundary:
                 continue
             if not widths:
@@ -395,21 +396,6 @@ def _profiles(d: Discretisation, widths: tuple[int, ...], around: int) -> dict[s
                 for kind, values in profiles(above[outward:inward]):
                     add(kind, values, f"_low{widths[axis]}")
     return out
-
-
-def _damped(step: float, damping: float) -> float:
-    """The largest stable step in a layer that damps at a rate eta, where that without it is `step`.
-
-    Second derivatives in time make ``eta^2 u`` of it: with the highest frequency w of the scheme, ``(w^2 + eta^2) dt^2`` is
-    at most 4.
-    """
-    return step / (1 + (damping * step / 2) ** 2) ** 0.5
-
-
-def _undamped(step: float, damping: float) -> float:
-    """The step that has to be stable without the layer, for `step` to be so with it."""
-    left = 1 - (damping * step / 2) ** 2
-    return step / left**0.5 if left > 0 else inf
 
 
 def discretise(
@@ -445,16 +431,14 @@ def discretise(
                 f"Modeling(max_velocity={max_velocity:.6g} m/s) is below the {velocity:.6g} m/s that the medium reaches"
             )
         step, velocity = step * velocity / float(max_velocity), float(max_velocity)
-    within = interior(medium, Template(*template))
-    damping = boundary.damping(waves.grid.spacing, velocity) if boundary and within.second_order else 0.0
-    needed = ceil(waves.time.step / min(SAFETY * step, _damped(step, damping)) * (1 - 1e-12))
+    needed = ceil(waves.time.step / (SAFETY * step) * (1 - 1e-12))
     if substeps is not None:
         substeps = integer("Modeling substeps", substeps, minimum=1)
-        if waves.time.step / substeps > min(LIMIT * step, _damped(step, damping)):
+        if waves.time.step / substeps > LIMIT * step:
             raise UnstableError(
                 f"Modeling(substeps={substeps}) makes a time step of {waves.time.step / substeps:.6g} s, but waves at "
-                f"{velocity:.6g} m/s on this grid, and what damps them, are stable up to "
-                f"{min(LIMIT * step, _damped(step, damping)):.6g} s: use at least {needed} substeps, or leave them out"
+                f"{velocity:.6g} m/s on this grid are stable up to {LIMIT * step:.6g} s: use at least {needed} substeps, "
+                "or leave them out"
             )
     return Discretisation(
         waves.grid,
@@ -467,7 +451,6 @@ def discretise(
         velocity,
         step,
         bool(dispersion and medium.leapfrog),
-        within.staggered,
+        interior(medium, Template(*template)).staggered,
         found.radius,
-        damping,
     )
