@@ -13,9 +13,8 @@ import numpy as np
 import sympy
 
 from seisops.engine.advance import Advance
-from seisops.engine.arrays import aligned, zeros
 from seisops.engine.assignment import RECIPROCAL, Assignment
-from seisops.engine.backend.cpu import Program
+from seisops.engine.backend import CPU, Device
 from seisops.engine.born import Born
 from seisops.engine.derive import System, transpose
 from seisops.engine.lower.piece import Maker
@@ -67,6 +66,8 @@ class Kernel:
         Where the fields of a layer live; by default the system has none.
     again : Again, optional
         The background that an image port reads; by default its history is given.
+    device : Device, optional
+        Where it runs.
     """
 
     def __init__(
@@ -77,9 +78,11 @@ class Kernel:
         born: Born | None = None,
         strips: Strips | None = None,
         again: Again | None = None,
+        device: Device = CPU,
     ):
         global _builds
         self.system, self.write, self.read, self.born, self.again = system, write, read, born, again
+        self.device = device
         self.template: Template = system.template
         self.strips = strips or Strips(system.template, {}, {}, {})
         sheet = Sheet(self.strips)
@@ -89,7 +92,7 @@ class Kernel:
         pieces = [maker.piece(a) for a in assignments]
         integers = {name for name, f in maker.functions.items() if np.dtype(f.dtype).kind == "i"}
         axes = [d.name for d in self.template.dimensions]
-        self.program = Program(pieces, axes, self.template.dtype, integers)
+        self.program = device.compile(pieces, axes, self.template.dtype, integers)
         _builds += 1
 
     def _in_place(self, assignments: list) -> dict:
@@ -223,7 +226,7 @@ class Kernel:
         for name in self.program.names:
             if name.startswith(start) and name not in arrays:
                 parameter = arrays[PREFIX + name.removeprefix(start)]
-                out[name] = zeros(parameter.shape, parameter.dtype)
+                out[name] = self.device.zeros(parameter.shape, parameter.dtype)
                 with np.errstate(divide="ignore"):  # as dividing by it would
                     np.divide(1, parameter, out=out[name])
         return out
@@ -262,5 +265,5 @@ class Kernel:
         scalars = {d.spacing.name: float(h) for d, h in zip(template.dimensions, spacing, strict=True)}
         scalars["dt"] = float(dt)
         bounds = {f"{PREFIX}{name}": int(n) for name, n in bounds.items()}
-        known = {n: aligned(a) for n, a in arrays.items() if n in self.program.names}
+        known = {n: a for n, a in arrays.items() if n in self.program.names}
         self.program(known, tuple(shape), scalars, steps, self.system.direction, bounds, threads)

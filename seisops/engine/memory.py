@@ -20,7 +20,7 @@ from weakref import WeakSet
 import numpy as np
 from numpy.typing import DTypeLike
 
-from seisops.engine.arrays import zeros
+from seisops.engine.backend import CPU, Device
 
 __all__ = ["Arrays", "Pool", "Pools"]
 
@@ -110,6 +110,8 @@ class Pool:
     ----------
     pools : Pools
         Of its kind.
+    device : Device, optional
+        Whose memory it is.
 
     Attributes
     ----------
@@ -117,8 +119,8 @@ class Pool:
         Memory that is free to be taken.
     """
 
-    def __init__(self, pools: Pools[Any]):
-        self.pools = pools
+    def __init__(self, pools: Pools[Any], device: Device = CPU):
+        self.pools, self.device = pools, device
         self.spare_bytes = 0
         self.peak = 0  # the most bytes that were in use at once
         self._used = 0
@@ -131,6 +133,8 @@ class Pool:
         key = _shapes(shapes), np.dtype(dtype)
         with self.pools._at_work():
             for pool in (self, *self.pools._all):  # to which only who is at work adds
+                if pool.device is not self.device:
+                    continue
                 alike = pool._free.get(key)
                 if alike:
                     arrays = alike.pop()[1]  # the last: perhaps still in a cache
@@ -141,7 +145,7 @@ class Pool:
 
     def new(self, shapes: Sequence[tuple[int, ...]], dtype: DTypeLike) -> Arrays:
         """Zeroed new arrays."""
-        arrays = tuple(zeros(shape, dtype) for shape in shapes)
+        arrays = tuple(self.device.zeros(shape, dtype) for shape in shapes)
         with self.pools._at_work():
             self._count(arrays)
         return arrays

@@ -9,6 +9,7 @@ from math import lcm
 import numpy as np
 
 from seisops.engine.assignment import two_levels
+from seisops.engine.backend import CPU, Device
 from seisops.engine.derive import System
 from seisops.engine.memory import Pool, Pools
 from seisops.engine.strips import Strips
@@ -31,11 +32,13 @@ class States:
     strips : Strips
     in_place : sequence of devito.TimeFunction
         Fields whose newest level takes the place of their oldest.
+    device : Device, optional
+        Whose memory they are in.
     """
 
-    def __init__(self, system: System, strips: Strips, in_place: Collection = ()):
+    def __init__(self, system: System, strips: Strips, in_place: Collection = (), device: Device = CPU):
         self.system, self.strips, self.in_place = system, strips, in_place
-        self._pool = Pool(STATES)
+        self._pool = Pool(STATES, device)
 
     @property
     def period(self) -> int:

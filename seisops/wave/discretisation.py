@@ -14,7 +14,8 @@ from weakref import WeakSet
 
 import numpy as np
 
-from seisops.engine.arrays import VECTOR, aligned, in_rows, stackable, whole
+from seisops.engine.arrays import VECTOR, in_rows, stackable, whole
+from seisops.engine.backend import CPU, Device, device
 from seisops.engine.born import Born, born
 from seisops.engine.derive import System, adjoint
 from seisops.engine.kernel import Again, Kernel, Ports
@@ -54,10 +55,12 @@ class Plan:
         The equation and its adjoint.
     strips : Strips
         Where the fields of its layer live.
+    device : Device, optional
+        Where they run.
     """
 
-    def __init__(self, system: System, transposed: System, strips: Strips):
-        self.system, self.transposed, self.strips = system, transposed, strips
+    def __init__(self, system: System, transposed: System, strips: Strips, device: Device = CPU):
+        self.system, self.transposed, self.strips, self.device = system, transposed, strips, device
         self._states: dict = {}
         self._kernels: dict = {}
         self._borns: dict = {}
@@ -88,7 +91,7 @@ class Plan:
         with PLANS.lock:
             if (transposed, in_place) not in self._states:
                 system = self.of(transposed)
-                self._states[transposed, in_place] = States(system, self.strips, in_place)
+                self._states[transposed, in_place] = States(system, self.strips, in_place, self.device)
             return self._states[transposed, in_place]
 
     def of(self, transposed: bool) -> System:
@@ -136,7 +139,7 @@ class Plan:
                 system = self.of(transposed)
                 linearised = self.born(wrt, every, bool(again) or read.edges) if wrt else None
                 background = Again(self.reversed, again) if again else None
-                self._kernels[key] = Kernel(system, write, read, linearised, self.strips, background)
+                self._kernels[key] = Kernel(system, write, read, linearised, self.strips, background, self.device)
             return self._kernels[key]
 
 
@@ -154,7 +157,13 @@ class Plans:
         self._alive: WeakSet[Plan] = WeakSet()  # those that operators have kept, too
 
     def get(
-        self, equation: WaveEquation, template: tuple, boundary, free_surface: bool, shape: tuple[int, ...]
+        self,
+        equation: WaveEquation,
+        template: tuple,
+        boundary,
+        free_surface: bool,
+        shape: tuple[int, ...],
+        on: str = "cpu",
     ) -> Plan:
         """The plan of an equation on padded grids like one of a given shape."""
         kind = (equation.kind, template, type(boundary), free_surface)
@@ -166,9 +175,9 @@ class Plans:
                 self._systems[kind] = system, transposed, halo
             system, transposed, halo = self._systems[kind]
             strips = _strips(system, transposed, boundary, free_surface, shape, halo)
-            key = (*kind, strips.key)
+            key = (*kind, strips.key, on)
             if key not in self._plans:
-                self._plans[key] = Plan(system, transposed, strips)
+                self._plans[key] = Plan(system, transposed, strips, device(on))
                 self._alive.add(self._plans[key])
             return self._plans[key]
 
@@ -245,6 +254,8 @@ class Discretisation:
         Whether fields stand between the time steps.
     radius : float
         What the bound of the scheme may reach; see :class:`seisops.wave.stability.Limit`.
+    device : str
+        Where waves are propagated.
     """
 
     grid: Grid
@@ -259,6 +270,7 @@ class Discretisation:
     dispersion: bool
     staggered: bool = False
     radius: float = 1.0
+    device: str = "cpu"
 
     @cached_property
     def padding(self) -> Padding:
@@ -301,7 +313,7 @@ class Discretisation:
         return self.velocity * LIMIT * self.stable_step / self.dt
 
     def plan(self, medium: WaveEquation) -> Plan:
-        return plan(medium, self.template, self.boundary, self.free_surface, self.padding.shape)
+        return plan(medium, self.template, self.boundary, self.free_surface, self.padding.shape, self.device)
 
     def check(self, medium: WaveEquation) -> None:
         """Raise UnstableError if the frozen time step is too large for a medium."""
@@ -373,7 +385,7 @@ def _profiles(d: Discretisation, widths: tuple[int, ...], around: int) -> dict[s
         for suffix, where in (("", 0.0), ("_after", 0.5), ("_before", -0.5)):
 
             def add(kind, values, side="", name=name, suffix=suffix):
-                out[f"{PREFIX}{kind}_{name}{suffix}{side}"] = aligned(np.asarray(values, dtype=d.dtype))
+                out[f"{PREFIX}{kind}_{name}{suffix}{side}"] = device(d.device).to_device(np.asarray(values), d.dtype)
 
             def profiles(depth, axis=axis):
                 return d.boundary.profiles(depth, d.grid.spacing[axis], d.velocity, d.dt).items()
@@ -453,4 +465,5 @@ def discretise(
         bool(dispersion and medium.leapfrog),
         interior(medium, Template(*template)).staggered,
         found.radius,
+        waves.device,
     )

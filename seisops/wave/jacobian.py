@@ -66,8 +66,7 @@ class Jacobian(LinearOperator):
         return object.__new__(cls) if there(F) is None else sent(cls, F, *args, **options)
 
     def __init__(self, F: LinearOperator, q: ArrayLike, wrt: str | Sequence[str] = "m", storage="auto"):
-        storage = policy(storage)
-        self._set(F, q, wrt, storage, Pool(storage.keep_bytes))
+        self._set(F, q, wrt, policy(storage))
 
     @classmethod
     def _within(
@@ -78,15 +77,15 @@ class Jacobian(LinearOperator):
         new._set(F, q, wrt, storage, pool)
         return new
 
-    def _set(self, F, q, wrt, storage: Policy, pool: Pool) -> None:
+    def _set(self, F, q, wrt, storage: Policy, pool: Pool | None = None) -> None:
         self.F = fuse(F)
         self.q = self.F.domain.owned(q)
         self.F.domain.require_finite(self.q, "Jacobian(F, q): q")
         self.q.flags.writeable = False
         self.wrt = names(wrt)
         self.policy = storage
-        self._pool = pool
-        self._operator = derivative(self.F, self.q, self.wrt, self.policy, False, pool)[1]
+        self._pool = pool or Pool(storage.keep_bytes, device_of(self.F))
+        self._operator = derivative(self.F, self.q, self.wrt, self.policy, False, self._pool)[1]
         super().__init__(self._operator.domain, self._operator.range)
 
     @classmethod
@@ -163,8 +162,8 @@ class Parametric(Map):
         self.F = fuse(F)
         self.wrt = names(wrt)
         self.policy = policy(storage)
-        self._pool = Pool(self.policy.keep_bytes)
         modeling = the_modeling(self.F)
+        self._pool = Pool(self.policy.keep_bytes, device_of(self.F))
         medium = modeling.medium
         medium.check_names(self.wrt)
         medium.replace(**{name: medium.get(name) for name in self.wrt})  # refuses names that exclude each other
@@ -276,6 +275,11 @@ def names(wrt) -> tuple[str, ...]:
     if not out or not all(isinstance(n, str) for n in out) or len(set(out)) != len(out):
         raise ParameterError(f"wrt={wrt!r:.80}: give the name of a parameter, or a tuple of different names")
     return out
+
+
+def device_of(op: LinearOperator) -> str:
+    """Where the waves of an expression are propagated."""
+    return next((leaf.discretisation.device for leaf in op.leaves() if isinstance(leaf, Propagator)), "cpu")
 
 
 def the_modeling(op: LinearOperator) -> Modeling:

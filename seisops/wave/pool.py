@@ -16,6 +16,7 @@ import psutil
 from numpy.typing import DTypeLike
 
 from seisops.engine import memory
+from seisops.engine.backend import CPU, device
 from seisops.engine.memory import Arrays
 from seisops.errors import UnfusedError
 
@@ -70,10 +71,12 @@ class Pool(memory.Pool):
     ----------
     keep_bytes : int
         How much of it may be held from one product to the next.
+    on : str, optional
+        The device whose memory it is.
     """
 
-    def __init__(self, keep_bytes: int = 0):
-        super().__init__(BACKGROUNDS)
+    def __init__(self, keep_bytes: int = 0, on: str = "cpu"):
+        super().__init__(BACKGROUNDS, device(on))
         self.keep_bytes = keep_bytes
         self.promised_bytes = 0  # memory that is going to be taken, when the books were last closed
         self._holders: WeakSet[Holder] = WeakSet()
@@ -81,7 +84,7 @@ class Pool(memory.Pool):
         self._lock = threading.Lock()
 
     def __reduce__(self):
-        return type(self), (self.keep_bytes,)
+        return type(self), (self.keep_bytes, self.device.name)
 
     # -- the books: who holds how much
 
@@ -142,15 +145,20 @@ class Pool(memory.Pool):
 
     # -- memory
 
+    @property
+    def free_bytes(self) -> int:
+        """Memory that can be taken."""
+        return BACKGROUNDS.free_bytes if self.device is CPU else self.device.free_bytes
+
     def room(self, share: float) -> int:
         """Bytes that can be taken: a share of the memory that is free, and what is spare, but for what is promised.
 
         For who keeps the books, as long as there are any holders.
         """
-        others = [pool for pool in BACKGROUNDS if pool is not self]
+        others = [pool for pool in BACKGROUNDS if pool is not self and pool.device is self.device]
         promised = self._promised + sum(pool.promised_bytes for pool in others)
         spare = self.spare_bytes + sum(pool.spare_bytes for pool in others)
-        return int(share * BACKGROUNDS.free_bytes) + spare - promised
+        return int(share * self.free_bytes) + spare - promised
 
     def take(self, shapes: Sequence[tuple[int, ...]], dtype: DTypeLike, what: str, cure: str) -> Arrays:
         """Arrays of these shapes: used ones, which hold what was last written, or zeroed new ones.
@@ -171,9 +179,9 @@ class Pool(memory.Pool):
         if found is not None:
             return found
         needed = sum(map(prod, shapes)) * np.dtype(dtype).itemsize
-        if needed > BACKGROUNDS.free_bytes:
+        if needed > self.free_bytes:
             BACKGROUNDS.clear()  # of other shapes, for other surveys
-            available = BACKGROUNDS.free_bytes
+            available = self.free_bytes
             if needed > available:
                 raise UnfusedError(
                     f"{what} needs {needed / 2**30:.3g} GiB, but {available / 2**30:.3g} GiB of memory are free: {cure}"

@@ -8,7 +8,7 @@ are taken up to N forward, too. Where within a step a sample lies is the resampl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +16,8 @@ from math import lcm, prod
 
 import numpy as np
 
-from seisops.engine.arrays import aligned, zeros
+from seisops.engine.backend import device
+from seisops.engine.backend.device import Array
 from seisops.engine.kernel import Kernel, Ports
 from seisops.engine.places import ON_SURFACE
 from seisops.engine.state import States
@@ -96,8 +97,8 @@ class March:
         The fields' time levels.
     arrays, bounds : mapping
         As for the kernel.
-    rows : dict of str to bool
-        The arrays with an entry for each row, and whether the kernel writes to them.
+    rows : collection of str
+        The arrays with an entry for each row.
     histories : tuple of str
         Names of the histories, or of what is kept along the edges.
     """
@@ -107,34 +108,27 @@ class March:
         kernel: Kernel,
         discretisation: Discretisation,
         states: States,
-        state: Mapping[str, np.ndarray],
-        arrays: Mapping[str, np.ndarray],
+        state: Mapping[str, Array],
+        arrays: Mapping[str, Array],
         bounds: Mapping[str, int],
-        rows: Mapping[str, bool],
+        rows: Collection[str],
         histories: tuple[str, ...],
     ):
         self._kernel, self._discretisation, self._states, self._state = kernel, discretisation, states, state
-        self._arrays = {name: aligned(a) for name, a in arrays.items()} | dict(state)
+        self._arrays = dict(arrays) | dict(state)
         self._bounds, self._rows, self._histories = bounds, rows, histories
 
     def __call__(self, first: int, last: int, histories: Arrays = ()) -> None:
         """Go through rows `first` to `last`, with the histories there."""
         d, kernel = self._discretisation, self._kernel
         arrays = {**self._arrays, **dict(zip(self._histories, histories, strict=True))}
-        copies = []
         if (first, last) != (0, d.steps):
-            for name, written in self._rows.items():
-                part = self._arrays[name][first : last + 1]
-                arrays[name] = aligned(part)
-                if written and arrays[name] is not part:
-                    copies.append((part, arrays[name]))
+            arrays |= {name: self._arrays[name][first : last + 1] for name in self._rows}
         # the last row determines nothing forward, but what is observed at its own time, and where a march backward begins
         own = any(component.lead < 1 for component in kernel.system.exits)
         to_the_end = kernel.system.direction < 0 or kernel.read.edges or own
         end = last if to_the_end else min(last, d.steps - 1)
         kernel.run(d.padding.shape, d.grid.spacing, d.dt, (0, end - first), arrays, self._bounds)
-        for part, copy in copies:
-            part[...] = copy
 
     def save(self, saved: Arrays, row: int = 0) -> None:
         """Copy what is needed to go on from where the next part may start, or from any `row` counted from there."""
@@ -162,10 +156,19 @@ class Solver:
         self.discretisation, self.medium = discretisation, medium
         self.plan = discretisation.plan(medium)
         self._lossless = False  # not known to be
+        self.device = device(discretisation.device)
         self.coefficients = {
-            PREFIX + name: aligned(discretisation.with_halo(discretisation.padding.apply(a)))
+            PREFIX + name: self._put(discretisation.with_halo(discretisation.padding.apply(a)))
             for name, a in medium.coefficients().items()
         }
+
+    def _put(self, a) -> Array:
+        """An array on the device, for time loops to read."""
+        return self.device.to_device(a, self.plan.system.template.dtype)
+
+    def _zeros(self, shape: tuple[int, ...]) -> Array:
+        """A zeroed array on the device."""
+        return self.device.zeros(shape, self.plan.system.template.dtype)
 
     def layout(self, wrt: tuple[str, ...], every: int = 1) -> Layout:
         """How the history of a shot lies in memory, for the derivative by some coefficients."""
@@ -233,12 +236,16 @@ class Solver:
                 march(0, self.discretisation.steps)
         out: dict = {}
         exits = self.plan.of(transposed).exits
-        out["traces"] = {c: _shifted(arrays[f"{PREFIX}read{c}_data"], exits[c].lead).T for c in read.points}
-        out["stacks"] = [self._cells(arrays[f"{PREFIX}read_image{k}"]) for k in range(len(read.stacks))]
-        out["fields"] = {c: _shifted(arrays[f"{PREFIX}read{c}_field"], exits[c].lead) for c in read.field}
+
+        def found(name: str) -> np.ndarray:
+            return self.device.to_host(arrays[PREFIX + name])
+
+        out["traces"] = {c: _shifted(found(f"read{c}_data"), exits[c].lead).T for c in read.points}
+        out["stacks"] = [self._cells(found(f"read_image{k}")) for k in range(len(read.stacks))]
+        out["fields"] = {c: _shifted(found(f"read{c}_field"), exits[c].lead) for c in read.field}
         if read.image:
             beyond = self.plan.beyond(wrt)
-            out["image"] = {name: self._gradient(arrays[f"{PREFIX}read_d_{name}"], name in beyond) for name in wrt}
+            out["image"] = {name: self._gradient(found(f"read_d_{name}"), name in beyond) for name in wrt}
         return out
 
     @contextmanager
@@ -268,9 +275,9 @@ class Solver:
             self._lossless = True
         return tuple(shape for _, shape in self.plan.edges(wrt, self.discretisation.padding.shape))
 
-    def _arguments(self) -> tuple[dict[str, np.ndarray], dict[str, int], dict[str, bool]]:
+    def _arguments(self) -> tuple[dict[str, Array], dict[str, int], set[str]]:
         """What a march is given besides its medium and before its ports: arrays, bounds, arrays by row."""
-        return dict(self.discretisation.profiles(self.plan.strips)), {}, {}
+        return dict(self.discretisation.profiles(self.plan.strips)), {}, set()
 
     @contextmanager
     def _march(self, transposed, write, read, wrt, every, arrays, bounds, rows, again=None) -> Iterator[March]:
@@ -287,35 +294,35 @@ class Solver:
     def _again(self, replay: Replay, wrt, arrays, bounds, rows, stack: ExitStack) -> Ports:
         """Lay out a background that is to be made again from its end, and say what enters it."""
         d, states = self.discretisation, self.plan.states()
-        shape, template = d.padding.shape, self.plan.system.template
+        shape = d.padding.shape
         state = stack.enter_context(states.borrow(shape))
         states.restore(state, d.steps + 1, replay.end)
         names = (name for name, _ in self.plan.edges(wrt, shape))
         arrays.update({**state, **dict(zip(names, replay.edges, strict=True))})
         for now in (h.function for h in self.plan.born(wrt, 1, present=True).histories):
-            arrays[now.name] = zeros((1, *d.extents(now.space_order)), template.dtype)
+            arrays[now.name] = self._zeros((1, *d.extents(now.space_order)))
         return self._writing(replay.given, (), arrays, bounds, rows, "again")
 
     def _writing(self, given: Input, wrt, arrays, bounds, rows, kind: str = "write") -> Ports:
         """Put in what enters: row n takes sample n, in both directions."""
-        d, dtype = self.discretisation, self.plan.system.template.dtype
+        d = self.discretisation
         for component, (taps, traces) in given.points.items():
             self._taps(arrays, bounds, kind, component, taps.or_one)
-            signals = traces if len(traces) else np.zeros((1, traces.shape[1]), dtype)
-            arrays[name := f"{PREFIX}{kind}{component}_data"] = aligned(np.ascontiguousarray(signals.T, dtype))
-            rows[name] = False
+            signals = traces if len(traces) else np.zeros((1, traces.shape[1]))
+            arrays[name := f"{PREFIX}{kind}{component}_data"] = self._put(signals.T)
+            rows.add(name)
         for k, (_, image, signal) in enumerate(given.stacks):
-            arrays[f"{PREFIX}{kind}_image{k}"] = np.ascontiguousarray(image, dtype)
-            arrays[name := f"{PREFIX}{kind}_signal{k}"] = np.ascontiguousarray(signal, dtype)
-            rows[name] = False
+            arrays[f"{PREFIX}{kind}_image{k}"] = self._put(image)
+            arrays[name := f"{PREFIX}{kind}_signal{k}"] = self._put(signal)
+            rows.add(name)
         for component, values in given.fields.items():
-            arrays[name := f"{PREFIX}{kind}{component}_field"] = aligned(np.ascontiguousarray(values, dtype))
-            rows[name] = False
+            arrays[name := f"{PREFIX}{kind}{component}_field"] = self._put(values)
+            rows.add(name)
         if given.image is not None:
             for name in wrt:
                 # where it is looked at beyond the grid, it is there what the coefficient is
                 outside = "edge" if name in self.plan.beyond(wrt) else "constant"
-                arrays[f"{PREFIX}d_{name}"] = d.with_halo(given.image[name], outside)
+                arrays[f"{PREFIX}d_{name}"] = self._put(d.with_halo(given.image[name], outside))
         return Ports(
             points=tuple(sorted(given.points)),
             stacks=tuple(component for component, _, _ in given.stacks),
@@ -325,24 +332,24 @@ class Solver:
 
     def _reading(self, transposed, wanted: Output, wrt, arrays, bounds, rows) -> Ports:
         """Make room for what is read: what row n of a loop determines is sample n + lead."""
-        d, dtype = self.discretisation, self.plan.system.template.dtype
+        d = self.discretisation
         count, shape = d.steps + 1, d.padding.shape
         for component, taps in wanted.points.items():
             self._taps(arrays, bounds, "read", component, taps.or_one)
-            arrays[name := f"{PREFIX}read{component}_data"] = zeros((count, len(taps.or_one.weights)), dtype)
-            rows[name] = True
+            arrays[name := f"{PREFIX}read{component}_data"] = self._zeros((count, len(taps.or_one.weights)))
+            rows.add(name)
         for k, (component, signal) in enumerate(wanted.signals):
             lead = self.plan.of(transposed).exits[component].lead
-            arrays[name := f"{PREFIX}read_signal{k}"] = _shifted(np.asarray(signal, dtype), -lead)
-            rows[name] = False
-            arrays[f"{PREFIX}read_image{k}"] = zeros(d.extents(), dtype)
+            arrays[name := f"{PREFIX}read_signal{k}"] = self._put(_shifted(np.asarray(signal), -lead))
+            rows.add(name)
+            arrays[f"{PREFIX}read_image{k}"] = self._zeros(d.extents())
         for component in wanted.fields:
-            arrays[name := f"{PREFIX}read{component}_field"] = zeros((count, *shape), dtype)
-            rows[name] = True
+            arrays[name := f"{PREFIX}read{component}_field"] = self._zeros((count, *shape))
+            rows.add(name)
         if wanted.image:
             for name in wrt:
                 halo = d.space_order if name in self.plan.beyond(wrt) else 0
-                arrays[f"{PREFIX}read_d_{name}"] = zeros(d.extents(halo), dtype)
+                arrays[f"{PREFIX}read_d_{name}"] = self._zeros(d.extents(halo))
         return Ports(
             points=tuple(sorted(wanted.points)),
             stacks=tuple(component for component, _ in wanted.signals),
@@ -365,12 +372,13 @@ class Solver:
     def _taps(self, arrays, bounds, kind: str, component: int, taps: Taps) -> None:
         side = f"{kind}{component}"
         if kind != "read":
-            cells, weights, arrays[f"{PREFIX}{side}_points"] = taps.by_cell(self.discretisation.padding.shape)
+            cells, weights, points = taps.by_cell(self.discretisation.padding.shape)
+            arrays[f"{PREFIX}{side}_points"] = self.device.to_device(points, np.int32)
         else:
             cells, weights = taps.cells, taps.weights
-        arrays[f"{PREFIX}{side}_weight"] = weights
+        arrays[f"{PREFIX}{side}_weight"] = self._put(weights)
         for axis, index in zip(self.discretisation.grid.axes, cells, strict=True):
-            arrays[f"{PREFIX}{side}_cell_{axis}"] = index
+            arrays[f"{PREFIX}{side}_cell_{axis}"] = self.device.to_device(index, np.int32)
         bounds[f"{side}_row"], bounds[f"{side}_tap"] = weights.shape
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from seisops.engine.backend import device as find_device
 from seisops.errors import ParameterError
 from seisops.spaces import Axis, Space, Traces
 from seisops.wave._validate import integer
@@ -29,6 +30,9 @@ class Wavefield(Space):
     max_bytes : int, optional
         Largest wavefield that may be held in memory as an array; an expression that would need more raises
         :class:`~seisops.errors.UnfusedError`. By default 2 GiB.
+    device : str, optional
+        Where waves are propagated: "cpu", or "cuda" ("cuda:1", ...) for a graphics processor, through CuPy. Wavefields,
+        backgrounds and images stay there during a solve; what operators take and return are NumPy's arrays either way.
 
     Raises
     ------
@@ -38,12 +42,20 @@ class Wavefield(Space):
 
     extended = True
 
-    def __init__(self, grid: Grid, time: Time, shots: int = 1, dtype: str = "float32", max_bytes: int = 2**31):
+    def __init__(
+        self,
+        grid: Grid,
+        time: Time,
+        shots: int = 1,
+        dtype: str = "float32",
+        max_bytes: int = 2**31,
+        device: str = "cpu",
+    ):
         if not isinstance(grid, Grid) or not isinstance(time, Time):
             raise ParameterError(f"Wavefield needs a Grid and a Time, got {grid!r} and {time!r}")
         if np.dtype(dtype) not in (np.dtype("float32"), np.dtype("float64")):
             raise ParameterError(f"Wavefield(dtype={dtype!r}): use 'float32' or 'float64'")
-        self.grid, self.time = grid, time
+        self.grid, self.time, self.device = grid, time, find_device(device).name
         self.max_bytes = integer("Wavefield max_bytes", max_bytes, minimum=1)
         axes = [Axis("shot", integer("Wavefield shots", shots, minimum=1)), Axis("time", time.n, time.step, time.start)]
         super().__init__("wavefield", [*axes, *self._space_axes()], dtype)
@@ -54,7 +66,7 @@ class Wavefield(Space):
 
     def select(self, shots: Sequence[int]) -> Wavefield:
         """The space of the wavefields of some shots."""
-        return Wavefield(self.grid, self.time, len(self._numbers(shots)), self.dtype.name, self.max_bytes)
+        return Wavefield(self.grid, self.time, len(self._numbers(shots)), self.dtype.name, self.max_bytes, self.device)
 
     @classmethod
     def required(cls, what: str, waves: Any) -> Wavefield:

@@ -12,9 +12,11 @@ from math import ceil
 from pathlib import Path
 
 import numpy as np
+import psutil
 import sympy
+from numpy.typing import DTypeLike
 
-from seisops.engine.arrays import ALIGNMENT, zeros
+from seisops.engine.arrays import ALIGNMENT, aligned, zeros
 from seisops.engine.backend.compiled import compiled
 from seisops.engine.lower.form import Rule
 from seisops.engine.lower.piece import ANYWHERE, Piece
@@ -22,7 +24,7 @@ from seisops.engine.lower.schedule import Group, least, schedule
 from seisops.engine.lower.text import Text, text
 from seisops.engine.threads import count, forked
 
-__all__ = ["Program"]
+__all__ = ["CPU", "Processor", "Program", "check", "layout"]
 
 #: How `march.c` calls the rules of time levels.
 KINDS = {"modulo": 0, "row": 1, "every": 2}
@@ -43,6 +45,42 @@ def _march():
     function.restype = ctypes.c_int
     function.argtypes = [ctypes.c_void_p] * 6 + [ctypes.c_int64] * 4
     return function
+
+
+class Processor:
+    """The processor, with NumPy's arrays."""
+
+    name = "cpu"
+
+    def __reduce__(self):
+        return "CPU"
+
+    @property
+    def concurrency(self) -> int:
+        """As many shots as threads are wanted."""
+        return count()
+
+    @property
+    def free_bytes(self) -> int:
+        return psutil.virtual_memory().available
+
+    def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+        return zeros(shape, dtype)
+
+    def to_device(self, a: np.ndarray, dtype: DTypeLike) -> np.ndarray:
+        return aligned(np.ascontiguousarray(a, dtype))
+
+    def to_host(self, a: np.ndarray) -> np.ndarray:
+        return a
+
+    def compile(
+        self, pieces: Sequence[Piece], axes: Sequence[str], dtype: DTypeLike, integers: Iterable[str]
+    ) -> Program:
+        return Program(pieces, axes, dtype, integers)
+
+
+#: That of this process.
+CPU = Processor()
 
 
 class Program:
@@ -230,26 +268,26 @@ class Order:
                 for load in t.loads:
                     array = piece.arrays[load.name]
                     a = arrays[array.name]
-                    layout = _layout(array.name, a, len(array.origin), load.rule is not None, self._dtype(load.name))
+                    strides = layout(array.name, a, len(array.origin), load.rule is not None, self._dtype(load.name))
                     base = -sum(
-                        o[1].of(shape[o[0]]) * s for o, s in zip(array.origin, layout, strict=True) if o is not None
+                        o[1].of(shape[o[0]]) * s for o, s in zip(array.origin, strides, strict=True) if o is not None
                     )
                     rule = -1 if load.rule is None else rules.setdefault(load.rule, len(rules))
                     views.append((base, a.strides[0] if load.rule else 0, rule))
                     which.append(self._names.index(array.name))
-                    layouts.append([s // a.itemsize for s in layout])
-                strides = np.array([layouts[view][axis] for view, axis in t.strides] or [0], np.int64)
+                    layouts.append([s // a.itemsize for s in strides])
+                apart = np.array([layouts[view][axis] for view, axis in t.strides] or [0], np.int64)
                 scalars = np.array([values[c] for c in t.scalars] or [0], program.dtype)
-                alive += [strides, scalars]
+                alive += [apart, scalars]
                 if piece.bound:
                     box = [0, bounds[piece.bound[0]], 0, bounds[piece.bound[1]]]
                 else:
                     box = [end.of(cells) for ends, cells in zip(piece.box, shape, strict=True) for end in ends]
                     cells = (*tile[: len(shape) - 1], box[-1] - box[-2])
                     room = max(room, t.scratch(cells) * program.dtype.itemsize)
-                addresses = (self._calls[n], begin, len(t.loads), strides.ctypes.data, scalars.ctypes.data, piece.every)
+                addresses = (self._calls[n], begin, len(t.loads), apart.ctypes.data, scalars.ctypes.data, piece.every)
                 pieces.append((*addresses, *box, *[0] * (6 - len(box))))
-                _check(piece, box, arrays, shape)
+                check(piece, box, arrays, shape)
                 n += 1
         room = ceil(room / ALIGNMENT) * ALIGNMENT
         kinds = [(KINDS[r.kind], r.offset, r.period) for r in rules]
@@ -275,7 +313,7 @@ class Order:
         return max(1, min(share, TILE // (shape[-1] * self.program.dtype.itemsize * arrays))), 1
 
 
-def _layout(name: str, a: np.ndarray, axes: int, levels: bool, dtype: np.dtype) -> tuple[int, ...]:
+def layout(name: str, a: np.ndarray, axes: int, levels: bool, dtype: np.dtype) -> tuple[int, ...]:
     """Strides in bytes along the axes of the grid, of an array that suits."""
     if a.dtype != dtype:
         raise TypeError(f"{name} has to be a NumPy array of {dtype}, not of {a.dtype}")
@@ -288,7 +326,7 @@ def _layout(name: str, a: np.ndarray, axes: int, levels: bool, dtype: np.dtype) 
     return a.strides[a.ndim - axes :] if axes else ()
 
 
-def _check(piece: Piece, box: Sequence[int], arrays: Mapping[str, np.ndarray], shape: Sequence[int]) -> None:
+def check(piece: Piece, box: Sequence[int], arrays: Mapping[str, np.ndarray], shape: Sequence[int]) -> None:
     """Refuse arrays in which a piece would look beyond the ends; where tables say, they are trusted."""
     known = {array.name: array for array in piece.arrays.values()}
     ends = list(zip(box[::2], box[1::2], strict=True))

@@ -17,7 +17,7 @@ from sympy import ccode
 
 from seisops.engine.lower.form import Call, Index, Load, Node, Sum, Taps, Temporary, nodes
 
-__all__ = ["Statement", "Text", "text"]
+__all__ = ["Statement", "Text", "Writer", "text"]
 
 AXES = {2: ("x", "z"), 3: ("x", "y", "z")}
 #: Elements to a multiple of which the rows of temporaries are rounded up.
@@ -85,13 +85,13 @@ def text(
     cells : int, optional
         Number of cells along rows, if that is to be known to the compiler.
     """
-    writer = _Writer(axes, np.dtype(dtype), frozenset(integers), cells)
+    writer = Writer(axes, np.dtype(dtype), frozenset(integers), cells)
     points = axes[0] not in ("x",)
     writer.points(statements) if points else writer.cells(statements)
     return writer.finished()
 
 
-class _Writer:
+class Writer:
     def __init__(self, axes: Sequence[str], dtype: np.dtype, integers: frozenset[str], cells: int):
         self.row_cells = cells
         self.axes, self.outer, self.inner = tuple(axes), tuple(axes[:-1]), axes[-1]

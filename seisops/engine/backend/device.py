@@ -1,0 +1,74 @@
+"""What runs time loops, and owns the memory of their arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from seisops.engine.lower.piece import Piece
+
+__all__ = ["Device", "Program"]
+
+#: Of NumPy, or of what a device keeps its arrays in: what slices, shapes and assignments mean is the same.
+Array = Any
+
+
+class Program(Protocol):
+    """A compiled time loop.
+
+    Attributes
+    ----------
+    names : frozenset of str
+        Arrays that it needs.
+    """
+
+    names: frozenset[str]
+
+    def __call__(
+        self,
+        arrays: Mapping[str, Array],
+        shape: Sequence[int],
+        numbers: Mapping[str, float],
+        steps: tuple[int, int],
+        direction: int = 1,
+        bounds: Mapping[str, int] | None = None,
+        threads: int | None = None,
+    ) -> None:
+        """Run the loop; see :class:`seisops.engine.backend.cpu.Program`."""
+
+
+class Device(Protocol):
+    """Where time loops run.
+
+    Attributes
+    ----------
+    name : str
+    concurrency : int
+        Shots that may be under way at the same time.
+    """
+
+    name: str
+
+    @property
+    def concurrency(self) -> int: ...
+
+    @property
+    def free_bytes(self) -> int:
+        """Memory that can be taken."""
+
+    def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+        """A zeroed array, C-contiguous."""
+
+    def to_device(self, a: np.ndarray, dtype: DTypeLike) -> Array:
+        """An array for time loops to read; `a` itself where it will do."""
+
+    def to_host(self, a: Array) -> np.ndarray:
+        """An array of NumPy; `a` itself if it is one."""
+
+    def compile(
+        self, pieces: Sequence[Piece], axes: Sequence[str], dtype: DTypeLike, integers: Iterable[str]
+    ) -> Program:
+        """A time loop of some pieces, in the order in which they take effect."""

@@ -1,0 +1,107 @@
+"""CUDA without a card: kernels compiled for the processor, where the threads of a launch take turns."""
+
+import ctypes
+import hashlib
+import re
+import subprocess
+from functools import cache
+
+import numpy as np
+
+from seisops.engine.arrays import zeros
+from seisops.engine.backend.cuda import Program
+
+HEADER = r"""
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+using namespace std;
+#define restrict __restrict__
+#define __global__ static inline
+#define __restrict__ __restrict
+struct three { unsigned x, y, z; };
+static three blockIdx, threadIdx, blockDim, gridDim;
+"""
+
+# every thread of every block, in an order that the caller chooses: a race shows as a difference
+LAUNCH = r"""
+extern "C" void launch(const unsigned *grid, const unsigned *block, int order, %(declared)s)
+{
+  gridDim = {grid[0], grid[1], grid[2]};
+  blockDim = {block[0], block[1], block[2]};
+  const int64_t all = (int64_t)grid[0] * grid[1] * grid[2] * block[0] * block[1] * block[2];
+  for (int64_t n = 0; n < all; n++) {
+    /* forward, backward, or scattered: a multiplier without common divisors takes each once */
+    int64_t k = order == 0 ? n : order == 1 ? all - 1 - n : (n * 7919 + 13) %% all;
+    if (order == 2 && all %% 7919 == 0) k = n;
+    unsigned i = (unsigned)(k %% block[0]); k /= block[0];
+    unsigned j = (unsigned)(k %% block[1]); k /= block[1];
+    unsigned l = (unsigned)(k %% block[2]); k /= block[2];
+    threadIdx = {i, j, l};
+    i = (unsigned)(k %% grid[0]); k /= grid[0];
+    j = (unsigned)(k %% grid[1]); k /= grid[1];
+    blockIdx = {i, j, (unsigned)k};
+    piece(%(names)s);
+  }
+}
+"""
+
+
+class Host:
+    """Stands for a graphics processor; its arrays are NumPy's."""
+
+    name, concurrency, free_bytes = "host", 1, 2**40
+
+    def __init__(self, folder, order=0):
+        self.folder, self.order, self.function = folder, order, cache(self._function)
+        self.launched = 0
+
+    def zeros(self, shape, dtype):
+        return zeros(shape, dtype)
+
+    def to_device(self, a, dtype):
+        out = zeros(np.shape(a), dtype)
+        out[...] = a
+        return out
+
+    def to_host(self, a):
+        return a
+
+    def address(self, a):
+        return a.__array_interface__["data"][0]
+
+    def compile(self, pieces, axes, dtype, integers):
+        return Program(pieces, axes, dtype, integers, self)
+
+    def _function(self, source):
+        declared = re.search(r"void piece\((.*?)\)\n", source)[1]
+        names = ", ".join(re.findall(r"(\w+)(?:,|$)", declared))
+        text = HEADER + source.replace('extern "C" ', "") + LAUNCH % {"declared": declared, "names": names}
+        path = self.folder / hashlib.sha256(text.encode()).hexdigest()[:24]
+        path.with_suffix(".cpp").write_text(text)
+        options = ["-O1", "-shared", "-fPIC", "-ffp-contract=off", "-w"]
+        subprocess.run(["g++", *options, path.with_suffix(".cpp"), "-o", path.with_suffix(".so")], check=True)
+        return ctypes.CDLL(str(path.with_suffix(".so"))).launch
+
+    def march(self, launches, counter, first, last, direction):
+        steps = range(first, last + 1) if direction > 0 else range(last, first - 1, -1)
+        prepared = []
+        for function, grid, block, arguments in launches:
+            dims = [(ctypes.c_uint * 3)(*(tuple(n) + (1, 1))[:3]) for n in (grid, block)]
+            prepared.append((function, [*dims, ctypes.c_int(self.order), *map(_native, arguments)]))
+        for step in steps:
+            counter[0] = step
+            for function, arguments in prepared:
+                function(*arguments)
+                self.launched += 1
+
+
+def _native(value):
+    return {
+        "uint64": ctypes.c_uint64,
+        "int64": ctypes.c_int64,
+        "uint32": ctypes.c_uint32,
+        "int32": ctypes.c_int32,
+        "float32": ctypes.c_float,
+        "float64": ctypes.c_double,
+    }[value.dtype.name](value)
