@@ -216,7 +216,8 @@ class Solve(LinearOperator):
         warn(self, parts)
         out, readers = [r.range.zeros() for r in self.readers], [located(r)[0] for r in self.readers]
         one = partial(self._one_shot, parts=parts, recorder=imaging)
-        shots = side_by_side(one, self.shots) if self._small else map(one, range(self.shots))
+        together = self._small and self.modeling.discretisation.device == "cpu"
+        shots = side_by_side(one, self.shots) if together else map(one, range(self.shots))
         for shot, found in enumerate(shots):
             for reader, o, values in zip(readers, out, found, strict=True):
                 if isinstance(reader, Projection):

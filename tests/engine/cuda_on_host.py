@@ -10,6 +10,7 @@ import numpy as np
 
 from seisops.engine.arrays import zeros
 from seisops.engine.backend.cuda import Program
+from seisops.engine.lower.cuda import THREADS
 
 HEADER = r"""
 #include <cmath>
@@ -17,30 +18,25 @@ HEADER = r"""
 #include <cstdlib>
 using namespace std;
 #define restrict __restrict__
-#define __global__ static inline
+#define __global__ static
+#define __device__
+#define __forceinline__ inline
 #define __restrict__ __restrict
 struct three { unsigned x, y, z; };
-static three blockIdx, threadIdx, blockDim, gridDim;
+static three blockIdx, threadIdx;
 """
 
 # every thread of every block, in an order that the caller chooses: a race shows as a difference
 LAUNCH = r"""
-extern "C" void launch(const unsigned *grid, const unsigned *block, int order, %(declared)s)
+extern "C" void launch(unsigned blocks, unsigned threads, int order, %(declared)s)
 {
-  gridDim = {grid[0], grid[1], grid[2]};
-  blockDim = {block[0], block[1], block[2]};
-  const int64_t all = (int64_t)grid[0] * grid[1] * grid[2] * block[0] * block[1] * block[2];
+  const int64_t all = (int64_t)blocks * threads;
   for (int64_t n = 0; n < all; n++) {
     /* forward, backward, or scattered: a multiplier without common divisors takes each once */
     int64_t k = order == 0 ? n : order == 1 ? all - 1 - n : (n * 7919 + 13) %% all;
     if (order == 2 && all %% 7919 == 0) k = n;
-    unsigned i = (unsigned)(k %% block[0]); k /= block[0];
-    unsigned j = (unsigned)(k %% block[1]); k /= block[1];
-    unsigned l = (unsigned)(k %% block[2]); k /= block[2];
-    threadIdx = {i, j, l};
-    i = (unsigned)(k %% grid[0]); k /= grid[0];
-    j = (unsigned)(k %% grid[1]); k /= grid[1];
-    blockIdx = {i, j, (unsigned)k};
+    threadIdx = {(unsigned)(k %% threads), 0, 0};
+    blockIdx = {(unsigned)(k / threads), 0, 0};
     piece(%(names)s);
   }
 }
@@ -74,7 +70,7 @@ class Host:
         return Program(pieces, axes, dtype, integers, self)
 
     def _function(self, source):
-        declared = re.search(r"void piece\((.*?)\)\n", source)[1]
+        declared = re.search(r"__global__ void piece\((.*?)\)\n", source)[1]
         names = ", ".join(re.findall(r"(\w+)(?:,|$)", declared))
         text = HEADER + source.replace('extern "C" ', "") + LAUNCH % {"declared": declared, "names": names}
         path = self.folder / hashlib.sha256(text.encode()).hexdigest()[:24]
@@ -86,9 +82,14 @@ class Host:
     def march(self, launches, counter, first, last, direction):
         steps = range(first, last + 1) if direction > 0 else range(last, first - 1, -1)
         prepared = []
-        for function, grid, block, arguments in launches:
-            dims = [(ctypes.c_uint * 3)(*(tuple(n) + (1, 1))[:3]) for n in (grid, block)]
-            prepared.append((function, [*dims, ctypes.c_int(self.order), *map(_native, arguments)]))
+        for function, blocks, (_, *arguments) in launches:
+            head = [
+                ctypes.c_uint(blocks),
+                ctypes.c_uint(THREADS),
+                ctypes.c_int(self.order),
+                ctypes.c_uint64(self.address(counter)),
+            ]
+            prepared.append((function, [*head, *map(_native, arguments)]))
         for step in steps:
             counter[0] = step
             for function, arguments in prepared:

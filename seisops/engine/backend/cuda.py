@@ -5,6 +5,7 @@ Arrays are CuPy's. The launches of one step make up a CUDA graph, which serves a
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,16 +17,18 @@ import sympy
 from numpy.typing import DTypeLike
 
 from seisops.engine.backend.cpu import check, layout
-from seisops.engine.lower.cuda import Kernels, kernels
+from seisops.engine.lower.cuda import NAME, THREADS, Kernels, kernel, kernels
 from seisops.engine.lower.form import Rule
 from seisops.engine.lower.piece import Piece
-from seisops.engine.lower.schedule import schedule
+from seisops.engine.lower.schedule import FREE, SAME_CELL, relation
 from seisops.errors import ParameterError
 
 __all__ = ["Cuda", "Program"]
 
-#: Threads of a block, along the last axis and in all.
-WIDE, THREADS = 64, 256
+#: Threads of a block along the last axis, at most.
+WIDE = 64
+#: Shapes that are remembered.
+MOST = 16
 #: Of rules that never come back to an entry.
 ENDLESS = 2**31 - 1
 
@@ -42,7 +45,7 @@ class Launcher(Protocol):
     """What compiles and launches kernels."""
 
     def function(self, source: str) -> Any:
-        """A kernel of some text, called ``function(grid, block, arguments)``."""
+        """A kernel of some text."""
 
     def address(self, a: Any) -> int:
         """Where an array begins."""
@@ -50,7 +53,7 @@ class Launcher(Protocol):
     def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> Any: ...
 
     def march(self, launches: Sequence[tuple], counter: Any, first: int, last: int, direction: int) -> None:
-        """Go through steps: set the counter to the first, then launch all and move it on, for each."""
+        """Go through steps: set the counter to the first, then for each launch all ``(kernel, blocks, arguments)``."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,11 @@ class Cuda:
     def __post_init__(self):
         try:
             import cupy
-
-            count = cupy.cuda.runtime.getDeviceCount()
         except ImportError as error:
             raise ParameterError(f'device="{self.name}" needs CuPy: pip install cupy-cuda12x ({error})') from None
-        except Exception as error:  # CuPy's own, of a driver that is not there
+        try:
+            count = cupy.cuda.runtime.getDeviceCount()
+        except cupy.cuda.runtime.CUDARuntimeError as error:
             raise ParameterError(f'device="{self.name}": there is no such device ({error})') from None
         if self.number >= count:
             raise ParameterError(f'device="{self.name}": there are {count} devices, numbered from 0')
@@ -119,9 +122,15 @@ class Cuda:
 
     # -- for programs
 
+    @cached_property
+    def _functions(self) -> dict:
+        return {}
+
     def function(self, source: str):
-        name = "advance" if source is ADVANCE else "piece"
-        return self._cupy.RawKernel(PREAMBLE + source, name, options=("--std=c++14",))
+        if source not in self._functions:
+            name = "advance" if source is ADVANCE else NAME
+            self._functions[source] = self._cupy.RawKernel(PREAMBLE + source, name, options=("--std=c++14",))
+        return self._functions[source]
 
     def address(self, a) -> int:
         return a.data.ptr
@@ -130,12 +139,12 @@ class Cuda:
         cupy = self._cupy
         with self._here():
             counter[...] = first if direction > 0 else last
-            advance, stream = _advance(self), cupy.cuda.Stream(non_blocking=True)
+            advance, stream = self.function(ADVANCE), cupy.cuda.Stream(non_blocking=True)
             cupy.cuda.get_current_stream().synchronize()
             with stream:
                 stream.begin_capture()
-                for function, grid, block, arguments in launches:
-                    function(grid, block, arguments)
+                for function, blocks, arguments in launches:
+                    function((blocks,), (THREADS,), tuple(arguments))
                 advance((1,), (1,), (counter, np.int32(direction)))
                 graph = stream.end_capture()
                 for _ in range(last - first + 1):
@@ -143,8 +152,67 @@ class Cuda:
             stream.synchronize()
 
 
-def _advance(device: Cuda):
-    return device.function(ADVANCE)
+@dataclass
+class Section:
+    """Pieces whose cells, of one box, threads share out: each thread goes through all of them in its cell.
+
+    Attributes
+    ----------
+    box : list of (int, int)
+        First cell, and that after the last, along each axis.
+    pieces : list of Piece
+    """
+
+    box: list[tuple[int, int]]
+    pieces: list[Piece]
+
+    def join(self, box: list[tuple[int, int]], piece: Piece) -> None:
+        self.box = _hull(self.box, box)
+        self.pieces.append(piece)
+
+
+def launches(pieces: Sequence[Piece], boxes: Mapping[int, list], shape: Sequence[int]) -> list[list[Section]]:
+    """Pieces in as few launches as their order allows.
+
+    A piece joins a launch if it is unrelated to what comes after that, and to all in it but one section, with which it meets
+    in the same cells only.
+    """
+    out: list[list[Section]] = []
+    for piece in pieces:
+        first, home = 0, None
+        for n in reversed(range(len(out))):
+            related = [(s, max(relation(p, piece, shape) for p in s.pieces)) for s in out[n]]
+            met = [s for s, how in related if how != FREE]
+            if not met:
+                continue
+            same = len(met) == 1 and max(how for _, how in related) <= SAME_CELL and not piece.bound
+            first, home = (n, met[0]) if same and not met[0].pieces[0].bound else (n + 1, None)
+            break
+        if home is not None:
+            home.join(boxes[id(piece)], piece)
+            continue
+        for launch in out[first:]:
+            if bool(launch[0].pieces[0].bound) == bool(piece.bound):
+                launch.append(Section(list(boxes[id(piece)]), [piece]))
+                break
+        else:
+            out.append([Section(list(boxes[id(piece)]), [piece])])
+    return out
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What is launched in each step on grids of one shape.
+
+    Attributes
+    ----------
+    pieces : list of (Piece, box)
+    launches : list of (kernel, blocks, sections)
+        Of each section, the numbers of its pieces and how blocks share out its cells.
+    """
+
+    pieces: list[tuple[Piece, list]]
+    launches: list[tuple]
 
 
 class Program:
@@ -154,11 +222,15 @@ class Program:
         self.pieces, self.axes, self.dtype, self.device = tuple(pieces), tuple(axes), np.dtype(dtype), device
         self.integers = frozenset(integers)
         self.names = frozenset(a.name for p in self.pieces for a in p.arrays.values())
-        self._kernels: dict[Piece, tuple[Kernels, list]] = {}
+        self._kernels: dict[int, Kernels] = {}
+        self._plans: OrderedDict[tuple, Planned] = OrderedDict()
+        self._values: dict[tuple, list] = {}
 
     def kernels(self, piece: Piece) -> Kernels:
         """The text of a piece."""
-        return kernels(piece.statements, piece.axes, self.dtype, self.integers)
+        if id(piece) not in self._kernels:
+            self._kernels[id(piece)] = kernels(piece.statements, piece.axes, self.dtype, self.integers)
+        return self._kernels[id(piece)]
 
     def __call__(
         self,
@@ -172,24 +244,81 @@ class Program:
     ) -> None:
         if missing := self.names - arrays.keys():
             raise TypeError(f"arguments of a compiled time loop: missing {', '.join(sorted(missing))}")
-        ordered = [p for g in schedule(self.pieces, shape) for p in g.pieces]
-        counter, alive, launches = self.device.zeros((1,), np.uint32), [], []
-        for piece in ordered:
-            launches += self._launches(piece, arrays, tuple(shape), numbers, bounds or {}, counter, alive)
-        self.device.march(launches, counter, *steps, direction)
+        bounds, alive = bounds or {}, []
+        plan = self._planned(tuple(shape), tuple(sorted(bounds.items())))
+        given = [self._arguments(p, box, arrays, tuple(shape), numbers, alive) for p, box in plan.pieces]
+        counter = self.device.zeros((1,), np.uint32)
+        out = [
+            (
+                function,
+                blocks,
+                [counter, *(v for n, shares in sections for v in (*shares, *(x for k in n for x in given[k])))],
+            )
+            for function, blocks, sections in plan.launches
+        ]
+        self.device.march(out, counter, *steps, direction)
 
-    def _launches(self, piece: Piece, arrays, shape, numbers, bounds, counter, alive: list) -> list[tuple]:
-        made = self.kernels(piece)
-        functions = [self.device.function(launch.source) for launch in made.launches]
+    def _planned(self, shape: tuple[int, ...], bounds: tuple) -> Planned:
+        """What is launched on a grid of so many cells, for so many points."""
+        key = shape, bounds
+        if key not in self._plans:
+            self._plans[key] = self._plan(shape, dict(bounds))
+            while len(self._plans) > MOST:
+                self._plans.popitem(last=False)
+        return self._plans[key]
+
+    def _plan(self, shape: tuple[int, ...], bounds: Mapping[str, int]) -> Planned:
+        boxes = {id(p): self._box(p, shape, bounds) for p in self.pieces}
+        some = [p for p in self.pieces if all(first < end for first, end in boxes[id(p)])]
+        numbers = {id(p): n for n, p in enumerate(some)}
+        out = []
+        for launch in launches(some, boxes, shape):
+            own = [p for s in launch for p in s.pieces]
+            depth = max(len(self.kernels(p).functions) for p in own)
+            # the last functions of all pieces go together, in the last kernel
+            out += [self._launch(launch, boxes, numbers, stage) for stage in range(depth - 1, -1, -1)]
+        return Planned([(p, boxes[id(p)]) for p in some], out)
+
+    def _box(self, piece: Piece, shape, bounds) -> list[tuple[int, int]]:
         if piece.bound:
-            box = [0, bounds[piece.bound[0]], 0, bounds[piece.bound[1]]]
-        else:
-            box = [end.of(n) for ends, n in zip(piece.box, shape, strict=True) for end in ends]
-        cells = [end - first for first, end in zip(box[::2], box[1::2], strict=True)]
-        if min(cells) <= 0:
-            return []
-        check(piece, box, arrays, shape)
-        arguments: list = [np.uint64(self.device.address(counter)), np.uint32(piece.every)]
+            return [(0, bounds[piece.bound[0]]), (0, bounds[piece.bound[1]])]
+        return [tuple(end.of(n) for end in ends) for ends, n in zip(piece.box, shape, strict=True)]
+
+    def _launch(self, launch: Sequence[Section], boxes, numbers: Mapping[int, int], stage: int) -> tuple:
+        """The kernel of the functions that are so many before the last: see :class:`Planned`."""
+        texts, sections, blocks = [], [], 0
+        for section in launch:
+            functions, mine, box = [], [], None
+            for p in section.pieces:
+                made = self.kernels(p).functions
+                if stage >= len(made):
+                    continue
+                f, cells = made[-1 - stage], boxes[id(p)][:1] if p.bound else boxes[id(p)]
+                functions.append(f)
+                mine.append(numbers[id(p)])
+                grown = [(a + low, b + high) for (a, b), (low, high) in zip(cells, f.around or [(0, 0)], strict=True)]
+                box = grown if box is None else _hull(box, grown)
+            if functions:
+                texts.append(functions)
+                many, shares = _shares(box)
+                blocks += many
+                sections.append((mine, [np.int32(n) for n in (many, *shares)]))
+        axes = 1 if launch[0].pieces[0].bound else len(self.axes)
+        return self.device.function(kernel(texts, axes)), blocks, sections
+
+    def _scalars(self, coefficients: Sequence[sympy.Expr], numbers: Mapping[str, float]) -> list:
+        """Values of coefficients of time step and cell sizes."""
+        key = tuple(coefficients), tuple(sorted(numbers.items()))
+        if key not in self._values:
+            known = {sympy.Symbol(n): v for n, v in numbers.items()}
+            plain = [c.xreplace({s: sympy.Symbol(s.name) for s in c.free_symbols}).subs(known) for c in coefficients]
+            self._values[key] = [self.dtype.type(float(c)) for c in plain]
+        return self._values[key]
+
+    def _arguments(self, piece: Piece, box, arrays, shape, numbers, alive: list) -> list:
+        made = self.kernels(piece)
+        check(piece, [n for ends in box for n in ends], arrays, shape)
+        arguments: list = [np.uint32(piece.every)]
         layouts = []
         for load in made.text.loads:
             array = piece.arrays[load.name]
@@ -198,31 +327,22 @@ class Program:
             kind = np.dtype(np.int32) if load.name in self.integers else self.dtype
             strides = layout(array.name, a, len(array.origin), load.rule is not None, kind)
             base = -sum(o[1].of(shape[o[0]]) * s for o, s in zip(array.origin, strides, strict=True) if o is not None)
-            arguments += [
-                np.uint64(self.device.address(a) + base),
-                np.int64(a.strides[0] // itemsize if load.rule else 0),
-                *map(np.uint32, _entry(load.rule)),
-            ]
+            apart = a.strides[0] // itemsize if load.rule else 0
+            arguments += [np.uint64(self.device.address(a) + base), np.int64(apart), *map(np.uint32, _entry(load.rule))]
             layouts.append([s // itemsize for s in strides])
         arguments += [np.int64(layouts[slot][axis]) for slot, axis in made.text.strides]
-        arguments += [self.dtype.type(float(c.subs(numbers_of(numbers, c)))) for c in made.text.scalars]
-        arguments += [np.int32(b) for b in box]
-        for rows in made.rows(cells):
+        arguments += self._scalars(made.text.scalars, numbers)
+        arguments += [np.int32(b) for ends in box for b in ends]
+        for rows in made.rows([end - first for first, end in box]):
             scratch = self.device.zeros(rows, self.dtype)
             alive.append(scratch)
             arguments.append(np.uint64(self.device.address(scratch)))
             arguments += [np.int64(prod(rows[axis + 1 :])) for axis in range(len(rows) - 1)]
-        out = []
-        for function, launch in zip(functions, made.launches, strict=True):
-            around = launch.around or ((0, 0),)
-            extent = [n + high - low for n, (low, high) in zip(cells, around, strict=False)]
-            out.append((function, *_threads(extent if launch.around else cells[:1]), tuple(arguments)))
-        return out
+        return arguments
 
 
-def numbers_of(numbers: Mapping[str, float], c: sympy.Expr) -> dict:
-    """Values of the symbols of a coefficient."""
-    return {s: numbers[s.name] for s in c.free_symbols}
+def _hull(box: Sequence[tuple[int, int]], other: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    return [(min(a, c), max(b, d)) for (a, b), (c, d) in zip(box, other, strict=True)]
 
 
 def _entry(rule: Rule | None) -> tuple[int, int, int]:
@@ -235,17 +355,17 @@ def _entry(rule: Rule | None) -> tuple[int, int, int]:
     return (rule.offset % 2**32, 1, ENDLESS) if rule.kind == "row" else (0, rule.period, ENDLESS)
 
 
-def _threads(cells: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Grid and block for a thread for each cell, the last axis side by side."""
-    wide = 1
-    while wide < min(WIDE, cells[-1]):
-        wide *= 2
-    block, left = [wide], max(THREADS // wide, 1)
-    for n in reversed(cells[:-1]):
-        size = 1
-        while 2 * size <= min(left, n):
-            size *= 2
-        block.append(size)
-        left //= size
-    grid = [-(-n // b) for n, b in zip(reversed(cells), block, strict=True)]
-    return tuple(grid), tuple(block)
+def _shares(box: Sequence[tuple[int, int]]) -> tuple[int, list[int]]:
+    """How blocks share out a box: their number, and what :func:`~seisops.engine.lower.cuda.kernel` wants of each axis."""
+    left, total, out = THREADS.bit_length() - 1, 1, []
+    for n, (first, end) in enumerate(reversed(box)):
+        most = WIDE.bit_length() - 1 if n == 0 and len(box) > 1 else left
+        log = 0
+        while log < min(left, most) and 2**log < end - first:
+            log += 1
+        if n == len(box) - 1:
+            log = left  # all threads of a block belong somewhere
+        many = -(-(end - first) // 2**log)
+        out += [first, end, many, log]
+        left, total = left - log, total * many
+    return total, out

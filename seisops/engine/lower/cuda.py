@@ -1,8 +1,8 @@
-"""The CUDA C of a piece: kernels of one thread for each cell, or each point, that are launched one after another.
+"""The CUDA C of pieces: functions for one thread each, and kernels that share cells out among threads.
 
-What a processor computes row by row on the way, temporaries, fills arrays of the box here: each has a kernel of its own,
-before the one that wants it. A kernel looks up the time step itself, in memory, so that one and the same launch serves all
-steps.
+What a processor computes row by row on the way, temporaries, fills arrays of the box here: each has a function of its own,
+whose kernel comes before that of the one that wants it. A kernel looks up the time step itself, in memory, so that one and
+the same launch serves all steps.
 """
 
 from __future__ import annotations
@@ -15,31 +15,71 @@ import numpy as np
 from seisops.engine.lower.form import Sum
 from seisops.engine.lower.text import Statement, Text, Writer
 
-__all__ = ["Launch", "kernels"]
+__all__ = ["NAME", "THREADS", "Function", "Kernels", "kernel", "kernels"]
 
 
 @dataclass(frozen=True)
-class Launch:
-    """A kernel as text, with what its arguments are.
+class Function:
+    """What a thread does in one cell, or for one point, as text.
 
-    ``(counter, every, arrays, ..., strides, ..., scalars, ..., box, ..., temporaries, ...)``: where the step is kept and at
-    which steps anything is done; for each array its cell 0, the elements from entry to entry, and ``offset, divisor, period``
-    of the rule ``(step + offset) / divisor % period`` that says which; for each temporary its first element, and the elements
-    from row to row.
+    Its arguments are ``step, every, arrays, ..., strides, ..., scalars, ..., box, ..., temporaries, ...`` and the cell: for
+    each array its cell 0, the elements from entry to entry, and ``offset, divisor, period`` of the rule
+    ``(step + offset) / divisor % period`` that says which; for each temporary its first element, and the elements from row
+    to row.
 
     Attributes
     ----------
     source : str
         Under the name `NAME`.
+    arguments : tuple of (str, str)
+        Type and name of each, but for the step and the cell.
     around : tuple of (int, int)
         Cells that it computes beyond the box, along each axis; empty for points.
     """
 
     source: str
+    arguments: tuple[tuple[str, str], ...]
     around: tuple[tuple[int, int], ...] = ()
 
 
 NAME = "piece"
+#: Threads of a block.
+THREADS = 256
+
+
+def kernel(sections: Sequence[Sequence[Function]], axes: int) -> str:
+    """A kernel named `NAME` of which each block belongs to a section, whose functions a thread calls one after another.
+
+    Its arguments are ``counter``; for each section the number of its blocks, and for each axis from the last to the first
+    the first cell, that after the last, the blocks and the logarithm of the threads of a block; then those of each function.
+    """
+    names: dict[str, str] = {}
+    out, declared, body = (
+        [],
+        ["const unsigned *counter"],
+        ["const unsigned step = *counter;", "int block = blockIdx.x;"],
+    )
+    for k, functions in enumerate(sections):
+        declared.append(f"int blocks{k}")
+        cell, left = [], f"tid{k}"
+        body += [f"if (block < blocks{k}) {{", f"int {left} = threadIdx.x;"]
+        for axis in range(axes):
+            first, end, many, log = (f"{v}{k}_{axis}" for v in ("first", "end", "many", "log"))
+            declared += [f"int {v}" for v in (first, end, many, log)]
+            body.append(f"const int i{axis} = {first} + ((block % {many}) << {log}) + ({left} & ((1 << {log}) - 1));")
+            body.append(f"block /= {many}; {left} >>= {log};")
+            cell.append(f"i{axis}")
+        body.append(f"if ({' || '.join(f'i{axis} >= end{k}_{axis}' for axis in range(axes))}) return;")
+        for n, f in enumerate(functions):
+            if f.source not in names:
+                names[f.source] = f"{NAME}{len(names)}"
+                out.append(f.source.replace(f" {NAME}(", f" {names[f.source]}("))
+            declared += [f"{kind} {name}_{k}_{n}" for kind, name in f.arguments]
+            given = ", ".join(["step", *(f"{name}_{k}_{n}" for _, name in f.arguments), *reversed(cell)])
+            body.append(f"{names[f.source]}({given});")
+        body += ["return;", "}", f"block -= blocks{k};"]
+    head = f'extern "C" __global__ void {NAME}({", ".join(declared)})'
+    return "\n".join([*out, head, "{", *body, "}", ""])
 
 
 @dataclass
@@ -48,13 +88,13 @@ class Kernels:
 
     Attributes
     ----------
-    launches : list of Launch
-        In their order.
+    functions : list of Function
+        In their order, the temporaries' first.
     text : Text
         What their arguments are: `loads`, `strides`, `scalars`, and of `temporaries` how far each goes beyond the box.
     """
 
-    launches: list[Launch] = field(default_factory=list)
+    functions: list[Function] = field(default_factory=list)
     text: Text = field(default_factory=Text)
 
     def rows(self, cells: Sequence[int]) -> list[tuple[int, ...]]:
@@ -70,7 +110,7 @@ def kernels(statements: Sequence[Statement], axes: Sequence[str], dtype, integer
     writer = _Device(axes, np.dtype(dtype), frozenset(integers), 0)
     points = axes[0] not in ("x",)
     writer.points(statements) if points else writer.cells(statements)
-    return writer.launched()
+    return writer.finished_kernels()
 
 
 class _Device(Writer):
@@ -104,15 +144,11 @@ class _Device(Writer):
         self.bodies.append(([*self.cell(extent), *self.pointers(), *lines], tuple(extent)))
 
     def cell(self, extent: Sequence[tuple[int, int]]) -> list[str]:
-        """Which cell a thread has: the last axis is that of threads side by side."""
+        """Whether a thread's cell is in the box."""
         out = []
-        for axis, (v, (low, high), way) in enumerate(
-            zip(reversed(self.axes), reversed(extent), ("x", "y", "z"), strict=False)
-        ):
-            axis = len(self.axes) - 1 - axis
+        for axis, (v, (low, high)) in enumerate(zip(self.axes, extent, strict=True)):
             first, end = self.ends(axis, low, high)
-            out.append(f"const int {v} = {first} + (int)(blockIdx.{way} * blockDim.{way} + threadIdx.{way});")
-            out.append(f"if ({v} >= {end}) return;")
+            out.append(f"if ({v} < {first} || {v} >= {end}) return;")
         return out
 
     def points(self, statements: Sequence[Statement]) -> None:
@@ -126,7 +162,6 @@ class _Device(Writer):
             self.bodies.append(
                 (
                     [
-                        f"const int {row} = b0 + (int)(blockIdx.x * blockDim.x + threadIdx.x);",
                         f"if ({row} >= b1) return;",
                         *self.pointers(),
                         f"{self.real} sum = 0;",
@@ -140,24 +175,29 @@ class _Device(Writer):
                 )
             )
 
-    def launched(self) -> Kernels:
+    def finished_kernels(self) -> Kernels:
         out, text = Kernels(text=self.out), self.out
-        declared = ["const unsigned *counter", "unsigned every"]
-        first = []
+        arguments, first = [("unsigned", "every")], []
         for slot, load in enumerate(text.loads):
             kind = self.type(load, slot)
-            declared += [f"{kind} *q{slot}", f"long long e{slot}", *(f"unsigned {v}{slot}" for v in "fgh")]
+            arguments += [
+                (f"{kind} *", f"q{slot}"),
+                ("long long", f"e{slot}"),
+                *(("unsigned", f"{v}{slot}") for v in "fgh"),
+            ]
             entry = f" + (long long)((step + f{slot}) / g{slot} % h{slot}) * e{slot}" if load.rule is not None else ""
             first.append(f"{kind} *__restrict__ p{slot} = q{slot}{entry};")
-        declared += [f"long long s{n}" for n in range(len(text.strides))]
-        declared += [f"{self.real} c{n}" for n in range(len(text.scalars))]
-        declared += [f"int b{n}" for n in range(2 * len(self.axes))]
+        arguments += [("long long", f"s{n}") for n in range(len(text.strides))]
+        arguments += [(self.real, f"c{n}") for n in range(len(text.scalars))]
+        arguments += [("int", f"b{n}") for n in range(2 * len(self.axes))]
         for n in self.numbers.values():
-            declared += [f"{self.real} *w{n}", *(f"long long m{n}{v}" for v in self.outer)]
-        head = ["const unsigned step = *counter;", "if (step % every) return;"]
+            arguments += [(f"{self.real} *", f"w{n}"), *(("long long", f"m{n}{v}") for v in self.outer)]
+        variables = self.axes if self.bodies[0][1] else self.axes[:1]
+        declared = ["unsigned step", *(f"{kind} {name}" for kind, name in arguments), *(f"int {v}" for v in variables)]
         for body, around in self.bodies:
             used = "\n".join(body)
             mine = [line for slot, line in enumerate(first) if f"p{slot}" in used]
-            source = [f'extern "C" __global__ void {NAME}({", ".join(declared)})', "{", *head, *mine, *body, "}", ""]
-            out.launches.append(Launch("\n".join(source), around))
+            head = f"static __device__ __forceinline__ void {NAME}({', '.join(declared)})"
+            source = [head, "{", "if (step % every) return;", *mine, *body, "}", ""]
+            out.functions.append(Function("\n".join(source), tuple(arguments), around))
         return out
