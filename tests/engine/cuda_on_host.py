@@ -9,14 +9,16 @@ from functools import cache
 import numpy as np
 
 from seisops.engine.arrays import zeros
-from seisops.engine.backend.cuda import Program
+from seisops.engine.backend.cuda import Program, entries
 from seisops.engine.lower.cuda import THREADS
 
 HEADER = r"""
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
 using namespace std;
+
 #define restrict __restrict__
 #define __global__ static
 #define __device__
@@ -79,19 +81,13 @@ class Host:
         subprocess.run(["g++", *options, path.with_suffix(".cpp"), "-o", path.with_suffix(".so")], check=True)
         return ctypes.CDLL(str(path.with_suffix(".so"))).launch
 
-    def march(self, launches, counter, first, last, direction):
-        steps = range(first, last + 1) if direction > 0 else range(last, first - 1, -1)
+    def march(self, launches, entry, rules, steps):
         prepared = []
         for function, blocks, (_, *arguments) in launches:
-            head = [
-                ctypes.c_uint(blocks),
-                ctypes.c_uint(THREADS),
-                ctypes.c_int(self.order),
-                ctypes.c_uint64(self.address(counter)),
-            ]
-            prepared.append((function, [*head, *map(_native, arguments)]))
+            head = [ctypes.c_uint(blocks), ctypes.c_uint(THREADS), ctypes.c_int(self.order)]
+            prepared.append((function, [*head, ctypes.c_uint64(self.address(entry)), *map(_native, arguments)]))
         for step in steps:
-            counter[0] = step
+            entry[...] = entries(rules, step)
             for function, arguments in prepared:
                 function(*arguments)
                 self.launched += 1

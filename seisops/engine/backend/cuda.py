@@ -17,7 +17,7 @@ import sympy
 from numpy.typing import DTypeLike
 
 from seisops.engine.backend.cpu import check, layout
-from seisops.engine.lower.cuda import NAME, THREADS, Kernels, kernel, kernels
+from seisops.engine.lower.cuda import NAME, TAPS, THREADS, Kernels, kernel, kernels
 from seisops.engine.lower.form import Rule
 from seisops.engine.lower.piece import Piece
 from seisops.engine.lower.schedule import FREE, SAME_CELL, relation
@@ -27,6 +27,8 @@ __all__ = ["Cuda", "Program"]
 
 #: Threads of a block along the last axis, at most.
 WIDE = 64
+#: Cells along the first axis that a thread goes through in boxes of more than so many.
+DEEP, MANY = 8, 2**20
 #: Shapes that are remembered.
 MOST = 16
 #: Of rules that never come back to an entry.
@@ -38,7 +40,16 @@ PREAMBLE = """
 typedef long long int64_t;
 typedef int int32_t;
 """
-ADVANCE = 'extern "C" __global__ void advance(unsigned *counter, int by) { *counter += by; }'
+#: Moves the step on, and says which entries arrays show at it.
+ADVANCE = """
+extern "C" __global__ void advance(unsigned *entry, const unsigned *rules, int n, int by)
+{
+  const unsigned step = entry[0] + by, k = threadIdx.x;
+  __syncthreads();
+  if (k == 0) entry[0] = step;
+  if (k < n) entry[1 + k] = (step + rules[3 * k]) / rules[3 * k + 1] % rules[3 * k + 2];
+}
+"""
 
 
 class Launcher(Protocol):
@@ -52,8 +63,8 @@ class Launcher(Protocol):
 
     def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> Any: ...
 
-    def march(self, launches: Sequence[tuple], counter: Any, first: int, last: int, direction: int) -> None:
-        """Go through steps: set the counter to the first, then for each launch all ``(kernel, blocks, arguments)``."""
+    def march(self, launches: Sequence[tuple], entry: Any, rules: np.ndarray, steps: range) -> None:
+        """Go through steps: say which, and which entries `rules` mean; then launch all ``(kernel, blocks, arguments)``."""
 
 
 @dataclass(frozen=True)
@@ -135,21 +146,28 @@ class Cuda:
     def address(self, a) -> int:
         return a.data.ptr
 
-    def march(self, launches, counter, first: int, last: int, direction: int) -> None:
+    def march(self, launches, entry, rules: np.ndarray, steps: range) -> None:
         cupy = self._cupy
         with self._here():
-            counter[...] = first if direction > 0 else last
+            entry.set(entries(rules, steps.start))
+            rules = cupy.asarray(rules)
             advance, stream = self.function(ADVANCE), cupy.cuda.Stream(non_blocking=True)
             cupy.cuda.get_current_stream().synchronize()
             with stream:
                 stream.begin_capture()
                 for function, blocks, arguments in launches:
                     function((blocks,), (THREADS,), tuple(arguments))
-                advance((1,), (1,), (counter, np.int32(direction)))
+                advance((1,), (max(32, len(rules)),), (entry, rules, np.int32(len(rules)), np.int32(steps.step)))
                 graph = stream.end_capture()
-                for _ in range(last - first + 1):
+                for _ in steps:
                     graph.launch(stream)
             stream.synchronize()
+
+
+def entries(rules: np.ndarray, step: int) -> np.ndarray:
+    """A step, and the entries that arrays show at it."""
+    offset, divisor, period = rules.T.astype(np.uint32)
+    return np.concatenate([[np.uint32(step)], (np.uint32(step) + offset) // divisor % period]).astype(np.uint32)
 
 
 @dataclass
@@ -244,19 +262,19 @@ class Program:
     ) -> None:
         if missing := self.names - arrays.keys():
             raise TypeError(f"arguments of a compiled time loop: missing {', '.join(sorted(missing))}")
-        bounds, alive = bounds or {}, []
+        bounds, alive, rules = bounds or {}, [], {}
         plan = self._planned(tuple(shape), tuple(sorted(bounds.items())))
-        given = [self._arguments(p, box, arrays, tuple(shape), numbers, alive) for p, box in plan.pieces]
-        counter = self.device.zeros((1,), np.uint32)
-        out = [
-            (
-                function,
-                blocks,
-                [counter, *(v for n, shares in sections for v in (*shares, *(x for k in n for x in given[k])))],
-            )
-            for function, blocks, sections in plan.launches
-        ]
-        self.device.march(out, counter, *steps, direction)
+        given = [self._arguments(p, box, arrays, tuple(shape), numbers, rules, alive) for p, box in plan.pieces]
+        table = np.array([*rules] or [(0, 1, 1)], np.uint32)
+        entry = self.device.zeros((1 + len(table),), np.uint32)
+        out = []
+        for function, blocks, sections in plan.launches:
+            arguments = [entry]
+            for numbers_of_pieces, shares in sections:
+                arguments += [*shares, *(v for n in numbers_of_pieces for v in given[n])]
+            out.append((function, blocks, arguments))
+        first, last = steps
+        self.device.march(out, entry, table, range(first, last + 1) if direction > 0 else range(last, first - 1, -1))
 
     def _planned(self, shape: tuple[int, ...], bounds: tuple) -> Planned:
         """What is launched on a grid of so many cells, for so many points."""
@@ -286,25 +304,30 @@ class Program:
 
     def _launch(self, launch: Sequence[Section], boxes, numbers: Mapping[int, int], stage: int) -> tuple:
         """The kernel of the functions that are so many before the last: see :class:`Planned`."""
-        texts, sections, blocks = [], [], 0
+        texts, sections, blocks, box = [], [], 0, []
         for section in launch:
-            functions, mine, box = [], [], None
+            functions, mine, hull = [], [], None
             for p in section.pieces:
                 made = self.kernels(p).functions
                 if stage >= len(made):
                     continue
-                f, cells = made[-1 - stage], boxes[id(p)][:1] if p.bound else boxes[id(p)]
+                f, cells = made[-1 - stage], boxes[id(p)]
+                if p.bound:
+                    cells = [cells[0], (0, -(-cells[1][1] // TAPS))] if f.some else cells[:1]
                 functions.append(f)
                 mine.append(numbers[id(p)])
-                grown = [(a + low, b + high) for (a, b), (low, high) in zip(cells, f.around or [(0, 0)], strict=True)]
-                box = grown if box is None else _hull(box, grown)
+                grown = [
+                    (a + low, b + high)
+                    for (a, b), (low, high) in zip(cells, f.around or [(0, 0)] * len(cells), strict=True)
+                ]
+                hull = grown if hull is None else _hull(hull, grown)
             if functions:
+                box = hull
                 texts.append(functions)
-                many, shares = _shares(box)
-                blocks += many
-                sections.append((mine, [np.int32(n) for n in (many, *shares)]))
-        axes = 1 if launch[0].pieces[0].bound else len(self.axes)
-        return self.device.function(kernel(texts, axes)), blocks, sections
+                shares = _shares(box)
+                blocks += shares[0]
+                sections.append((mine, [np.int32(n) for n in shares]))
+        return self.device.function(kernel(texts, len(box))), blocks, sections
 
     def _scalars(self, coefficients: Sequence[sympy.Expr], numbers: Mapping[str, float]) -> list:
         """Values of coefficients of time step and cell sizes."""
@@ -315,7 +338,7 @@ class Program:
             self._values[key] = [self.dtype.type(float(c)) for c in plain]
         return self._values[key]
 
-    def _arguments(self, piece: Piece, box, arrays, shape, numbers, alive: list) -> list:
+    def _arguments(self, piece: Piece, box, arrays, shape, numbers, rules: dict, alive: list) -> list:
         made = self.kernels(piece)
         check(piece, [n for ends in box for n in ends], arrays, shape)
         arguments: list = [np.uint32(piece.every)]
@@ -328,7 +351,8 @@ class Program:
             strides = layout(array.name, a, len(array.origin), load.rule is not None, kind)
             base = -sum(o[1].of(shape[o[0]]) * s for o, s in zip(array.origin, strides, strict=True) if o is not None)
             apart = a.strides[0] // itemsize if load.rule else 0
-            arguments += [np.uint64(self.device.address(a) + base), np.int64(apart), *map(np.uint32, _entry(load.rule))]
+            place = 1 + rules.setdefault(_entry(load.rule), len(rules)) if load.rule else 0
+            arguments += [np.uint64(self.device.address(a) + base), np.int64(apart), np.int32(place)]
             layouts.append([s // itemsize for s in strides])
         arguments += [np.int64(layouts[slot][axis]) for slot, axis in made.text.strides]
         arguments += self._scalars(made.text.scalars, numbers)
@@ -337,7 +361,8 @@ class Program:
             scratch = self.device.zeros(rows, self.dtype)
             alive.append(scratch)
             arguments.append(np.uint64(self.device.address(scratch)))
-            arguments += [np.int64(prod(rows[axis + 1 :])) for axis in range(len(rows) - 1)]
+            kind = np.int32 if made.parts else np.int64
+            arguments += [kind(prod(rows[axis + 1 :])) for axis in range(len(rows) - 1)]
         return arguments
 
 
@@ -355,17 +380,20 @@ def _entry(rule: Rule | None) -> tuple[int, int, int]:
     return (rule.offset % 2**32, 1, ENDLESS) if rule.kind == "row" else (0, rule.period, ENDLESS)
 
 
-def _shares(box: Sequence[tuple[int, int]]) -> tuple[int, list[int]]:
-    """How blocks share out a box: their number, and what :func:`~seisops.engine.lower.cuda.kernel` wants of each axis."""
+def _shares(box: Sequence[tuple[int, int]]) -> list[int]:
+    """How blocks share out a box: what :func:`~seisops.engine.lower.cuda.kernel` wants of a section."""
+    deep = DEEP if len(box) == 3 and prod(end - first for first, end in box) > MANY else 1
     left, total, out = THREADS.bit_length() - 1, 1, []
     for n, (first, end) in enumerate(reversed(box)):
-        most = WIDE.bit_length() - 1 if n == 0 and len(box) > 1 else left
+        last = n == len(box) - 1
+        cells = -(-(end - first) // (deep if last else 1))
+        most = WIDE.bit_length() - 1 if n == 0 and not last else left
         log = 0
-        while log < min(left, most) and 2**log < end - first:
+        while log < min(left, most) and 2**log < cells:
             log += 1
-        if n == len(box) - 1:
+        if last:
             log = left  # all threads of a block belong somewhere
-        many = -(-(end - first) // 2**log)
+        many = -(-cells // 2**log)
         out += [first, end, many, log]
         left, total = left - log, total * many
-    return total, out
+    return [total, deep, *out]
