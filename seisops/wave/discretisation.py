@@ -14,8 +14,9 @@ from weakref import WeakSet
 
 import numpy as np
 
+from seisops.engine import backend
 from seisops.engine.arrays import VECTOR, in_rows, stackable, whole
-from seisops.engine.backend import CPU, Device, device
+from seisops.engine.backend import CPU, Device
 from seisops.engine.born import Born, born
 from seisops.engine.derive import System, adjoint
 from seisops.engine.kernel import Again, Kernel, Ports
@@ -177,7 +178,7 @@ class Plans:
             strips = _strips(system, transposed, boundary, free_surface, shape, halo)
             key = (*kind, strips.key, on)
             if key not in self._plans:
-                self._plans[key] = Plan(system, transposed, strips, device(on))
+                self._plans[key] = Plan(system, transposed, strips, backend.device(on))
                 self._alive.add(self._plans[key])
             return self._plans[key]
 
@@ -385,7 +386,9 @@ def _profiles(d: Discretisation, widths: tuple[int, ...], around: int) -> dict[s
         for suffix, where in (("", 0.0), ("_after", 0.5), ("_before", -0.5)):
 
             def add(kind, values, side="", name=name, suffix=suffix):
-                out[f"{PREFIX}{kind}_{name}{suffix}{side}"] = device(d.device).to_device(np.asarray(values), d.dtype)
+                out[f"{PREFIX}{kind}_{name}{suffix}{side}"] = backend.device(d.device).to_device(
+                    np.asarray(values), d.dtype
+                )
 
             def profiles(depth, axis=axis):
                 return d.boundary.profiles(depth, d.grid.spacing[axis], d.velocity, d.dt).items()

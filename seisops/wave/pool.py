@@ -15,8 +15,7 @@ import numpy as np
 import psutil
 from numpy.typing import DTypeLike
 
-from seisops.engine import memory
-from seisops.engine.backend import CPU, device
+from seisops.engine import backend, memory
 from seisops.engine.memory import Arrays
 from seisops.errors import UnfusedError
 
@@ -76,7 +75,7 @@ class Pool(memory.Pool):
     """
 
     def __init__(self, keep_bytes: int = 0, on: str = "cpu"):
-        super().__init__(BACKGROUNDS, device(on))
+        super().__init__(BACKGROUNDS, backend.device(on))
         self.keep_bytes = keep_bytes
         self.promised_bytes = 0  # memory that is going to be taken, when the books were last closed
         self._holders: WeakSet[Holder] = WeakSet()
@@ -148,7 +147,7 @@ class Pool(memory.Pool):
     @property
     def free_bytes(self) -> int:
         """Memory that can be taken."""
-        return BACKGROUNDS.free_bytes if self.device is CPU else self.device.free_bytes
+        return BACKGROUNDS.free_bytes if self.device is backend.CPU else self.device.free_bytes
 
     def room(self, share: float) -> int:
         """Bytes that can be taken: a share of the memory that is free, and what is spare, but for what is promised.

@@ -16,7 +16,7 @@ from math import lcm, prod
 
 import numpy as np
 
-from seisops.engine.backend import device
+from seisops.engine import backend
 from seisops.engine.backend.device import Array
 from seisops.engine.kernel import Kernel, Ports
 from seisops.engine.places import ON_SURFACE
@@ -156,7 +156,7 @@ class Solver:
         self.discretisation, self.medium = discretisation, medium
         self.plan = discretisation.plan(medium)
         self._lossless = False  # not known to be
-        self.device = device(discretisation.device)
+        self.device = backend.device(discretisation.device)
         self.coefficients = {
             PREFIX + name: self._put(discretisation.with_halo(discretisation.padding.apply(a)))
             for name, a in medium.coefficients().items()

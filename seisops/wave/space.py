@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from seisops.engine.backend import device as find_device
+from seisops.engine import backend
 from seisops.errors import ParameterError
 from seisops.spaces import Axis, Space, Traces
 from seisops.wave._validate import integer
@@ -55,7 +55,7 @@ class Wavefield(Space):
             raise ParameterError(f"Wavefield needs a Grid and a Time, got {grid!r} and {time!r}")
         if np.dtype(dtype) not in (np.dtype("float32"), np.dtype("float64")):
             raise ParameterError(f"Wavefield(dtype={dtype!r}): use 'float32' or 'float64'")
-        self.grid, self.time, self.device = grid, time, find_device(device).name
+        self.grid, self.time, self.device = grid, time, backend.device(device).name
         self.max_bytes = integer("Wavefield max_bytes", max_bytes, minimum=1)
         axes = [Axis("shot", integer("Wavefield shots", shots, minimum=1)), Axis("time", time.n, time.step, time.start)]
         super().__init__("wavefield", [*axes, *self._space_axes()], dtype)

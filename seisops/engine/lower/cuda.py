@@ -211,6 +211,6 @@ class _Device(Writer):
             used = "\n".join(body)
             mine = [line for slot, line in enumerate(first) if f"p{slot}" in used]
             head = f"static __device__ __forceinline__ void {NAME}({', '.join(declared)})"
-            source = [head, "{", "if (entry[0] % every) return;", *mine, *body, "}", ""]
+            source = [head, "{", "if (every != 1 && entry[0] % every) return;", *mine, *body, "}", ""]
             out.functions.append(Function("\n".join(source), tuple(arguments), around, some))
         return out

@@ -1,0 +1,118 @@
+"""Pieces as CUDA kernels: compiled for the processor and held against its own loops, whatever order threads come in."""
+
+import numpy as np
+import pytest
+from cuda_on_host import Host
+from test_pieces import KINDS, SHAPE, arrays_of, expressions, grid_assignment, maker
+
+import seisops as so
+from seisops.engine import backend
+from seisops.engine.backend.cpu import Program
+from seisops.engine.backend.cuda import entries, launches
+from seisops.engine.ports import Ports
+from seisops.engine.template import PREFIX, Template
+from seisops.errors import ParameterError
+from seisops.wave.discretisation import plan
+
+pytestmark = pytest.mark.filterwarnings("ignore::seisops.AccuracyWarning")
+
+FORWARD, BACKWARD, SCATTERED = range(3)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where kernels are compiled, once for all tests."""
+    return tmp_path_factory.mktemp("kernels")
+
+
+@pytest.fixture
+def host(folder, monkeypatch):
+    """A device named "host" that stands for a graphics processor."""
+    out, real = Host(folder, SCATTERED), backend.device
+    monkeypatch.setattr(backend, "device", lambda name: out if name == "host" else real(name))
+    return out
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("order", [FORWARD, BACKWARD, SCATTERED])
+@pytest.mark.parametrize("deep", [1, 3])
+def test_expressions_are_those_of_the_processor(folder, monkeypatch, ndim, order, deep):
+    """What occurs in wave equations and what is harder, each as a piece of one and the same time loop."""
+    monkeypatch.setattr("seisops.engine.backend.cuda.DEEP", deep)
+    monkeypatch.setattr("seisops.engine.backend.cuda.MANY", 10)
+    t = Template(ndim, 4, "float64")
+    numbers = {"dt": 0.3, **{d.spacing.name: 1.5 for d in t.dimensions}}
+    cut = (slice(t.space_order, -t.space_order),) * ndim
+    given = {
+        n: np.ascontiguousarray(a[(..., *cut)] if a.ndim >= ndim else a[cut[:1]])
+        for n, a in arrays_of(t, 2 * t.space_order).items()
+    }
+    given |= {f"{PREFIX}1_over_{name}": 1 / given[PREFIX + name] for name in ("m", "b")}
+    outs = [f"out{n}" for n in range(len(KINDS))]
+    pieces = [
+        maker(t).piece(grid_assignment(t.image(out), expr))
+        for out, expr in zip(outs, expressions(t).values(), strict=True)
+    ]
+    axes, found = [d.name for d in t.dimensions], []
+    for compiled in (Program, Host(folder, order).compile):
+        arrays = given | {PREFIX + out: np.full(SHAPE[ndim], np.nan) for out in outs}
+        compiled(pieces, axes, "float64", ())(arrays, SHAPE[ndim], numbers, (0, 0))
+        found.append([arrays[PREFIX + out] for out in outs])
+    for kind, one, other in zip(KINDS, *found, strict=True):
+        assert np.allclose(one, other, rtol=1e-12, atol=1e-12 * np.abs(one).max()), kind
+
+
+CASES = {
+    "surface": ((20, 17), dict(rho=1500.0), so.PML(cells=3), True, "rho", so.storage.Full(), "float64"),
+    "made again": ((22, 19), {}, so.PML(cells=3), False, "m", so.storage.Boundary(), "float64"),
+    "some steps": ((20, 17), {}, None, False, "m", so.storage.Subsampled(every=2), "float32"),
+    "in parts": ((9, 8, 10), {}, so.PML(cells=2), False, "m", so.storage.Checkpointed(n=2), "float64"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_solves_are_those_of_the_processor(host, name):
+    """Data, adjoints, Born data and images, with all that a layer, a surface and storage make of a time loop."""
+    shape, more, boundary, surface, wrt, storage, dtype = CASES[name]
+    grid, rng = so.Grid(shape, 10.0), np.random.default_rng(0)
+    vp, far, found = rng.uniform(1500.0, 2500.0, shape), np.array(grid.extent)[:, 1], []
+    for device in ("cpu", "host"):
+        waves = so.Wavefield(grid, so.Time(25, 0.002), dtype=dtype, device=device)
+        Pr = so.Projection(waves, [0.2 * far, 0.77 * far, 0.5 * far + 3], interpolation="linear")
+        A = so.Modeling(waves, so.Acoustic(grid, vp=vp, **more), boundary, surface, space_order=4)
+        F = Pr * A * so.Projection(waves, [0.6 * far + 1], interpolation="linear").H
+        q, y = F.domain.random(1), F.range.random(2)
+        J = so.Jacobian(F, q, wrt=wrt, storage=storage)
+        found.append((F @ q, F.H @ y, J @ J.domain.random(3), J.H @ y))
+    assert host.launched > 100
+    tolerance = 1e-12 if dtype == "float64" else 1e-5
+    for one, other in zip(*found, strict=True):
+        assert np.linalg.norm(one - other) < tolerance * np.linalg.norm(one)
+
+
+def test_launches_are_few():
+    """Acoustic waves in two dimensions: the strips of a layer go along with the grid, as far as they may."""
+    shape = (60, 50)
+    ports = Ports(points=(0,))
+    medium = so.Acoustic(so.Grid(shape, 10.0), vp=2000.0)
+    pieces = plan(medium, (2, 8, "float32"), so.PML(), False, shape).kernel(False, ports, ports).program.pieces
+    boxes = {
+        id(p): [(0, 1)] * 2 if p.bound else [tuple(e.of(n) for e in ends) for ends, n in zip(p.box, shape, strict=True)]
+        for p in pieces
+    }
+    assert len(pieces) > 10
+    assert len(launches(pieces, boxes, shape)) <= 6
+
+
+def test_entries_come_round():
+    """Time levels in turn, an entry for each step, or for every third."""
+    rules = np.array([(2, 1, 3), (2**32 - 1, 1, 2**31 - 1), (0, 3, 2**31 - 1)], np.uint32)
+    assert [list(entries(rules, step)) for step in (1, 7)] == [[1, 0, 0, 0], [7, 0, 6, 2]]
+
+
+def test_devices_that_are_not_there():
+    grid, time = so.Grid((20, 20), 10.0), so.Time(5, 0.001)
+    with pytest.raises(ParameterError, match='device="cuda:7"'):
+        so.Wavefield(grid, time, device="cuda:7")
+    with pytest.raises(ParameterError, match='device=\'gpu\': use "cpu", "cuda"'):
+        so.Wavefield(grid, time, device="gpu")
