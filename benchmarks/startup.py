@@ -1,9 +1,13 @@
-"""How long it takes to import seisops, and until the first result: medians over fresh processes.
+"""How long it takes to import seisops, and until the first results: medians over fresh processes.
 
-Run it with ``python benchmarks/startup.py``; rounds are the argument, seven by default. The first result is the data of
-one shot, imports included: cold where no kernel was ever compiled, warm where an earlier process left its own.
+Run it with ``python benchmarks/startup.py [rounds] [rows]``: five rounds by default, and all rows, or those whose names
+contain the second argument. Times are in seconds from the start of the interpreter's first statement, imports included: cold
+where no kernel was ever compiled, warm where an earlier process left its own. A gradient comes after the first data of the
+same process; what is changed afterwards is counted alone: another storage policy, another order of a projection, another set
+of receivers. Devito's example solver (2D and 3D, its own caches empty) stands beside it, if it is installed.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -11,41 +15,124 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+WANTED = sys.argv[2] if len(sys.argv) > 2 else ""
 IMPORTS = ("devito", "pylops", "seisops")
-RESULT = """
+
+TIMED = """
+import json
+from time import perf_counter
+start, times = perf_counter(), {}
+
+def lap(name, since):
+    times[name] = perf_counter() - since
+    return perf_counter()
+"""
+
+#: ``{shape}``, ``{rho}``
+SEISOPS = """
 import numpy as np
 import seisops as so
 
-grid = so.Grid(shape=(201, 101), spacing=10.0)
-axis = so.Time(n=251, step=0.004)
+shape, rho = %(shape)r, %(rho)r
+grid, axis = so.Grid(shape, spacing=10.0), so.Time(n=%(samples)d, step=0.002)
 waves = so.Wavefield(grid, axis, shots=1)
-vp = np.tile(np.linspace(1500.0, 3000.0, 101), (201, 1))
-Pr = so.Projection(waves, [(x, 20.0) for x in np.linspace(100.0, 1900.0, 50)])
-Ps = so.Projection(waves, [(1000.0, 20.0)])
-F = Pr * so.Modeling(waves, so.Acoustic(grid, vp=vp)) * Ps.H
-assert np.any(F @ so.ricker(axis, f0=10.0).reshape(F.domain.shape))
+depth = np.linspace(1500.0, 3000.0, shape[-1])
+vp = np.broadcast_to(depth, shape)
+far = 10.0 * (np.array(shape) - 1)
+line = [(x, *(0.5 * far[1:-1]), 20.0) for x in np.linspace(100.0, far[0] - 100.0, 20)]
+Ps = so.Projection(waves, [(0.5 * far[0], *(0.5 * far[1:-1]), 20.0)])
+A = so.Modeling(waves, so.Acoustic(grid, vp=vp, rho=1000.0 + 0.3 * vp if rho else None))
+F = so.Projection(waves, line) * A * Ps.H
+q = so.ricker(axis, f0=10.0).reshape(F.domain.shape)
+d = F @ q
+assert np.any(d)
+now = lap("forward", start)
+wrt = "rho" if rho else "m"
+assert np.any(so.Jacobian(F, q, wrt=wrt).H @ d)
+now = lap("gradient", start)
+if %(changes)r:
+    so.Jacobian(F, q, wrt=wrt, storage=so.storage.Checkpointed(n=4)).H @ d
+    now = lap("another policy", now)
+    (so.Projection(waves, line, interpolation="linear") * A * Ps.H) @ q
+    now = lap("another interpolation", now)
+    (so.Projection(waves, line[::2]) * A * Ps.H) @ q
+    now = lap("other receivers", now)
+print(json.dumps(times))
 """
 
+DEVITO = """
+import numpy as np
+from examples.seismic import AcquisitionGeometry, SeismicModel
+from examples.seismic.acoustic import AcousticWaveSolver
 
-def seconds(code: str, caches: Path | None = None) -> float:
-    """The time that `code` takes in a process of its own, from the start of the interpreter's first statement."""
-    timed = f"from time import perf_counter\nstart = perf_counter()\n{code}\nprint(perf_counter() - start)"
-    environment = os.environ | ({"TMPDIR": str(caches), "XDG_CACHE_HOME": str(caches)} if caches else {})
-    out = subprocess.run([sys.executable, "-c", timed], env=environment, check=True, capture_output=True, text=True)
-    return float(out.stdout.split()[-1])
+shape = %(shape)r
+vp = np.broadcast_to(np.linspace(1.5, 3.0, shape[-1], dtype="float32"), shape)
+model = SeismicModel(origin=(0.0,) * len(shape), spacing=(10.0,) * len(shape), shape=shape, space_order=8, vp=vp, nbl=40,
+                     bcs="damp")
+middle = np.array([[5.0 * (n - 1) for n in shape]])
+geometry = AcquisitionGeometry(model, middle, middle, t0=0.0, tn=2.0 * %(samples)d, src_type="Ricker", f0=0.01)
+solver = AcousticWaveSolver(model, geometry, space_order=8)
+d, u, _ = solver.forward(save=False)
+lap("forward", start)
+d, u, _ = solver.forward(save=True)
+solver.jacobian_adjoint(d, u)
+lap("gradient", start)
+print(json.dumps(times))
+"""
+
+SHAPES = {"2D": ((201, 101), 250), "3D": ((61, 61, 61), 100)}
+ROWS = {
+    f"{name}{', density' if rho else ''}": SEISOPS
+    % {"shape": shape, "samples": samples, "rho": rho, "changes": not rho and len(shape) == 2}
+    for name, (shape, samples) in SHAPES.items()
+    for rho in (False, True)
+} | {
+    f"{name}, Devito's example": DEVITO % {"shape": shape, "samples": samples}
+    for name, (shape, samples) in SHAPES.items()
+}
 
 
-for name in IMPORTS:  # into the file cache
-    seconds(f"import {name}")
-rounds = [[seconds(f"import {name}") for name in IMPORTS] for _ in range(ROUNDS)]  # in turn, against drift
-taken = dict(zip(IMPORTS, map(median, zip(*rounds, strict=True)), strict=True))
-for name, wall in taken.items():
-    print(f"import {name:8} {wall:6.2f} s, {wall / taken['devito']:.2f} times that of devito")
+def run(code: str, caches: Path | None = None) -> str | None:
+    """The last line that a process of its own prints; None if it fails."""
+    environment = os.environ | {"DEVITO_LOGGING": "ERROR"}
+    if caches:
+        environment |= {"TMPDIR": str(caches), "XDG_CACHE_HOME": str(caches), "SEISOPS_CACHE": str(caches / "seisops")}
+    out = subprocess.run([sys.executable, "-W", "ignore", "-c", code], env=environment, capture_output=True, text=True)
+    if out.returncode:
+        sys.stderr.write(out.stderr.splitlines()[-1] + "\n")
+        return None
+    return out.stdout.splitlines()[-1]
 
-cold, warm = [], []
-for _ in range(ROUNDS):
-    with TemporaryDirectory() as caches:
-        cold.append(seconds(RESULT, Path(caches)))
-        warm.append(seconds(RESULT, Path(caches)))
-print(f"first result, cold {median(cold):.2f} s, warm {median(warm):.2f} s")
+
+def imports() -> None:
+    """Time to import, in turn, against drift."""
+    code = "from time import perf_counter\nstart = perf_counter()\nimport {}\nprint(perf_counter() - start)"
+    for name in IMPORTS:  # into the file cache
+        run(code.format(name))
+    rounds = [[float(run(code.format(name))) for name in IMPORTS] for _ in range(ROUNDS)]
+    taken = dict(zip(IMPORTS, map(median, zip(*rounds, strict=True)), strict=True))
+    for name, wall in taken.items():
+        print(f"import {name:8} {wall:6.2f} s, {wall / taken['devito']:.2f} times that of devito")
+
+
+def first_results() -> None:
+    """Cold and warm, all rows in turn."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for _ in range(ROUNDS):
+        for name, code in ROWS.items():
+            if WANTED not in name:
+                continue
+            with TemporaryDirectory() as caches:
+                for state in ("cold", "warm"):
+                    line = run(TIMED + code, Path(caches))
+                    for what, wall in json.loads(line or "{}").items():
+                        found.setdefault(name, {}).setdefault(f"{what}, {state}", []).append(wall)
+    for name, times in found.items():
+        print(f"{name:24}", "  ".join(f"{what} {median(walls):.2f}" for what, walls in times.items()), flush=True)
+
+
+if __name__ == "__main__":
+    if not WANTED:
+        imports()
+    first_results()

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from math import prod
 from typing import Protocol
 
+from seisops.errors import ParameterError
 from seisops.wave.layout import Layout, Segment
 from seisops.wave.pool import Arrays, Pool
 from seisops.wave.schedule import Schedule, split
@@ -373,6 +374,11 @@ class Coded(Background):
     """Histories in another form: smaller, or elsewhere."""
 
     def __init__(self, layout: Layout, again: Again, pool: Pool, length: int, codec: Codec):
+        if pool.device.name != "cpu":
+            raise ParameterError(
+                f"a background that is kept {codec.way} is coded by the processor, but waves are on {pool.device.name}: use "
+                'storage="auto", Full(), Checkpointed(), Boundary() or Subsampled() there'
+            )
         super().__init__(layout, again, pool)
         self.length, self.codec = length, codec
         self._segments = layout.segments(length)

@@ -104,6 +104,16 @@ def test_launches_are_few():
     assert len(launches(pieces, boxes, shape)) <= 6
 
 
+def test_codes_are_refused_where_the_processor_has_no_histories(host):
+    waves = so.Wavefield(so.Grid((20, 17), 10.0), so.Time(25, 0.002), device="host")
+    A = so.Modeling(waves, so.Acoustic(waves.grid, vp=2000.0), boundary=None)
+    F = so.Projection(waves, [[100.0, 100.0]]) * A * so.Projection(waves, [[50.0, 50.0]]).H
+    q, y = F.domain.random(0), F.range.random(1)
+    for storage in (so.storage.Compressed(), so.storage.Disk("/tmp"), so.storage.Fourier([10.0]), so.storage.Probed(2)):
+        with pytest.raises(ParameterError, match=r"coded by the processor, but waves are on host: use .* Full\(\)"):
+            so.Jacobian(F, q, storage=storage).H @ y
+
+
 def test_entries_come_round():
     """Time levels in turn, an entry for each step, or for every third."""
     rules = np.array([(2, 1, 3), (2**32 - 1, 1, 2**31 - 1), (0, 3, 2**31 - 1)], np.uint32)
