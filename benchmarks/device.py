@@ -1,6 +1,6 @@
 """Waves on a graphics processor: first whether they are right, then how fast.
 
-Run it with ``python benchmarks/device.py [right|fast]`` on a machine with a card and CuPy; it needs nothing else from outside.
+Run it with ``python benchmarks/device.py [right|fast]`` on a machine with a card and CuPy; it needs nothing else.
 Right means: data, adjoints, Born data and images of the card against the processor's, and dot tests. The ceiling is the
 bandwidth of copies on the card, in which a point of a second-order equation takes 16 bytes a step (8 in float32 are read of
 two levels, 4 of a coefficient, 4 are written). Steps are timed by the difference between a long and a short record, so that
@@ -109,23 +109,22 @@ def fast() -> None:
         step = (walls[1] - walls[0]) / (steps[1] - steps[0])
         points = np.prod(shape) / step
         print(
-            f"{name:14} {'x'.join(map(str, shape)):12} {step * 1e6:8.1f} us a step, {points * 1e-9:6.1f} GPts/s of the model, "
+            f"{name:14} {'x'.join(map(str, shape)):12} {step * 1e6:8.1f} us a step, {points * 1e-9:6.1f} GPts/s, "
             f"{points * 16 / roof:.2f} of the ceiling, {1e3 * (walls[0] - steps[0] * step):.1f} ms a solve besides",
             flush=True,
         )
     for name, shape, samples in GRADIENTS:
-        F, discretisation = modeling(shape, False, so.PML(), False, "float32", "cuda", samples, step=0.0012)
+        F, _ = modeling(shape, False, so.PML(), False, "float32", "cuda", samples, step=0.0012)
         q = F.domain.random(0)
         forward, y = least(lambda F=F, q=q: F @ q), F.range.random(1)
-        G = so.Parametric(F, storage=so.storage.Full(keep_bytes=2**36))
-        m = discretisation_model(F)
+        G, m = so.Parametric(F, storage=so.storage.Full(keep_bytes=2**36)), squared_slowness(F)
         both = least(lambda G=G, q=q, y=y, m=m: G.linearize(m, q).pullback(y))
         print(
             f"{name:14} {'x'.join(map(str, shape)):12} gradient {both / forward:.2f} times the forward's {forward:.3f} s"
         )
 
 
-def discretisation_model(F):
+def squared_slowness(F):
     """Squared slowness of an expression's medium."""
     return next(leaf.medium for leaf in F.leaves() if hasattr(leaf, "medium")).get("m")
 
