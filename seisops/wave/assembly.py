@@ -141,7 +141,7 @@ def assemble(equation: WaveEquation, template: Template, boundary, free_surface:
     """
     fields, rows = residuals(equation, template)
     damp = boundary.damp if boundary else lambda expr, template: expr
-    rows = [damp(expand_time(row, template), template) for row in rows]
+    rows = [expand_time(row, template) for row in rows]
     if free_surface and set(equation.surface) != set(equation.fields):
         raise ParameterError(
             f"{type(equation).__name__} does not say how its fields behave at a free surface: set its attribute "
@@ -160,7 +160,7 @@ def assemble(equation: WaveEquation, template: Template, boundary, free_surface:
         _require_symmetry(equation, rows, positions, template)
     parity = {f.name: equation.surface.get(n, 1) for n, f in zip(equation.fields, fields, strict=True)}
     stretch = (boundary.stretch if boundary else Stretch)(template, fields, positions, parity)
-    rows = [stretch(row) for row in rows]
+    rows = [stretch(damp(row, template)) for row in rows]
     order = {name: i for i, name in enumerate(equation.fields)}
     first = {equation.fields[0]: 1.0}
     within = interior(equation, template)

@@ -9,8 +9,9 @@ from cases import World
 from test_own_equations import around, elastic, tilted
 
 import seisops as so
-from seisops.engine import arrays, kernel, memory
-from seisops.wave import samplers, solver, storage
+from seisops.engine import arrays
+from seisops.engine.backend import cpu
+from seisops.wave import samplers, storage
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
 
@@ -41,7 +42,7 @@ class Guarded:
 def guarded(monkeypatch):
     so.memory.forget()  # what was made before is not handed out again
     made = Guarded()
-    for module in (arrays, kernel, memory, samplers, solver):
+    for module in (arrays, cpu, samplers):
         monkeypatch.setattr(module, "zeros", made.zeros)
     return made
 
