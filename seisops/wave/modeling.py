@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from seisops.engine import backend
 from seisops.engine.derive import System
 from seisops.engine.places import Component, Place
 from seisops.engine.threads import side_by_side
@@ -216,7 +217,7 @@ class Solve(LinearOperator):
         warn(self, parts)
         out, readers = [r.range.zeros() for r in self.readers], [located(r)[0] for r in self.readers]
         one = partial(self._one_shot, parts=parts, recorder=imaging)
-        together = self._small and self.modeling.discretisation.device == "cpu"
+        together = self._small and backend.device(self.modeling.discretisation.device).concurrency > 1
         shots = side_by_side(one, self.shots) if together else map(one, range(self.shots))
         for shot, found in enumerate(shots):
             for reader, o, values in zip(readers, out, found, strict=True):
