@@ -96,12 +96,8 @@ def test_launches_are_few():
     ports = Ports(points=(0,))
     medium = so.Acoustic(so.Grid(shape, 10.0), vp=2000.0)
     pieces = plan(medium, (2, 8, "float32"), so.PML(), False, shape).kernel(False, ports, ports).program.pieces
-    boxes = {
-        id(p): [(0, 1)] * 2 if p.bound else [tuple(e.of(n) for e in ends) for ends, n in zip(p.box, shape, strict=True)]
-        for p in pieces
-    }
     assert len(pieces) > 10
-    assert len(launches(pieces, boxes, shape)) <= 6
+    assert len(launches(pieces, shape)) <= 6
 
 
 def test_codes_are_refused_where_the_processor_has_no_histories(host):

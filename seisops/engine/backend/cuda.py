@@ -170,26 +170,11 @@ def entries(rules: np.ndarray, step: int) -> np.ndarray:
     return np.concatenate([[np.uint32(step)], (np.uint32(step) + offset) // divisor % period]).astype(np.uint32)
 
 
-@dataclass
-class Section:
-    """Pieces whose cells, of one box, threads share out: each thread goes through all of them in its cell.
-
-    Attributes
-    ----------
-    box : list of (int, int)
-        First cell, and that after the last, along each axis.
-    pieces : list of Piece
-    """
-
-    box: list[tuple[int, int]]
-    pieces: list[Piece]
-
-    def join(self, box: list[tuple[int, int]], piece: Piece) -> None:
-        self.box = _hull(self.box, box)
-        self.pieces.append(piece)
+#: Pieces that threads go through one after the other in each cell.
+Section = list[Piece]
 
 
-def launches(pieces: Sequence[Piece], boxes: Mapping[int, list], shape: Sequence[int]) -> list[list[Section]]:
+def launches(pieces: Sequence[Piece], shape: Sequence[int]) -> list[list[Section]]:
     """Pieces in as few launches as their order allows.
 
     A piece joins a launch if it is unrelated to what comes after that, and to all in it but one section, with which it meets
@@ -199,22 +184,22 @@ def launches(pieces: Sequence[Piece], boxes: Mapping[int, list], shape: Sequence
     for piece in pieces:
         first, home = 0, None
         for n in reversed(range(len(out))):
-            related = [(s, max(relation(p, piece, shape) for p in s.pieces)) for s in out[n]]
+            related = [(s, max(relation(p, piece, shape) for p in s)) for s in out[n]]
             met = [s for s, how in related if how != FREE]
             if not met:
                 continue
             same = len(met) == 1 and max(how for _, how in related) <= SAME_CELL and not piece.bound
-            first, home = (n, met[0]) if same and not met[0].pieces[0].bound else (n + 1, None)
+            first, home = (n, met[0]) if same and not met[0][0].bound else (n + 1, None)
             break
         if home is not None:
-            home.join(boxes[id(piece)], piece)
+            home.append(piece)
             continue
         for launch in out[first:]:
-            if bool(launch[0].pieces[0].bound) == bool(piece.bound):
-                launch.append(Section(list(boxes[id(piece)]), [piece]))
+            if bool(launch[0][0].bound) == bool(piece.bound):
+                launch.append([piece])
                 break
         else:
-            out.append([Section(list(boxes[id(piece)]), [piece])])
+            out.append([[piece]])
     return out
 
 
@@ -290,8 +275,8 @@ class Program:
         some = [p for p in self.pieces if all(first < end for first, end in boxes[id(p)])]
         numbers = {id(p): n for n, p in enumerate(some)}
         out = []
-        for launch in launches(some, boxes, shape):
-            own = [p for s in launch for p in s.pieces]
+        for launch in launches(some, shape):
+            own = [p for s in launch for p in s]
             depth = max(len(self.kernels(p).functions) for p in own)
             # the last functions of all pieces go together, in the last kernel
             out += [self._launch(launch, boxes, numbers, stage) for stage in range(depth - 1, -1, -1)]
@@ -307,7 +292,7 @@ class Program:
         texts, sections, blocks, box = [], [], 0, []
         for section in launch:
             functions, mine, hull = [], [], None
-            for p in section.pieces:
+            for p in section:
                 made = self.kernels(p).functions
                 if stage >= len(made):
                     continue
