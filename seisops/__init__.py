@@ -19,14 +19,14 @@ from seisops.operators import BlockDiag, HStack, Identity, LinearOperator, VStac
 from seisops.spaces import Space
 from seisops.survey import Shot, Survey
 from seisops.wave.boundaries import PML, Sponge
+from seisops.wave.costs import plan
 from seisops.wave.equation import WaveEquation
 from seisops.wave.equations.acoustic import Acoustic
 from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian, Parametric
 from seisops.wave.modeling import Modeling
-from seisops.wave.plan import plan
 from seisops.wave.quantities import Quantity
-from seisops.wave.samplers import Projection, Wavelet
+from seisops.wave.sampling.samplers import Projection, Wavelet
 from seisops.wave.space import Wavefield
 from seisops.wave.time import Time
 from seisops.wave.wavelets import gaussian_derivative, ormsby, ricker

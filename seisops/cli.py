@@ -17,13 +17,13 @@ from seisops.demo import Settings, read_model, report, run, save, smoothed, thru
 from seisops.demo.files import UNITS
 from seisops.errors import ParameterError, SeisopsError
 from seisops.survey import check, info
+from seisops.wave.costs import plan
 from seisops.wave.equations.acoustic import Acoustic
 from seisops.wave.grid import Grid
 from seisops.wave.modeling import Modeling
-from seisops.wave.plan import plan
-from seisops.wave.samplers import Projection
+from seisops.wave.sampling.samplers import Projection
 from seisops.wave.space import Wavefield
-from seisops.wave.storage import Auto, Subsampled
+from seisops.wave.storage.policies import Auto, Subsampled
 from seisops.wave.time import Time
 
 __all__ = ["main"]

@@ -223,7 +223,7 @@ class Workshop(WorkerPlugin):
         self.left: OrderedDict[tuple, Any] = OrderedDict()
         self.limit = worker.memory_manager.memory_limit
         if self.limit:
-            from seisops.wave.pool import BACKGROUNDS
+            from seisops.wave.storage.pool import BACKGROUNDS
 
             self._limited = BACKGROUNDS.limit_bytes
             BACKGROUNDS.limit_bytes = int(self.limit)
@@ -234,7 +234,7 @@ class Workshop(WorkerPlugin):
     def teardown(self, worker: distributed.Worker) -> None:
         """Leave the process as it was: it may be that of the user."""
         if self.limit:
-            from seisops.wave.pool import BACKGROUNDS
+            from seisops.wave.storage.pool import BACKGROUNDS
 
             self._look.stop()
             BACKGROUNDS.limit_bytes = self._limited

@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seisops.engine.state import STATES
-from seisops.wave.assembly import INTERIORS
-from seisops.wave.discretisation import PLANS
-from seisops.wave.pool import BACKGROUNDS
+from seisops.wave.discretise.assembly import INTERIORS
+from seisops.wave.discretise.discretisation import PLANS
+from seisops.wave.storage.pool import BACKGROUNDS
 
 __all__ = ["Held", "forget", "held"]
 

@@ -1,5 +1,5 @@
 # the name under which users import the policies; the text about them comes along
-from seisops.wave.storage import (
+from seisops.wave.storage.policies import (
     Auto,
     Boundary,
     Checkpointed,

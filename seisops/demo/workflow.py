@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, minimize
 
 from seisops.errors import ParameterError
-from seisops.wave import storage
 from seisops.wave._validate import integer, real
 from seisops.wave.equations.acoustic import Acoustic
 from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian, Parametric
 from seisops.wave.modeling import Modeling
-from seisops.wave.samplers import Projection
+from seisops.wave.sampling.samplers import Projection
 from seisops.wave.space import Wavefield
+from seisops.wave.storage import policies as storage
 from seisops.wave.time import Time
 from seisops.wave.wavelets import ricker
 

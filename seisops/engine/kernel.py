@@ -12,18 +12,18 @@ import devito
 import numpy as np
 import sympy
 
-from seisops.engine.advance import Advance
-from seisops.engine.assignment import RECIPROCAL, Assignment
 from seisops.engine.backend import CPU, Device
-from seisops.engine.born import Born
-from seisops.engine.derive import System, transpose
+from seisops.engine.derive.born import Born
+from seisops.engine.derive.reverse import earliest, edges, reverse, unknown
+from seisops.engine.derive.strips import CORE, MODEL, Strips, reach
+from seisops.engine.derive.system import System, transpose
+from seisops.engine.lower.advance import Advance
+from seisops.engine.lower.assignment import RECIPROCAL, Assignment
 from seisops.engine.lower.piece import Maker
-from seisops.engine.ports import Ports, at, points
-from seisops.engine.reverse import earliest, edges, reverse, unknown
-from seisops.engine.sheet import Sheet
-from seisops.engine.strips import CORE, MODEL, Strips, reach
-from seisops.engine.template import PREFIX, Template
-from seisops.engine.terms import leaves, looked_around, occurrences, time_offset
+from seisops.engine.lower.ports import Ports, at, points
+from seisops.engine.lower.sheet import Sheet
+from seisops.engine.symbols.template import PREFIX, Template
+from seisops.engine.symbols.terms import leaves, looked_around, occurrences, time_offset
 from seisops.errors import ParameterError
 
 __all__ = ["Again", "Kernel", "Ports", "build_count"]
@@ -43,7 +43,7 @@ class Again:
     Attributes
     ----------
     system : System
-        Of :func:`~seisops.engine.reverse.reverse`.
+        Of :func:`~seisops.engine.derive.reverse.reverse`.
     write : Ports
         What had entered the background.
     """

@@ -8,12 +8,12 @@ from math import lcm
 
 import numpy as np
 
-from seisops.engine.assignment import two_levels
 from seisops.engine.backend import CPU, Device
-from seisops.engine.derive import System
-from seisops.engine.memory import Pool, Pools
-from seisops.engine.strips import Strips
-from seisops.engine.template import PREFIX
+from seisops.engine.backend.memory import Pool, Pools
+from seisops.engine.derive.strips import Strips
+from seisops.engine.derive.system import System
+from seisops.engine.lower.assignment import two_levels
+from seisops.engine.symbols.template import PREFIX
 
 __all__ = ["STATES", "States"]
 

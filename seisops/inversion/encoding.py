@@ -14,8 +14,8 @@ from seisops.operators import Identity, LinearOperator, Scaled, scale
 from seisops.spaces import Space, Traces
 from seisops.wave._validate import integer
 from seisops.wave.modeling import Modeling
-from seisops.wave.points import Points
-from seisops.wave.samplers import Projection, Wavelet
+from seisops.wave.sampling.points import Points
+from seisops.wave.sampling.samplers import Projection, Wavelet
 from seisops.wave.space import Wavefield
 
 __all__ = ["Encoding", "Mix", "Spread"]

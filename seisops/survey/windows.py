@@ -17,14 +17,14 @@ from seisops.operators import Identity, LinearOperator, compose
 from seisops.spaces import Axis, PerShot, Space, Traces, shot_numbers
 from seisops.survey.survey import Survey
 from seisops.wave._validate import real
-from seisops.wave.discretisation import Discretisation, discretise
+from seisops.wave.discretise.discretisation import Discretisation, discretise
 from seisops.wave.equation import WaveEquation
 from seisops.wave.jacobian import Jacobian, Parametric, names
 from seisops.wave.modeling import Modeling
-from seisops.wave.pool import Pool
-from seisops.wave.samplers import Projection
+from seisops.wave.sampling.samplers import Projection
 from seisops.wave.space import Wavefield
-from seisops.wave.storage import Policy, policy
+from seisops.wave.storage.policies import Policy, policy
+from seisops.wave.storage.pool import Pool
 from seisops.wave.time import Time
 
 __all__ = ["Parts", "Recipe", "Shotwise", "ShotwiseMap", "Window", "WindowedModeling"]

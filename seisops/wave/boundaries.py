@@ -8,7 +8,7 @@ from numbers import Real
 
 import numpy as np
 
-from seisops.engine.layers import PMLStretch, Stretch, damped, undamped
+from seisops.engine.derive.layers import PMLStretch, Stretch, damped, undamped
 from seisops.errors import ParameterError
 
 __all__ = ["PML", "Sponge"]

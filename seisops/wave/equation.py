@@ -8,11 +8,11 @@ from inspect import signature
 import numpy as np
 import sympy
 
-from seisops.engine.derive import System
-from seisops.engine.describe import describe_system
-from seisops.engine.template import Template
+from seisops.engine.derive.describe import describe_system
+from seisops.engine.derive.system import System
+from seisops.engine.symbols.template import Template
 from seisops.errors import ParameterError
-from seisops.wave.assembly import assemble, interior
+from seisops.wave.discretise.assembly import assemble, interior
 from seisops.wave.grid import Grid
 from seisops.wave.quantities import (
     ANY,

@@ -24,10 +24,10 @@ from seisops.operators import (
     scale,
 )
 from seisops.spaces import Space
-from seisops.wave.imaging import Imaging
 from seisops.wave.modeling import Modeling
-from seisops.wave.pool import Pool
-from seisops.wave.storage import Policy, policy
+from seisops.wave.sampling.imaging import Imaging
+from seisops.wave.storage.policies import Policy, policy
+from seisops.wave.storage.pool import Pool
 from seisops.wave.tangent import direction, tangent
 
 __all__ = ["Jacobian", "Parametric"]

@@ -10,22 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seisops.engine import backend
-from seisops.engine.derive import System
-from seisops.engine.places import Component, Place
+from seisops.engine.derive.system import System
+from seisops.engine.symbols.places import Component, Place
 from seisops.engine.threads import side_by_side
 from seisops.errors import SpaceError
 from seisops.operators import Everything, LinearOperator, Propagator, Sampler, require_affordable
 from seisops.spaces import Space, joint
 from seisops.wave.boundaries import PML
-from seisops.wave.discretisation import Discretisation, discretise
+from seisops.wave.discretise.discretisation import Discretisation, discretise
 from seisops.wave.equation import WaveEquation
-from seisops.wave.imaging import Imaging
-from seisops.wave.lattice import from_nodes, to_nodes
-from seisops.wave.layout import Layout
-from seisops.wave.pool import Arrays
-from seisops.wave.samplers import Projection, Taps, Wavelet, located
+from seisops.wave.sampling.imaging import Imaging
+from seisops.wave.sampling.lattice import from_nodes, to_nodes
+from seisops.wave.sampling.samplers import Projection, Taps, Wavelet, located
 from seisops.wave.solver import Input, March, Output, Replay, Solver
 from seisops.wave.space import Wavefield
+from seisops.wave.storage.layout import Layout
+from seisops.wave.storage.pool import Arrays
 from seisops.wave.suitability import sources, warn
 
 __all__ = ["Modeling", "Solve"]
@@ -387,7 +387,7 @@ class AtSource:
     def again(
         self, shot: int, coefficients: tuple[str, ...], every: int, kind: str = "history"
     ) -> AbstractContextManager[March]:
-        """A march for the background of a shot; see :data:`seisops.wave.background.Again`."""
+        """A march for the background of a shot; see :data:`seisops.wave.storage.background.Again`."""
         return self.solve.modeling.solver.background(self._given(shot), coefficients, every, kind)
 
     def replay(self, shot: int, edges: Arrays, end: Arrays) -> Replay:

@@ -19,15 +19,15 @@ import numpy as np
 from seisops.engine import backend
 from seisops.engine.backend.device import Array
 from seisops.engine.kernel import Kernel, Ports
-from seisops.engine.places import ON_SURFACE
 from seisops.engine.state import States
-from seisops.engine.template import PREFIX
+from seisops.engine.symbols.places import ON_SURFACE
+from seisops.engine.symbols.template import PREFIX
 from seisops.errors import ParameterError
-from seisops.wave.discretisation import Discretisation
+from seisops.wave.discretise.discretisation import Discretisation
 from seisops.wave.equation import WaveEquation
-from seisops.wave.layout import Layout
-from seisops.wave.pool import Arrays
-from seisops.wave.samplers import Taps
+from seisops.wave.sampling.samplers import Taps
+from seisops.wave.storage.layout import Layout
+from seisops.wave.storage.pool import Arrays
 
 __all__ = ["Input", "March", "Output", "Replay", "Solver"]
 
@@ -250,7 +250,7 @@ class Solver:
 
     @contextmanager
     def background(self, given: Input, wrt: tuple[str, ...], every: int, kind: str = "history") -> Iterator[March]:
-        """A march for a background; see :data:`seisops.wave.background.Again`."""
+        """A march for a background; see :data:`seisops.wave.storage.background.Again`."""
         arrays, bounds, rows = self._arguments()
         write = self._writing(given, wrt, arrays, bounds, rows)
         read = Ports(history=kind == "history", edges=kind == "edges")

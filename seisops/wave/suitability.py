@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from seisops.errors import AccuracyWarning, DispersionWarning
 from seisops.wave.grid import NODE_TOLERANCE
-from seisops.wave.imaging import Imaging
-from seisops.wave.samplers import Projection, Wavelet, located
+from seisops.wave.sampling.imaging import Imaging
+from seisops.wave.sampling.samplers import Projection, Wavelet, located
 from seisops.wave.wavelets import bandwidth
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import sympy
 
-from seisops.engine.tangent import tangent as tangent_system
+from seisops.engine.derive.tangent import tangent as tangent_system
 from seisops.errors import ParameterError
 from seisops.fusion import FusedSolve, Gather, fuse, propagates
 from seisops.maps import Part
@@ -25,7 +25,7 @@ from seisops.operators import (
 )
 from seisops.wave.equation import WaveEquation, broadcast
 from seisops.wave.modeling import Modeling
-from seisops.wave.samplers import Channel, located
+from seisops.wave.sampling.samplers import Channel, located
 
 __all__ = ["Tangent", "direction", "tangent"]
 

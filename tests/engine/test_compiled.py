@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from seisops.engine import cache
 from seisops.engine.backend import compiled as module
+from seisops.engine.backend import disk
 from seisops.engine.backend.compiled import compiled
 
 TINY = "int answer(void) { return 42; }\n"
@@ -45,7 +45,7 @@ def never(*_):
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("SEISOPS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cache, "_warned", set())
+    monkeypatch.setattr(disk, "_warned", set())
     monkeypatch.setattr(module, "KNOWN", module._Known())
     return tmp_path / "cache"
 
@@ -164,7 +164,7 @@ def rewrite(folder, change, consistent):
     record = json.loads(index(folder).read_text())
     change(record["content"])
     if consistent:
-        record["sha256"] = cache._checksum(cache._text(record["content"]))
+        record["sha256"] = disk._checksum(disk._text(record["content"]))
     index(folder).write_text(json.dumps(record))
 
 
@@ -214,7 +214,7 @@ def test_nothing_is_kept_if_nothing_shall_be(tmp_path, monkeypatch, chosen, recw
 
 
 def test_a_relative_folder(tmp_path, monkeypatch):
-    cache._settled.cache_clear()
+    disk._settled.cache_clear()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEISOPS_CACHE", "programs")
     assert make()[1]
@@ -243,7 +243,7 @@ def test_a_directory_that_others_can_write_to(folder, mode):
 def test_a_directory_of_somebody_else(folder, monkeypatch):
     folder.mkdir()
     owner = os.getuid()
-    monkeypatch.setattr(cache.os, "getuid", lambda: owner + 1)
+    monkeypatch.setattr(disk.os, "getuid", lambda: owner + 1)
     works_without("belongs to another user")
 
 
@@ -262,7 +262,7 @@ def test_a_full_disk(folder, monkeypatch):
     def replace(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cache.os, "replace", replace)
+    monkeypatch.setattr(disk.os, "replace", replace)
     works_without("No space left")
     assert not list(folder.iterdir())
 
@@ -283,7 +283,7 @@ def unloadable(monkeypatch, reason):
 def test_a_folder_that_nothing_is_run_from(folder, monkeypatch, more):
     unloadable(monkeypatch, f"failed to map segment from shared object{more}")
     works_without("libraries cannot be loaded from there .* noexec.*SEISOPS_CACHE names another folder")
-    assert [path.name for path in folder.iterdir()] == [cache.TAG]  # nothing piles up
+    assert [path.name for path in folder.iterdir()] == [disk.TAG]  # nothing piles up
 
 
 def test_what_cannot_be_loaded_for_another_reason_is_made_anew(monkeypatch, recwarn):

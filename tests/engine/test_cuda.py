@@ -9,10 +9,10 @@ import seisops as so
 from seisops.engine import backend
 from seisops.engine.backend.cpu import Program
 from seisops.engine.backend.cuda import entries, launches
-from seisops.engine.ports import Ports
-from seisops.engine.template import PREFIX, Template
+from seisops.engine.lower.ports import Ports
+from seisops.engine.symbols.template import PREFIX, Template
 from seisops.errors import ParameterError
-from seisops.wave.discretisation import plan
+from seisops.wave.discretise.discretisation import plan
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.AccuracyWarning")
 

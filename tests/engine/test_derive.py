@@ -8,11 +8,11 @@ import pytest
 import sympy
 from devito import Derivative, cos, sqrt
 
-from seisops.engine.derive import System, adjoint, expand_time, linearize, march, transpose
-from seisops.engine.stencils import evaluate, stencil
-from seisops.engine.symbol import stable_step
-from seisops.engine.template import PREFIX, Template
-from seisops.engine.terms import leaves, time_offset
+from seisops.engine.derive.system import System, adjoint, expand_time, linearize, march, transpose
+from seisops.engine.stability.plane_waves import stable_step
+from seisops.engine.symbols.stencils import evaluate, stencil
+from seisops.engine.symbols.template import PREFIX, Template
+from seisops.engine.symbols.terms import leaves, time_offset
 from seisops.errors import ParameterError, UnstableError
 
 SHAPE = (7, 6)

@@ -2,8 +2,8 @@
 
 import devito
 
-from seisops.engine.describe import describe
-from seisops.engine.template import Template
+from seisops.engine.derive.describe import describe
+from seisops.engine.symbols.template import Template
 
 
 def equations(t: Template) -> list:

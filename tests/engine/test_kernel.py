@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 
 from seisops.engine.arrays import ALIGNMENT, ROW, aligned, in_rows, zeros
-from seisops.engine.derive import System, expand_time
+from seisops.engine.derive.strips import Strips
+from seisops.engine.derive.system import System, expand_time
 from seisops.engine.kernel import Kernel, Ports, build_count
 from seisops.engine.lower.piece import End
 from seisops.engine.state import States
-from seisops.engine.strips import Strips
-from seisops.engine.template import PREFIX, Template
+from seisops.engine.symbols.template import PREFIX, Template
 from seisops.wave.boundaries import PML
-from seisops.wave.discretisation import plan
+from seisops.wave.discretise.discretisation import plan
 from seisops.wave.equations.acoustic import Acoustic
 from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian
 from seisops.wave.modeling import Modeling
-from seisops.wave.samplers import Projection
+from seisops.wave.sampling.samplers import Projection
 from seisops.wave.space import Wavefield
 from seisops.wave.time import Time
 
@@ -138,7 +138,7 @@ def test_reciprocals_are_made_where_there_are_none(waves):
 PRINTS_CODE = """
 from seisops.engine.kernel import Ports
 from seisops.wave.boundaries import PML
-from seisops.wave.discretisation import plan
+from seisops.wave.discretise.discretisation import plan
 from seisops.wave.equations.acoustic import Acoustic
 from seisops.wave.grid import Grid
 

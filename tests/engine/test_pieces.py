@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import sympy
 
-from seisops.engine.assignment import GRID, Assignment
 from seisops.engine.backend.cpu import ENDLESS, Program
+from seisops.engine.derive.strips import Strips
+from seisops.engine.lower.assignment import GRID, Assignment
 from seisops.engine.lower.form import Form, Load, Temporary, nodes
 from seisops.engine.lower.piece import Maker
 from seisops.engine.lower.schedule import schedule
 from seisops.engine.lower.text import text
-from seisops.engine.stencils import evaluate
-from seisops.engine.strips import Strips
-from seisops.engine.template import PREFIX, Template
-from seisops.engine.terms import leaves
+from seisops.engine.symbols.stencils import evaluate
+from seisops.engine.symbols.template import PREFIX, Template
+from seisops.engine.symbols.terms import leaves
 
 SHAPE = {2: (13, 17), 3: (7, 9, 11)}
 

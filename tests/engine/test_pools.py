@@ -9,8 +9,8 @@ import weakref
 import numpy as np
 import pytest
 
-from seisops.engine import memory
-from seisops.engine.memory import Pool, Pools
+from seisops.engine.backend import memory
+from seisops.engine.backend.memory import Pool, Pools
 
 SHAPES = ((4, 5), (6,))
 NBYTES = 26 * 8

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from seisops.engine.arrays import aligned
-from seisops.engine.assignment import GRID, Assignment
 from seisops.engine.backend.cpu import Program, _threads
+from seisops.engine.derive.strips import Strips
+from seisops.engine.lower.assignment import GRID, Assignment
 from seisops.engine.lower.piece import Maker
-from seisops.engine.stencils import evaluate
-from seisops.engine.strips import Strips
-from seisops.engine.template import PREFIX, Template
+from seisops.engine.symbols.stencils import evaluate
+from seisops.engine.symbols.template import PREFIX, Template
 
 STEPS, POINTS, TAPS = 12, 5, 3
 SHAPES = {2: (19, 23), 3: (17, 19, 21)}

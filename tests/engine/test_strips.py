@@ -9,15 +9,15 @@ import sympy
 from devito import Derivative
 
 import seisops as so
-from seisops.engine.derive import System, adjoint
+from seisops.engine.derive.system import System, adjoint
+from seisops.engine.derive.tangent import tangent
 from seisops.engine.kernel import Ports
-from seisops.engine.symbol import lossless
-from seisops.engine.tangent import tangent
-from seisops.engine.template import Template
-from seisops.engine.terms import leaves, occurrences, time_offset
+from seisops.engine.stability.plane_waves import lossless
+from seisops.engine.symbols.template import Template
+from seisops.engine.symbols.terms import leaves, occurrences, time_offset
 from seisops.wave.boundaries import PML
-from seisops.wave.discretisation import plan
-from seisops.wave.stability import lossless as is_lossless
+from seisops.wave.discretise.discretisation import plan
+from seisops.wave.discretise.stability import lossless as is_lossless
 
 GRID = so.Grid((24, 21), 10.0)
 POINTS = Ports(points=(0,))

@@ -16,7 +16,7 @@ import seisops as so
 import seisops.wave
 from seisops.operators import Expression, LinearOperator, Propagator, Sampler
 from seisops.wave.jacobian import Slot
-from seisops.wave.samplers import Channel
+from seisops.wave.sampling.samplers import Channel
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 
@@ -146,7 +146,7 @@ def jacobian():
     return world().jacobian()
 
 
-@case(seisops.wave.imaging.Imaging)
+@case(seisops.wave.sampling.imaging.Imaging)
 def imaging():
     return world().jacobian(storage=so.storage.Full())._operator
 
@@ -154,7 +154,7 @@ def imaging():
 @case(Slot)
 def slot():
     w = world()
-    several = seisops.wave.imaging.perturbation_space(w.waves, ("m", "vp"))
+    several = seisops.wave.sampling.imaging.perturbation_space(w.waves, ("m", "vp"))
     return Slot(w.waves.model(), several, 1)
 
 

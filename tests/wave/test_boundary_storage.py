@@ -6,7 +6,7 @@ import physics
 import pytest
 
 import seisops as so
-from seisops.wave.background import Edges
+from seisops.wave.storage.background import Edges
 
 WORLDS = {
     "acoustic": {},

@@ -11,7 +11,8 @@ from test_own_equations import around, elastic, tilted
 import seisops as so
 from seisops.engine import arrays
 from seisops.engine.backend import cpu
-from seisops.wave import samplers, storage
+from seisops.wave.sampling import samplers
+from seisops.wave.storage import policies as storage
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
 

@@ -7,8 +7,8 @@ from cases import TOLERANCE, world
 import seisops as so
 from seisops.check import dot_test, taylor_test
 from seisops.errors import ParameterError, SpaceError
-from seisops.wave.imaging import Imaging
 from seisops.wave.modeling import Modeling
+from seisops.wave.sampling.imaging import Imaging
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
 

@@ -12,10 +12,10 @@ import pytest
 
 import seisops as so
 from seisops import memory
-from seisops.wave import pool
-from seisops.wave.background import Background
-from seisops.wave.discretisation import Plans
-from seisops.wave.imaging import Imaging
+from seisops.wave.discretise.discretisation import Plans
+from seisops.wave.sampling.imaging import Imaging
+from seisops.wave.storage import pool
+from seisops.wave.storage.background import Background
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
 
@@ -224,7 +224,7 @@ def test_maps_made_of_maps_release_theirs(w, alone):
 
 def test_maps_of_single_shots_leave_little(w, alone, monkeypatch):
     """However many there are, what is spare is not more than one of them had in use."""
-    monkeypatch.setattr("seisops.engine.memory.SPARE", 0)
+    monkeypatch.setattr("seisops.engine.backend.memory.SPARE", 0)
     q, m = source(w)[:1], w.medium.m
     maps = [so.Parametric(w.F[0:1]) for _ in range(6)]
     pending = [G.linearize(m, q) for G in maps]

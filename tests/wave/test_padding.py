@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from seisops.errors import ParameterError, SpaceError
+from seisops.wave.discretise.padding import Padding
 from seisops.wave.grid import Grid
-from seisops.wave.padding import Padding
 
 CASES = [
     Padding(Grid((4, 3), 1.0), ((2, 3), (1, 0))),

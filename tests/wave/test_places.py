@@ -9,9 +9,9 @@ from own_media import between
 
 import seisops as so
 from seisops import check
-from seisops.engine.template import Template
+from seisops.engine.symbols.template import Template
 from seisops.errors import ParameterError
-from seisops.wave.assembly import Interior
+from seisops.wave.discretise.assembly import Interior
 
 GRID = so.Grid((41, 31), 10.0)
 TIME = so.Time(81, 0.004)

@@ -6,7 +6,7 @@ from cases import world
 
 import seisops as so
 from seisops.engine.kernel import Kernel, build_count
-from seisops.wave.imaging import Imaging
+from seisops.wave.sampling.imaging import Imaging
 
 
 @pytest.fixture

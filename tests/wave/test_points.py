@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 import seisops as so
-from seisops.engine.places import Place
+from seisops.engine.symbols.places import Place
 from seisops.errors import ParameterError
-from seisops.wave import samplers
 from seisops.wave.grid import Grid
-from seisops.wave.points import WIDTHS, Points, on_nodes, weights
+from seisops.wave.sampling import samplers
+from seisops.wave.sampling.points import WIDTHS, Points, on_nodes, weights
 
 GRID = Grid((21, 16), (10.0, 5.0), origin=(100.0, 0.0))
 ORIGIN_INDEX = (6, 0)

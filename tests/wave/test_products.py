@@ -10,10 +10,10 @@ from cases import REGISTRY, TOLERANCE, World, kinds, parts, world
 
 import seisops as so
 from seisops.check import diagnose, dot_test, linearity_test
-from seisops.engine.advance import Advance
-from seisops.wave import discretisation
-from seisops.wave.padding import Padding
-from seisops.wave.resampling import Resampling
+from seisops.engine.lower.advance import Advance
+from seisops.wave.discretise import discretisation
+from seisops.wave.discretise.padding import Padding
+from seisops.wave.discretise.resampling import Resampling
 
 # random sources are meant to hold every frequency
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")

@@ -9,7 +9,7 @@ from scipy import fft
 from scipy.integrate import cumulative_simpson
 
 from seisops.errors import ParameterError, SpaceError
-from seisops.wave.resampling import Resampling, _kernel, _taper
+from seisops.wave.discretise.resampling import Resampling, _kernel, _taper
 from seisops.wave.time import Time
 from seisops.wave.wavelets import ricker
 
@@ -203,7 +203,7 @@ def test_transposes_between_the_steps_are_exact(ratio, dispersion):
     "shape, axis", [((40,), 0), ((3, 2, 40), -1), ((2, 40, 5, 3), 1), ((40, 600), 0), ((0, 40), 1)]
 )
 def test_axes_and_dtypes(shape, axis, dtype, monkeypatch):
-    monkeypatch.setattr("seisops.wave.resampling._BLOCK", 500)  # a few traces per block
+    monkeypatch.setattr("seisops.wave.discretise.resampling._BLOCK", 500)  # a few traces per block
     data = np.random.default_rng(2).standard_normal(shape).astype(dtype)
     maps = Resampling(Time(40, 0.002), 2)
     kernel = maps.up(np.eye(40), axis=0)

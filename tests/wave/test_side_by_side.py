@@ -6,7 +6,7 @@ import pytest
 
 import seisops as so
 from seisops.wave import modeling
-from seisops.wave.background import Background, Whole
+from seisops.wave.storage.background import Background, Whole
 
 POLICIES = {
     "auto": lambda: "auto",

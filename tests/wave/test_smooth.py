@@ -5,7 +5,7 @@ import pytest
 
 import seisops as so
 from seisops.errors import UnstableError
-from seisops.wave.discretisation import LIMIT
+from seisops.wave.discretise.discretisation import LIMIT
 
 GRID = so.Grid((24, 21), 10.0)
 TIME = so.Time(41, 0.0025)

@@ -8,8 +8,8 @@ from sympy import Rational, finite_diff_weights
 
 import seisops as so
 from seisops.errors import UnstableError
-from seisops.wave.discretisation import LIMIT
-from seisops.wave.stability import limit
+from seisops.wave.discretise.discretisation import LIMIT
+from seisops.wave.discretise.stability import limit
 
 GRID = so.Grid((41, 31), 10.0)
 TEMPLATE = (2, 8, "float64")

@@ -7,7 +7,7 @@ import pytest
 from own_media import EQUATIONS, ROUGH
 
 import seisops as so
-from seisops.wave.discretisation import LIMIT
+from seisops.wave.discretise.discretisation import LIMIT
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
 

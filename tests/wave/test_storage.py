@@ -14,12 +14,12 @@ import seisops as so
 from seisops.check import dot_test, taylor_test
 from seisops.engine.kernel import Kernel
 from seisops.errors import ParameterError, UnfusedError
-from seisops.wave import schedule
-from seisops.wave.background import Checkpoints, Whole
-from seisops.wave.imaging import Imaging
-from seisops.wave.layout import Layout
-from seisops.wave.pool import Pool
-from seisops.wave.storage import Auto, Checkpointed, Compressed, Disk, Fourier, Full, Probed, Subsampled
+from seisops.wave.sampling.imaging import Imaging
+from seisops.wave.storage import schedule
+from seisops.wave.storage.background import Checkpoints, Whole
+from seisops.wave.storage.layout import Layout
+from seisops.wave.storage.policies import Auto, Checkpointed, Compressed, Disk, Fourier, Full, Probed, Subsampled
+from seisops.wave.storage.pool import Pool
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
 
@@ -456,7 +456,7 @@ def test_auto_leaves_memory_to_others(monkeypatch):
     w = world()
     so.memory.forget()  # what is spare here from before counts as free
     free = type("Free", (), {"available": int(1.2 * whole(w))})
-    monkeypatch.setattr("seisops.wave.pool.psutil.virtual_memory", lambda: free)
+    monkeypatch.setattr("seisops.wave.storage.pool.psutil.virtual_memory", lambda: free)
     _, dm, y, wanted = exact(w)
     J = so.Jacobian(w.F, source(w))
     assert same(products(J, dm, y), wanted)
@@ -551,6 +551,6 @@ def test_no_memory(monkeypatch):
     w = world()
     free = type("Free", (), {"available": 1000})
     J = w.jacobian(storage=Full())
-    monkeypatch.setattr("seisops.wave.pool.psutil.virtual_memory", lambda: free)
+    monkeypatch.setattr("seisops.wave.storage.pool.psutil.virtual_memory", lambda: free)
     with pytest.raises(UnfusedError, match="background wavefield of one shot.*storage='auto'"):
         J @ J.domain.random(0)

@@ -18,7 +18,7 @@ from pathlib import Path
 import devito
 from devito.arch.archinfo import get_cpu_info
 
-from seisops.engine.cache import Folder, opened
+from seisops.engine.backend.disk import Folder, opened
 from seisops.engine.threads import making
 
 __all__ = ["Library", "compiled"]

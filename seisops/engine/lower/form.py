@@ -14,8 +14,8 @@ from functools import cached_property
 import sympy
 from devito import Derivative
 
-from seisops.engine.stencils import stencil
-from seisops.engine.template import Template
+from seisops.engine.symbols.stencils import stencil
+from seisops.engine.symbols.template import Template
 
 __all__ = ["Call", "Form", "Index", "Load", "Node", "Rule", "Sum", "Taps", "Temporary", "nodes", "shifted"]
 

@@ -14,13 +14,13 @@ import devito
 import sympy
 from devito.symbolics import IntDiv
 
-from seisops.engine.assignment import RECIPROCAL, Assignment, two_levels
+from seisops.engine.derive.reverse import Edge
+from seisops.engine.derive.strips import CORE, MODEL, Strips
+from seisops.engine.lower.assignment import RECIPROCAL, Assignment, two_levels
 from seisops.engine.lower.form import Form, Index, Load, Node, Rule, Taps, Temporary, nodes
 from seisops.engine.lower.text import Statement
-from seisops.engine.reverse import Edge
-from seisops.engine.strips import CORE, MODEL, Strips
-from seisops.engine.template import PREFIX, Template
-from seisops.engine.terms import leaves, time_offset
+from seisops.engine.symbols.template import PREFIX, Template
+from seisops.engine.symbols.terms import leaves, time_offset
 
 __all__ = ["Access", "Array", "End", "Maker", "Piece"]
 

@@ -1,0 +1,163 @@
+"""The derivative of a wave equation with respect to its parameters, and what of the background it needs.
+
+Differentiating ``A(p) u = q`` gives ``A du = -(dA/dp dp) u``: the Born source. It is a sum of terms "linear expression
+of (dp times a factor of the background field)". Those factors are all that has to be remembered of the background;
+the source is linear in dp, and its transpose is the imaging condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import sympy
+from devito import Derivative
+
+from seisops.engine.derive.describe import in_order
+from seisops.engine.derive.layers import restricted
+from seisops.engine.derive.system import System, linearize
+from seisops.engine.symbols.stencils import stencil
+from seisops.engine.symbols.template import Template
+from seisops.engine.symbols.terms import depends
+from seisops.errors import ParameterError
+
+__all__ = ["Born", "born"]
+
+
+@dataclass(frozen=True)
+class Born:
+    """Source rows ``-(dA/dp dp) u`` of the linearised equation.
+
+    Attributes
+    ----------
+    template : Template
+    rows : tuple of expressions
+        One for each residual, linear in `tangents`, with the background replaced by `histories`.
+    tangents : tuple of devito.Function
+        The perturbations, in the order asked for.
+    histories : tuple of indexed devito functions
+        Factors of the background field, at the time index of the residual: saved, or present only.
+    factors : tuple of expressions
+        What is saved in each, in terms of the background's fields.
+    every : int
+        Every how many time steps the background is saved and acts.
+    """
+
+    template: Template
+    rows: tuple
+    tangents: tuple
+    histories: tuple
+    factors: tuple
+    every: int
+
+    def beyond(self, term, tangent) -> dict:
+        """How many cells beyond the grid, along each axis, a term of a row looks at a tangent: ``{axis: cells}``.
+
+        Where it is averaged or differentiated by itself it is continued there, as parameters are. Backgrounds vanish there:
+        what is done to a tangent's product with one does not count, nor along an axis what is restricted to the grid.
+        """
+        backgrounds = {
+            h.function: restricted(f, halves=True) for h, f in zip(self.histories, self.factors, strict=True)
+        }
+        return {d: n for d, n in _looked(term, tangent, backgrounds, self.template).reach.items() if n > 0}
+
+    @cached_property
+    def continued(self) -> frozenset:
+        """The tangents that are looked at beyond the grid."""
+        terms = [term for row in self.rows for term in sympy.Add.make_args(row)]
+        return frozenset(p for p in self.tangents if any(self.beyond(term, p) for term in terms))
+
+
+def born(system: System, wrt: Sequence[str], every: int = 1, present: bool = False) -> Born:
+    """Linearise a system with respect to the parameters named in `wrt`.
+
+    With `present`, the background is not kept, but there at each step.
+    """
+    template = system.template
+    tangents = {template.parameter(name): template.parameter(f"d_{name}") for name in wrt}
+    histories: dict = {}
+
+    def remember(factor, differentiated: bool):
+        key = (factor, differentiated)
+        if key not in histories:
+            # symbols are shared by name: what differs in kind needs a name of its own
+            name = f"history{len(histories)}_{'_'.join(wrt)}_{'now' if present else every}"
+            if present:
+                histories[key] = template.present(name, halo=differentiated)
+            else:
+                histories[key] = template.saved(name, every=every, halo=differentiated)
+        return histories[key]
+
+    def separate(expr, differentiated=False):
+        """Replace the largest factors that contain the background, but no perturbation, by saved fields."""
+        if not depends(expr, tangents.values()):
+            return expr
+        if getattr(expr, "is_DiscreteFunction", False):
+            return expr
+        if isinstance(expr, Derivative):
+            return expr._rebuild(expr=separate(expr.expr, True))
+        if expr.is_Mul:
+            # in an order of their own: that of SymPy differs from process to process, and the numbers of histories with it
+            args = in_order(expr.args)
+            background = [a for a in args if depends(a, system.fields) and not depends(a, tangents.values())]
+            others = [separate(a, differentiated) for a in args if a not in background]
+            if background:
+                factor = background[0]
+                for a in background[1:]:
+                    factor = factor * a
+                # the transpose of a perturbation's derivative (or average) is one of what stands beside it
+                moved = any(isinstance(n, Derivative) for a in others for n in sympy.preorder_traversal(a))
+                others.append(remember(factor, differentiated or moved))
+            out = others[0]
+            for a in others[1:]:
+                out = out * a
+            return out
+        if expr.is_Add:
+            return sum((separate(a, differentiated) for a in in_order(expr.args)), sympy.S.Zero)
+        raise ParameterError(f"the residual is not linear in the fields: {expr}")
+
+    rows = tuple(separate(-linearize(r, tangents)) for r in system.residuals)
+    if not histories:
+        raise ParameterError(f"the wave equation does not depend on {', '.join(wrt)}")
+    return Born(
+        template,
+        rows,
+        tuple(tangents.values()),
+        tuple(histories.values()),
+        tuple(factor for factor, _ in histories),
+        every,
+    )
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How far an expression looks at a tangent along each axis, and along which nothing of it is beyond the grid."""
+
+    reach: Mapping
+    ended: frozenset
+
+
+def _looked(expr, tangent, backgrounds: Mapping, template: Template) -> _Look:
+    """`backgrounds` has the axes along which histories are restricted to half cells of the grid."""
+    if getattr(expr, "is_DiscreteFunction", False) or not depends(expr, [tangent]):
+        return _Look({}, frozenset())
+    if isinstance(expr, Derivative):
+        inner = _looked(expr.expr, tangent, backgrounds, template)
+        reach = dict(inner.reach)
+        for n, d in enumerate(expr.dims):
+            if d not in inner.ended:
+                reach[d] = reach.get(d, 0) + max(abs(k[n]) for k in stencil(expr, template))
+        return _Look(reach, inner.ended)
+    found = [_looked(a, tangent, backgrounds, template) for a in expr.args if depends(a, [tangent])]
+    reach = {d: max(look.reach.get(d, 0) for look in found) for look in found for d in look.reach}
+    ended = frozenset.intersection(*(look.ended for look in found))
+    if expr.is_Mul:
+        functions = [a.function for a in expr.args if getattr(a, "is_DiscreteFunction", False)]
+        halves = restricted(expr, halves=True).union(*(backgrounds.get(f, ()) for f in functions)) - ended
+        # the last half cell of the grid lies before the last node, of all cells the last
+        reach = {d: n - (d in halves) for d, n in reach.items()}
+        ended = ended | halves | restricted(expr)
+        if any(f in backgrounds for f in functions):
+            ended = ended.union(template.dimensions)
+    return _Look(reach, ended)

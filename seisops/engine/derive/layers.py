@@ -1,0 +1,169 @@
+"""Absorbing layers as transformations of a residual: new terms, new fields, and the restriction to the grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from devito import Derivative
+from devito.finite_differences.tools import centered
+
+from seisops.engine.symbols.location import position, sign
+from seisops.engine.symbols.template import PREFIX, Template
+from seisops.engine.symbols.terms import depends, occurrences, time_offset
+from seisops.errors import ParameterError
+
+__all__ = ["PMLStretch", "Stretch", "damped", "restricted", "undamped"]
+
+#: Kind of the profiles that are 1 on the grid and 0 beyond it.
+INSIDE = "inside"
+
+
+def restricted(expr, halves: bool = False) -> frozenset:
+    """The axes along which an expression vanishes beyond the grid, as far as restrictions (to half cells only) make it."""
+    if getattr(expr, "is_DiscreteFunction", False):
+        name = expr.function.name.removeprefix(PREFIX)
+        mine = name.startswith(f"{INSIDE}_") and (not halves or name.endswith(("_after", "_before")))
+        return frozenset(expr.function.dimensions if mine else ())
+    if isinstance(expr, Derivative):
+        return restricted(expr.expr, halves) - set(expr.dims)
+    found = [restricted(a, halves) for a in getattr(expr, "args", ())]
+    if expr.is_Mul:
+        return frozenset().union(*found)
+    return frozenset.intersection(*found) if expr.is_Add else frozenset()
+
+
+class Stretch:
+    """Rewrites spatial derivatives while keeping track of where on the grid each expression lives.
+
+    Derivatives and averages that stand inside another, or at half cells, are restricted to the grid (multiplied by an
+    indicator that vanishes outside), which makes the discrete operator a finite matrix whose transpose is exact up to the
+    last cell, and keeps out what parameters are beyond it: a field half a cell after the nodes has a sample there.
+    """
+
+    def __init__(self, template: Template, fields, positions, parity):
+        self.template = template
+        self.fields = list(fields)
+        self.positions = dict(positions)
+        self.parity = dict(parity)
+        self.rows: list = []
+        self.auxiliary: list = []
+        self.compact: dict = {}
+
+    def profile(self, kind: str, dimension, where: Fraction):
+        """The profile `kind` along `dimension`, at nodes or at half cells before or after them."""
+        suffix = {Fraction(0): "", Fraction(1, 2): "_after", Fraction(-1, 2): "_before"}[where]
+        return self.template.profile(f"{kind}_{dimension.name}{suffix}", dimension)
+
+    def __call__(self, expr, nested: bool = False):
+        if isinstance(expr, Derivative) and depends(expr, self.fields):
+            return self.derivative(expr, nested)
+        if expr.args and not getattr(expr, "is_DiscreteFunction", False):
+            return expr.func(*(self(a, nested) for a in expr.args))
+        return expr
+
+    def derivative(self, expr: Derivative, nested: bool):
+        inner = self(expr.expr, nested=True)
+        for d, order, width in zip(expr.dims, expr.deriv_order, expr.fd_order, strict=True):
+            x0 = {d: expr.x0[d]} if d in expr.x0 else {}
+            last = d is expr.dims[-1]
+            inner = self.along(
+                Derivative(inner, (d, order), fd_order=width, x0=x0, transpose=expr.transpose), nested or not last
+            )
+        return inner
+
+    def along(self, expr: Derivative, nested: bool):
+        """One derivative along one axis; boundaries override :meth:`stretched`."""
+        (d,) = expr.dims
+        where = position(expr, self.positions, self.template.dimensions)[self.template.dimensions.index(d)]
+        stretched = self.stretched(expr, d, where)
+        if nested or where:
+            return self.profile(INSIDE, d, where) * stretched
+        return stretched
+
+    def stretched(self, expr, dimension, where):
+        """The derivative with what the layer makes of it."""
+        return expr
+
+
+class PMLStretch(Stretch):
+    """Every derivative D e becomes D e + psi, with psi(t) = b psi(t - 1) + a D e (t)."""
+
+    def stretched(self, expr, dimension, where):
+        order = expr.deriv_order[0]
+        if order == 0:
+            return expr
+        if order == 1:
+            return expr + self.memory(expr, dimension, where)
+        if order == 2 and not expr.x0:
+            slope = Derivative(expr.expr, (dimension, 1), fd_order=expr.fd_order[0], side=centered)
+            psi = self.memory(slope, dimension, where)
+            total = expr + Derivative(psi, (dimension, 1), fd_order=expr.fd_order[0], side=centered)
+            return total + self.memory(total, dimension, where)
+        raise ParameterError(
+            f"a PML cannot stretch {expr}, a derivative of order {order}"
+            + (" at half cells" if expr.x0 else "")
+            + "; write it as nested derivatives of order 1 or 2"
+        )
+
+    def memory(self, slope, dimension, where):
+        """A new field that remembers `slope` inside the layer."""
+        ahead = max(time_offset(f) for u in self.fields for f in occurrences(slope, u))
+        name = f"mem{len(self.auxiliary)}"
+        psi = self.template.field(name, levels=2)
+        self.auxiliary.append(psi)
+        self.fields.append(psi)
+        self.positions[psi.name] = position(slope, self.positions, self.template.dimensions)
+        self.parity[psi.name] = sign(slope, self.parity, self.template.dimensions)
+        now = psi.forward if ahead == 1 else psi
+        before = psi if ahead == 1 else psi.backward
+        a, b = self.profile("a", dimension, where), self.profile("b", dimension, where)
+        self.compact[psi.name] = self.compact[a.name] = self.compact[b.name] = dimension
+        # divided by a, the multiplier of this row carries the factor a: in the transposed equation, too, it is zero
+        # outside the layer; march cancels the division
+        self.rows.append(now / a - b / a * before - slope)
+        return now
+
+
+def undamped(expr, template: Template):
+    """Leave derivatives in time as they are."""
+    return expr
+
+
+def damped(expr, template: Template):
+    """Let what an expression, expanded in time, takes differences of in time decay at a rate eta.
+
+    If u obeys an equation, ``exp(-eta t) u`` obeys that in which each ``u(t + k dt)`` is multiplied by ``exp(eta k dt)``.
+    That is done here to fields of which a row has several times, outside of derivatives in space, with k counted from the
+    middle of these times: d/dt becomes d/dt + eta up to the second order in the step, however differences are written
+    down. Where eta varies, second-order schemes stay stable at the steps at which they are without a layer: with
+    ``E = exp(eta dt) >= 1`` the roots of ``x'Ex l^2 + x'(K - 2)x l + x'x/E = 0`` are not larger than 1 for ``0 <= K <= 4``,
+    as ``x'Ex x'x/E >= (x'x)^2``.
+    """
+    times: dict = {}
+    for f in _outside(expr):
+        times.setdefault(f.function, set()).add(time_offset(f))
+    fade = 1
+    for d in template.dimensions:  # in half a step
+        fade = fade * template.profile(f"fade_{d.name}", d)
+
+    def decaying(e):
+        if getattr(e, "is_DiscreteFunction", False):
+            known = times.get(e.function, ())
+            halves = 2 * time_offset(e) - min(known) - max(known) if len(known) > 1 else 0
+            return e * fade**-halves if halves else e
+        if isinstance(e, Derivative) or not e.args:
+            return e
+        return e.func(*(decaying(a) for a in e.args))
+
+    return decaying(expr)
+
+
+def _outside(expr) -> Iterator:
+    """The fields of an expression that stand in no derivative."""
+    if getattr(expr, "is_DiscreteFunction", False):
+        if getattr(expr.function, "is_TimeFunction", False):
+            yield expr
+    elif not isinstance(expr, Derivative):
+        for a in expr.args:
+            yield from _outside(a)

@@ -1,0 +1,52 @@
+"""What a time loop does, one assignment after another, before pieces are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import sympy
+
+from seisops.engine.symbols.template import PREFIX
+
+__all__ = ["GRID", "RECIPROCAL", "Assignment", "two_levels"]
+
+#: No strip: the whole grid.
+GRID: Mapping = MappingProxyType({})
+
+#: Begins the name of a parameter's reciprocal; no coefficient's name begins with a digit.
+RECIPROCAL = "1_over_"
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """``lhs = rhs``, or ``lhs += rhs``, on the grid or in a strip.
+
+    Attributes
+    ----------
+    kind : devito.Eq or devito.Inc
+    lhs, rhs : expressions
+        As on the grid, derivatives unevaluated.
+    when : tuple of devito.Dimension
+        Loops that the expressions do not name.
+    box : mapping
+        The strip, ``{axis: side}``.
+    part : (axis, first cell, number of cells), optional
+        A part of the strip that is enough.
+    beyond : mapping
+        Cells before and after those of the grid that belong to it, ``{axis: (before, after)}``.
+    """
+
+    kind: type
+    lhs: sympy.Expr
+    rhs: sympy.Expr
+    when: tuple
+    box: Mapping
+    part: tuple | None = None
+    beyond: Mapping = field(default_factory=dict)
+
+
+def two_levels(function) -> str:
+    """Name of the symbol that stands for a field where it is advanced in place."""
+    return f"{function.name.removeprefix(PREFIX)}_in_place"

@@ -1,0 +1,81 @@
+"""Finite-difference weights in full precision.
+
+Devito rounds the weights of its derivatives to nine digits, and products of rounded weights again. That breaks the exact
+symmetries (of a derivative and its transpose, of even and odd extensions) on which exact adjoints rest, so derivatives
+are evaluated here: the points are those that Devito would take, the weights are rational numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import product
+
+import sympy
+from devito import Derivative
+from devito.finite_differences.differentiable import EvalDerivative
+from devito.finite_differences.tools import direct, transpose
+
+from seisops.engine.symbols.template import Template
+from seisops.engine.symbols.terms import occurrences
+
+__all__ = ["evaluate", "stencil"]
+
+DIGITS = 17
+
+
+def stencil(
+    derivative: Derivative, template: Template, spacings: Mapping | None = None
+) -> dict[tuple[int, ...], sympy.Expr]:
+    """Weights ``{offsets along derivative.dims: weight}`` of a derivative, with the spacings as symbols or as given.
+
+    The weights on given points are those of polynomial interpolation (Fornberg 1988, doi:10.1090/S0025-5718-1988-0935077-0).
+    """
+    axes, spacings = [], spacings or {}
+    for d, order, width in zip(derivative.dims, derivative.deriv_order, derivative.fd_order, strict=True):
+        x0 = derivative.x0.get(d, d)
+        key = (d, order, width, x0, derivative.side)
+        taps = _one_axis(template, key, tuple(derivative.weights or ()))
+        if derivative.transpose == transpose:
+            taps = {-k: w for k, w in taps.items()}
+        unit = spacings.get(d, d.spacing) ** order
+        axes.append({k: w / unit for k, w in taps.items()})
+    return {tuple(k for k, _ in taps): sympy.prod([w for _, w in taps]) for taps in product(*(a.items() for a in axes))}
+
+
+@lru_cache(maxsize=256)
+def _one_axis(template: Template, key: tuple, weights: tuple) -> dict[int, sympy.Expr]:
+    d, order, width, x0, side = key
+    options = {"side": side} if side is not None else {}
+    if weights:
+        options["weights"] = weights
+    probe = template.field("probe", levels=5)
+    plain = Derivative(probe, (d, order), fd_order=width, x0={} if x0 == d else {d: x0}, transpose=direct, **options)
+    rounded = {}
+    for term in sympy.Add.make_args(sympy.expand(plain.evaluate)):
+        (f,) = occurrences(term, probe)
+        index = dict(zip(probe.dimensions, f.indices, strict=True))[d]
+        rounded[int(round(float((index - d) / d.spacing)))] = term / f * d.spacing**order
+    if weights:
+        return rounded
+    at = sympy.nsimplify((x0 - d) / d.spacing)
+    points = sorted(rounded)
+    exact = sympy.finite_diff_weights(order, points, at)[order][-1]
+    return {k: sympy.Float(w, DIGITS) for k, w in zip(points, exact, strict=True) if w != 0}
+
+
+def evaluate(expr, template: Template):
+    """Replace every derivative by its finite difference."""
+    expr = sympy.sympify(expr)
+    if isinstance(expr, Derivative):
+        terms = []
+        for offsets, weight in stencil(expr, template).items():
+            shifted = expr.expr
+            for d, k in zip(expr.dims, offsets, strict=True):
+                if k:
+                    shifted = shifted._subs(d, d + k * d.spacing)
+            terms.append(evaluate(shifted, template) * weight)
+        return EvalDerivative(*terms, base=expr.expr)
+    if expr.args and not getattr(expr, "is_DiscreteFunction", False):
+        return expr.func(*(evaluate(a, template) for a in expr.args))
+    return expr

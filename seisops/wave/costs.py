@@ -1,0 +1,357 @@
+"""What modeling and its derivatives will cost, before they run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from math import ceil, inf
+from typing import Any
+
+import numpy as np
+
+from seisops._pylops import pylops
+from seisops.errors import ParameterError, UnfusedError
+from seisops.fusion import fuse
+from seisops.maps import Arranged, Composed, LinearMap, Map, Stacked
+from seisops.operators import LinearOperator, Propagator
+from seisops.wave._validate import integer
+from seisops.wave.jacobian import Jacobian, Parametric
+from seisops.wave.modeling import Modeling
+from seisops.wave.sampling.samplers import Projection
+from seisops.wave.space import Wavefield
+from seisops.wave.storage.layout import Layout
+from seisops.wave.storage.policies import Auto, Policy, policy
+from seisops.wave.storage.pool import Pool
+from seisops.wave.time import Time
+
+__all__ = ["Plan", "plan"]
+
+# steps of the two trial runs, whose difference is free of what a run costs once
+TRIALS = (40, 240)
+
+#: What is forecast.
+PRODUCTS = (
+    "F q, F.H d",
+    "G(m, q)",
+    "gradient of full-waveform inversion",
+    "J dm",
+    "J.H d",
+    "iteration of least-squares migration",
+    "Hessian times a vector, beyond Gauss-Newton",
+)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Shots of a process whose backgrounds are kept in the same way.
+
+    Attributes
+    ----------
+    shots : int
+    way : str
+        In words.
+    held : bool
+        Whether the backgrounds stay from one product to the next.
+    held_bytes : int
+        Memory for a shot that stays, or that a product needs where it does not.
+    working_bytes : int
+        Memory that a product needs besides, for one shot at a time.
+    forward, backward : float
+        Solves that products with J, and with J.H, compute again.
+    """
+
+    shots: int
+    way: str
+    held: bool
+    held_bytes: int
+    working_bytes: int
+    forward: float
+    backward: float
+
+    def solves(self, what: str) -> tuple[float, float]:
+        """Solves of a shot for one application of something in `PRODUCTS`, and for the first one."""
+        make, f, b = 0 if self.held else 1, self.forward, self.backward
+        j, jt = 1 + max(f, make), 1 + b + make
+        later = {
+            "gradient of full-waveform inversion": 2 + b + make,
+            "J dm": j,
+            "J.H d": jt,
+            "iteration of least-squares migration": j + jt,
+            "Hessian times a vector, beyond Gauss-Newton": 4 + 2 * (b + make),
+        }.get(what, 1)
+        # J makes the background on its way, whatever is computed again later
+        first = {"J dm": 2, "J.H d": 2 + b, "iteration of least-squares migration": 2 + jt}.get(what, later)
+        return later, first
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a survey will cost; print it.
+
+    Attributes
+    ----------
+    shots : int
+    workers : int
+        Processes that share the shots.
+    cells : int
+        Grid points of a solve, absorbing layer included.
+    steps : int
+        Time steps of a solve.
+    step : float
+        Their length in s.
+    substeps : int
+        Time steps for each sample of the data.
+    fields : int
+        Arrays of the wave equation and its layer, over all time levels.
+    solve_bytes : int
+        Memory of a solve.
+    history_bytes : int
+        Memory of the background wavefield of a shot, kept whole (at every step that the policy keeps).
+    budget_bytes : int
+        How much of the backgrounds is kept from one product to the next, in each process.
+    exactness : str
+        Class of the storage policy.
+    seconds : float or None
+        Time of a solve, from a trial of a few steps on this machine; None if there was none.
+    storage : str
+        The storage policy.
+    backgrounds : tuple of Kept
+        How the backgrounds of a process's shots are kept; those that do not fit the budget last.
+    second : tuple of Kept
+        Likewise, of the larger backgrounds that second derivatives need; empty if the policy has no memory for them.
+    """
+
+    shots: int
+    workers: int
+    cells: int
+    steps: int
+    step: float
+    substeps: int
+    fields: int
+    solve_bytes: int
+    history_bytes: int
+    budget_bytes: int
+    exactness: str
+    seconds: float | None
+    storage: str
+    backgrounds: tuple[Kept, ...]
+    second: tuple[Kept, ...]
+
+    @property
+    def kept(self) -> int:
+        """Shots of each process whose backgrounds fit the budget."""
+        return sum(k.shots for k in self.backgrounds if k.held)
+
+    @property
+    def worker_bytes(self) -> int:
+        """Memory of a process that computes derivatives, beside Python and the models."""
+        held = sum(k.shots * k.held_bytes for k in self.backgrounds if k.held)
+        needed = max(k.working_bytes + (0 if k.held else k.held_bytes) for k in self.backgrounds)
+        return self.solve_bytes + held + needed
+
+    def solves(self, what: str) -> tuple[float, float]:
+        """Solves of all shots for one application of something in `PRODUCTS`, and for the first one.
+
+        Where histories are computed again that need not be a whole number; it is infinite where they do not fit at all.
+        """
+        later = first = 0.0
+        left, backgrounds = self.shots, self.second if what.startswith("Hessian") else self.backgrounds
+        if not backgrounds:
+            return inf, inf
+        for k in backgrounds:
+            n = min(left, k.shots * self.workers)
+            left -= n
+            later, first = later + n * k.solves(what)[0], first + n * k.solves(what)[1]
+        return later, first
+
+    def __str__(self) -> str:
+        each = ceil(self.shots / self.workers)
+        lines = [
+            f"{self.shots} shots on {self.workers} worker{'s' * (self.workers > 1)}",
+            f"a solve: {self.cells:,} points x {self.steps:,} steps of {1e3 * self.step:.4g} ms "
+            f"({self.substeps} for each sample)",
+            f"  memory {_size(self.solve_bytes)}"
+            + ("" if self.seconds is None else f", about {self.seconds:.3g} s here"),
+            f"backgrounds: {self.storage}, {self.exactness}; whole, one takes {_size(self.history_bytes)}, the "
+            f"{each} of a worker {_size(each * self.history_bytes)}; {_size(self.budget_bytes)} may be kept",
+            *map(_said, self.backgrounds),
+            f"memory of a worker: {_size(self.worker_bytes)} with derivatives",
+            "",
+            f"{'one application':44} {'solves':>8} {'the first':>10}"
+            + ("" if self.seconds is None else f"{'time':>11}"),
+        ]
+        for what in PRODUCTS:
+            n, first = self.solves(what)
+            took = "" if self.seconds is None or n == inf else f" {_duration(n * self.seconds / self.workers):>10}"
+            lines.append(f"{what:44} {_count(n):>8} {_count(first):>10}{took}")
+        return "\n".join(lines)
+
+
+def _said(kept: Kept) -> str:
+    """What becomes of some shots' backgrounds, in words."""
+    more = [f"{n:.3g} in {what.split()[0]}" for what in ("J dm", "J.H d") if (n := kept.solves(what)[0] - 1)]
+    extra = f"; solves beside its own: {', '.join(more)}" if more else ""
+    whose = f"  {kept.shots} of a worker's shots"
+    if kept.held:
+        return f"{whose}: {kept.way}, {_size(kept.held_bytes)} each{extra}"
+    return f"{whose}: not kept, {_size(kept.held_bytes + kept.working_bytes)} at a time{extra}"
+
+
+def _size(nbytes: int) -> str:
+    return f"{nbytes / 2**30:.3g} GiB" if nbytes >= 2**29 else f"{nbytes / 2**20:.3g} MiB"
+
+
+def _count(solves: float) -> str:
+    if solves == inf:
+        return "no room"
+    return f"{solves:,.0f}" if solves == round(solves) else f"{solves:,.1f}"
+
+
+def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = True) -> Plan:
+    """Say what a modeling operator and its derivatives will cost.
+
+    Parameters
+    ----------
+    F : LinearOperator or Map
+        A modeling expression such as ``Pr * Ainv * Ps.H``, or a Jacobian, a map or a misfit of one, also distributed or
+        composed.
+    storage : str or Policy, optional
+        As for :class:`~seisops.Jacobian`; by default that of the Jacobian or map, and ``"auto"`` for modeling.
+    workers : int, optional
+        Processes that will share the shots, each as fast as this one.
+    trial : bool, optional
+        Whether to time a few steps here; this compiles the wave equation.
+
+    Raises
+    ------
+    ParameterError
+        If `F` contains no solve.
+    """
+    workers = integer("plan workers", workers, minimum=1)
+    modeling, wrt, own = next(_planned(F), (None, (), None))
+    if not isinstance(modeling, Modeling):
+        raise ParameterError(
+            f"plan: {F!r:.200} contains no Modeling: give a modeling operator such as Pr * Ainv * Ps.H, a Jacobian or a map"
+        )
+    d, chosen = modeling.discretisation, policy(storage or own or "auto")
+    system = d.plan(modeling.medium).system
+    itemsize = np.dtype(d.dtype).itemsize
+    cells = int(np.prod(d.padding.shape))
+    levels = sum(u.time_order + 1 for u in system.fields)
+    wrt = wrt or modeling.medium.perturbable[:1]
+    coefficients = tuple(sorted({c for name in wrt for c in modeling.medium.derivatives(name)}))
+    layout = modeling.solver.layout(coefficients, chosen.every)
+    # a field beside its derivative: histories of both
+    both = replace(layout, shapes=2 * layout.shapes, state_shapes=2 * layout.state_shapes)
+    each = ceil(modeling.domain.shots / workers)
+    return Plan(
+        shots=modeling.domain.shots,
+        workers=workers,
+        cells=cells,
+        steps=d.steps,
+        step=d.dt,
+        substeps=d.ratio,
+        fields=levels,
+        solve_bytes=(levels + len(modeling.medium.parameters)) * cells * itemsize,
+        history_bytes=layout.whole_bytes,
+        budget_bytes=chosen.keep_bytes,
+        exactness=chosen.exactness,
+        seconds=_timed(modeling) * d.steps if trial else None,
+        storage=type(chosen).__name__.lower(),
+        backgrounds=_backgrounds(chosen, layout, each),
+        second=_if_any(chosen, both, each),
+    )
+
+
+def _planned(x: Any) -> Iterator[tuple[Propagator, tuple[str, ...], Policy | None]]:
+    """The solves in an operator or a map, with what they are differentiated by, and how, where that is settled."""
+    match x:
+        case Propagator():
+            yield x, (), None
+        case Jacobian() | Parametric():
+            yield from ((modeling, x.wrt, x.policy) for modeling, *_ in _planned(x.F))
+        case Composed():
+            for m in (x.outer, *x.inner):
+                yield from _planned(m)
+        case Stacked():
+            for m in x.maps:
+                yield from _planned(m)
+        case Arranged():
+            yield from _planned(x.inner)
+        case LinearMap():
+            yield from _planned(x.op)
+        case Map() if isinstance(getattr(x, "map", None), Map):  # it stands for another, such as a distributed one
+            yield from _planned(x.map)
+        case pylops.LinearOperator():
+            for leaf in fuse(x).leaves():
+                inner = leaf if isinstance(leaf, Propagator | Jacobian) else getattr(leaf, "op", None)
+                yield from _planned(inner if isinstance(inner, LinearOperator) else None)
+        case _ if isinstance(getattr(x, "G", None), Map):  # a misfit
+            yield from _planned(x.G)
+
+
+def _if_any(chosen: Policy, layout: Layout, shots: int) -> tuple[Kept, ...]:
+    try:
+        return _backgrounds(chosen, layout, shots)
+    except UnfusedError:
+        return ()
+
+
+def _backgrounds(chosen: Policy, layout: Layout, shots: int) -> tuple[Kept, ...]:
+    """What becomes of the backgrounds of a process's shots, as imaging conditions decide it one by one."""
+    groups: list[Kept] = []
+    left, pool = chosen.keep_bytes, Pool()
+    background = None
+    for n in range(shots):
+        if background is None or isinstance(chosen, Auto):
+            background = chosen.background(layout, nullcontext, pool, left, shots - n)  # which nobody will follow
+        held = background.held_bytes <= left
+        if held:
+            left -= background.held_bytes
+        kept = Kept(
+            1 if held else shots - n,
+            background.way,
+            held,
+            background.nbytes,
+            background.working_bytes,
+            *background.repeats,
+        )
+        if groups and replace(groups[-1], shots=1) == kept:
+            groups[-1] = replace(kept, shots=groups[-1].shots + 1)
+        else:
+            groups.append(kept)
+        if not held:
+            break
+    return tuple(groups)
+
+
+def _timed(modeling: Modeling) -> float:
+    """Seconds of a time step."""
+    d, grid = modeling.discretisation, modeling.domain.grid
+    centre = [[(lo + hi) / 2 for lo, hi in grid.extent]]
+    spent = []
+    for steps in TRIALS:
+        axis = Time(max(2, steps // d.ratio), d.time.step)
+        waves, short = Wavefield(grid, axis, 1, d.dtype), replace(d, time=axis)
+        P = Projection(waves, centre)
+        trial = fuse(P * Modeling._frozen(waves, modeling.medium, short) * P.H)
+        source = np.zeros(trial.domain.shape, d.dtype)
+        trial @ source  # compiles
+        spent.append((min(_seconds(trial, source) for _ in range(3)), short.steps))
+    (few, n), (many, m) = spent
+    return max(many - few, 0.1 * many) / (m - n)
+
+
+def _seconds(op: LinearOperator, x: np.ndarray) -> float:
+    start = time.perf_counter()
+    op @ x
+    return time.perf_counter() - start
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"

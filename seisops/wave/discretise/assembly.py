@@ -1,0 +1,179 @@
+"""The discrete system of a wave equation: with a boundary, as it is solved, and without, as its scheme is analysed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, namedtuple
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from seisops.engine.derive.system import System, expand_time
+from seisops.engine.stability.plane_waves import Symbol
+from seisops.engine.stability.timing import times
+from seisops.engine.symbols.location import misplaced
+from seisops.engine.symbols.template import PREFIX, Template
+from seisops.engine.symbols.terms import occurrences, time_offset
+from seisops.engine.threads import making
+from seisops.errors import ParameterError
+from seisops.wave.boundaries import Stretch
+
+if TYPE_CHECKING:
+    from seisops.wave.equation import WaveEquation
+
+__all__ = ["INTERIORS", "Interior", "Interiors", "assemble", "interior"]
+
+# equations without boundaries that are remembered, those used last
+MOST = 32
+
+
+def symbols(equation: WaveEquation, template: Template):
+    """The namedtuples that a residual is written with."""
+    fields = namedtuple("fields", equation.fields)(*(template.field(name) for name in equation.fields))
+    parameters = namedtuple("parameters", equation.parameters)(*(template.parameter(n) for n in equation.parameters))
+    return fields, parameters
+
+
+def residuals(equation: WaveEquation, template: Template) -> tuple[tuple, tuple]:
+    """The fields of an equation and its rows as its author wrote them."""
+    fields, parameters = symbols(equation, template)
+    rows = tuple(equation.residual(fields, parameters))
+    if len(rows) != len(fields):
+        raise ParameterError(f"{type(equation).__name__}.residual returned {len(rows)} rows for {len(fields)} fields")
+    return fields, rows
+
+
+class Interior:
+    """An equation without boundaries.
+
+    Attributes
+    ----------
+    system : System
+    symbol : Symbol
+    times, row_times : dict
+        Place of each field, and of each row, within the time step, by the name of the field's symbol; see
+        :func:`seisops.engine.stability.timing.times`.
+    """
+
+    def __init__(self, equation: WaveEquation, template: Template):
+        fields, rows = residuals(equation, template)
+        self.system = System(
+            template, fields, tuple(expand_time(row, template) for row in rows), ({0: 1.0},), ({0: 1.0},)
+        )
+        self.symbol = Symbol(self.system)
+        at, after = times(self.symbol, equation.leapfrog)
+        for i, name in enumerate(equation.fields):
+            if name in equation.timing:
+                shift = Fraction(equation.timing[name]) - at[i]
+                at[i], after[i] = at[i] + shift, after[i] + shift
+        self.times: Mapping[str, Fraction] = {u.name: t for u, t in zip(fields, at, strict=True)}
+        self.row_times: Mapping[str, Fraction] = {u.name: t for u, t in zip(fields, after, strict=True)}
+
+    @property
+    def staggered(self) -> bool:
+        """Whether fields or rows stand between the time steps."""
+        return any(t != 0 for by_name in (self.times, self.row_times) for t in by_name.values())
+
+
+class Interiors:
+    """The equations without boundaries of this process, by structure: media come and go with every step of an inversion."""
+
+    def __init__(self):
+        self._known: OrderedDict[tuple, Interior] = OrderedDict()
+
+    def get(self, equation: WaveEquation, template: Template) -> Interior:
+        """An equation without boundaries; those of one kind share it."""
+        key = (equation.kind, template.ndim, template.space_order, template.dtype)
+        with making:
+            found = self._known.pop(key, None) or Interior(equation, template)
+            self._known[key] = found
+            while len(self._known) > MOST:
+                self._known.popitem(last=False)
+        return found
+
+    def forget(self) -> None:
+        """Release all; who needs one again makes it again."""
+        with making:
+            self._known.clear()
+
+
+#: Those of this process.
+INTERIORS = Interiors()
+interior = INTERIORS.get
+
+
+def _require_levels(equation: WaveEquation, system: System) -> None:
+    """Refuse rows that look further back than fields are kept."""
+    for name, u, lead in zip(equation.fields, system.fields, system.leads, strict=True):
+        for row in system.residuals:
+            earliest = min((time_offset(f) for f in occurrences(row, u)), default=lead)
+            if earliest < lead - u.time_order:
+                raise ParameterError(
+                    f"{type(equation).__name__}.residual reads {name} {lead - earliest} steps before the one that it "
+                    f"determines: {u.time_order} are kept; introduce a field that holds an earlier one"
+                )
+
+
+def _require_symmetry(equation: WaveEquation, rows: list, positions: Mapping, template: Template) -> None:
+    """Refuse rows that are not the same in the mirror image above a free surface, where parameters are even."""
+    for row in rows:
+        for f, at, there in misplaced(row, positions, template.dimensions, template.ndim - 1):
+            raise ParameterError(
+                f"{type(equation).__name__}.residual takes {f.function.name.removeprefix(PREFIX)} {_cells(at)} along z, and "
+                f"multiplies by it what lies {_cells(there)}: above a free surface that is another equation than below; "
+                "take it there by Derivative(..., z, deriv_order=0, fd_order=2, x0={z: z + z.spacing / 2}), or without it"
+            )
+
+
+def _cells(at: Fraction) -> str:
+    return "at the nodes" if at == 0 else f"{float(at):+g} cells from the nodes"
+
+
+def assemble(equation: WaveEquation, template: Template, boundary, free_surface: bool) -> System:
+    """The discrete system of an equation with its boundary.
+
+    Parameters
+    ----------
+    equation : WaveEquation
+        Only its structure matters, not its arrays.
+    template : Template
+    boundary : PML, Sponge or None
+    free_surface : bool
+    """
+    fields, rows = residuals(equation, template)
+    damp = boundary.damp if boundary else lambda expr, template: expr
+    rows = [expand_time(row, template) for row in rows]
+    if free_surface and set(equation.surface) != set(equation.fields):
+        raise ParameterError(
+            f"{type(equation).__name__} does not say how its fields behave at a free surface: set its attribute "
+            "`surface` to {field: -1 or 1}, or model without a free surface"
+        )
+    positions = {
+        f.name: tuple(Fraction(p) for p in equation.staggering.get(n, (0,) * template.ndim))
+        for n, f in zip(equation.fields, fields, strict=True)
+    }
+    if free_surface and any(where[-1] < 0 for where in positions.values()):
+        raise ParameterError(
+            f"{type(equation).__name__}.staggering={dict(equation.staggering)}: at a free surface, fields half a cell "
+            "from the nodes along z have to lie below them: state it as 0.5, and shift the derivatives accordingly"
+        )
+    if free_surface:
+        _require_symmetry(equation, rows, positions, template)
+    parity = {f.name: equation.surface.get(n, 1) for n, f in zip(equation.fields, fields, strict=True)}
+    stretch = (boundary.stretch if boundary else Stretch)(template, fields, positions, parity)
+    rows = [stretch(damp(row, template)) for row in rows]
+    order = {name: i for i, name in enumerate(equation.fields)}
+    first = {equation.fields[0]: 1.0}
+    within = interior(equation, template)
+    _require_levels(equation, within.system)
+    return System(
+        template,
+        tuple(stretch.fields),
+        tuple(rows + stretch.rows),
+        source=({order[n]: w for n, w in (equation.source or first).items()},),
+        observe=({order[n]: w for n, w in (equation.observe or first).items()},),
+        positions=stretch.positions,
+        times=within.times,
+        row_times=within.row_times,
+        parity=stretch.parity if free_surface else None,
+        compact=stretch.compact,
+    )

@@ -1,0 +1,280 @@
+"""The imaging condition: how a perturbation of parameters scatters a background wavefield, and its transpose."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from seisops.errors import SpaceError
+from seisops.operators import Sampler
+from seisops.spaces import Axis, Space
+from seisops.wave.discretise.padding import Padding
+from seisops.wave.equation import WaveEquation
+from seisops.wave.space import Wavefield
+from seisops.wave.storage.background import Background, March, Segments
+from seisops.wave.storage.layout import Layout
+from seisops.wave.storage.policies import Policy
+from seisops.wave.storage.pool import Arrays, Pool
+
+__all__ = ["Imaging", "perturbation_space"]
+
+Found = TypeVar("Found")
+
+
+def perturbation_space(waves: Wavefield, wrt: tuple[str, ...]) -> Space:
+    """The model's space for one parameter; with a leading axis (parameter) for several."""
+    model = waves.model()
+    if len(wrt) == 1:
+        return model
+    return Space("perturbation", [Axis("parameter", len(wrt)), *model.axes], model.dtype)
+
+
+class Source(Protocol):
+    """What makes the backgrounds of shots."""
+
+    def signals(self) -> Iterator[np.ndarray]:
+        """The strongest signal of each source."""
+
+    def layout(self, coefficients: tuple[str, ...], every: int) -> Layout:
+        """How the history of a shot lies in memory."""
+
+    def again(
+        self, shot: int, coefficients: tuple[str, ...], every: int, kind: str = "history"
+    ) -> AbstractContextManager[March]:
+        """A march for the background of a shot; see :data:`seisops.wave.storage.background.Again`."""
+
+    def replay(self, shot: int, edges: Arrays, end: Arrays) -> object:
+        """What the background of a shot is made again from, beside an adjoint field."""
+
+
+class Imaging(Sampler):
+    """Zero-lag correlation of an adjoint field with a background; its adjoint is the Born source ``-(dA/dp dp) u``.
+
+    Unlike the other samplers it acts on the solver's own time steps. It holds the background of each shot, up to the budget
+    of all who share its pool, and asks for it again beyond that.
+
+    Parameters
+    ----------
+    waves : Wavefield
+    medium : WaveEquation
+        Where to linearise.
+    wrt : tuple of str
+        Perturbed parameters.
+    storage : Policy
+        How backgrounds are kept.
+    source : Source
+        What makes the backgrounds.
+    pool : Pool
+        Where the memory of backgrounds comes from, and goes to; it says how much of it may be held.
+    """
+
+    symbol = "Im"
+
+    def __init__(
+        self,
+        waves: Wavefield,
+        medium: WaveEquation,
+        wrt: tuple[str, ...],
+        storage: Policy,
+        source: Source,
+        pool: Pool,
+    ):
+        self.medium, self.wrt, self.storage, self.source, self.pool = medium, wrt, storage, source, pool
+        self.derivatives = {name: medium.derivatives(name) for name in wrt}
+        self.coefficients = tuple(sorted({c for d in self.derivatives.values() for c in d}))
+        super().__init__(waves, perturbation_space(waves, wrt))
+        self._join()
+
+    def _join(self) -> None:
+        """Begin with no backgrounds; all that follows is changed by who keeps the books of the pool."""
+        self._kept: dict[int, Background] = {}
+        # marches that are beside a background that is kept, or was
+        self._beside: Counter[Background] = Counter()
+        # backgrounds that have not been made yet, shots of those that are being made; of those that are to be kept, what
+        # counts, and what memory they take
+        self._planned: dict[int, Background] = {}
+        self._making: Counter[int] = Counter()
+        self._promised: dict[int, tuple[int, int]] = {}
+        self.claimed_bytes = self.promised_bytes = 0
+        self.pool.join(self)
+
+    #: Backgrounds are large, and computed again where they are needed.
+    _derived = (
+        *Sampler._derived,
+        *("_kept", "_beside", "_planned", "_making", "_promised", "claimed_bytes", "promised_bytes"),
+    )
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._join()
+
+    @property
+    def every(self) -> int:
+        """Every how many steps the background is used."""
+        return self.storage.every
+
+    def _fingerprint(self) -> list:
+        return [self.medium, self.wrt, self.storage, self.source.solve, self.source.x]
+
+    # -- backgrounds
+
+    @property
+    def held_bytes(self) -> int:
+        return sum(b.nbytes for b in tuple(self._kept.values()))
+
+    def forget(self) -> None:
+        """Hand in all backgrounds."""
+        self.pool.leave(self)
+
+    def let_go(self) -> None:
+        """Hand in all backgrounds, those that are in use when they no longer are; called by who keeps the books."""
+        for background in self._kept.values():
+            self.claimed_bytes -= background.held_bytes
+            if background not in self._beside:
+                background.release()
+        self._kept.clear()
+        self._cancel()
+
+    def record(self, shot: int, march: March) -> None:
+        """Take the forward march of a shot through all rows, and hold its background if the budget allows."""
+        with self._made(shot) as background:
+            for _ in background.record(march, shot in self._promised):
+                pass
+
+    def meet(self, shot: int, backward: bool, run: Callable[..., Found]) -> Found:
+        """Run a march with an image port through all rows of a shot, beside its background.
+
+        Parameters
+        ----------
+        shot : int
+        backward : bool
+        run : callable
+            Takes what takes the march through the rows (`through`), or a background that it makes itself (`replay`).
+        """
+        with self._held(shot) as background:
+            if background is not None:
+                return self._along(shot, background, backward, run)
+        with self._made(shot) as background:
+            if not (backward and background.beside):
+                made = background.made_backward() if backward else background.made_forward(shot in self._promised)
+                return run(through=partial(self._follow, made))
+            background.make()
+            return self._along(shot, background, backward, run)
+
+    def _along(self, shot: int, background: Background, backward: bool, run: Callable[..., Found]) -> Found:
+        """Run a march beside a background that has been recorded."""
+        if backward and background.beside:
+            return run(replay=self.source.replay(shot, background.edges, background.end))
+        return run(through=partial(self._follow, background.backward() if backward else background.forward()))
+
+    def _follow(self, segments: Segments, march: March) -> None:
+        with closing(segments):
+            for segment in segments:
+                march(segment.first, segment.last, segment.histories)
+
+    @contextmanager
+    def _held(self, shot: int) -> Iterator[Background | None]:
+        """The background that is kept of a shot, if there is one; nobody else gets its memory as long as the block lasts."""
+        with self.pool.books():
+            background = self._kept.get(shot)
+            if background is not None:
+                self._beside[background] += 1
+        try:
+            yield background
+        finally:
+            if background is not None:
+                with self.pool.books():
+                    self._beside -= Counter([background])
+                    if background not in self._beside and self._kept.get(shot) is not background:
+                        background.release()
+
+    def _take_up(self, shot: int) -> Background:
+        """An empty background. All are planned at once, in order: they share the budget, whoever is ready first."""
+        layout = self.source.layout(self.coefficients, self.every)
+        with self.pool.books():
+            if shot not in self._planned:
+                for other in range(self.domain.shots):
+                    if not any(other in taken for taken in (self._kept, self._planned, self._making)):
+                        self._plan(other, layout)
+            # one more, if another product is making this one at the same time: the first to be ready is kept
+            background = self._planned.pop(shot, None) or self._empty(shot, layout)
+            self._making[shot] += 1
+            return background
+
+    def _plan(self, shot: int, layout: Layout) -> None:
+        background = self._planned[shot] = self._empty(shot, layout)
+        if background.held_bytes <= self.pool.left:
+            self._promised[shot] = background.held_bytes, background.nbytes
+            self.claimed_bytes += background.held_bytes
+            self.promised_bytes += background.nbytes
+
+    def _empty(self, shot: int, layout: Layout) -> Background:
+        """A background of the kind that the policy chooses for what is left of the budget."""
+        to_come = self.domain.shots - len(self._kept) - len(self._planned) - len(self._making)
+        again = partial(self.source.again, shot, self.coefficients, self.every)
+        return self.storage.background(layout, again, self.pool, self.pool.left, max(1, to_come))
+
+    def _settle(self, shot: int) -> bool:
+        """Withdraw what was promised, and say whether there was anything."""
+        held, nbytes = self._promised.pop(shot, (None, 0))
+        self.claimed_bytes -= held or 0
+        self.promised_bytes -= nbytes
+        return held is not None
+
+    @contextmanager
+    def _made(self, shot: int) -> Iterator[Background]:
+        """A background to be made in the block; then held, if that was promised and is still possible."""
+        background, done = self._take_up(shot), False
+        try:
+            yield background
+            done = True
+        finally:
+            with self.pool.books():
+                self._making -= Counter([shot])
+                holds = self._settle(shot) and done and background.recorded
+                if holds and background.held_bytes <= self.pool.left:
+                    self._kept[shot] = background
+                    self.claimed_bytes += background.held_bytes
+                else:
+                    background.release()
+                if not done:  # the others will be planned anew
+                    self._cancel()
+
+    def _cancel(self) -> None:
+        """Drop what is planned."""
+        for shot in self._planned:
+            self._settle(shot)
+        self._planned.clear()
+
+    # -- perturbations
+
+    def spread(self, perturbation: np.ndarray, padding: Padding) -> dict[str, np.ndarray]:
+        """Perturbations of the padded coefficients."""
+        parts = perturbation[None] if len(self.wrt) == 1 else perturbation
+        out = {c: np.zeros(padding.shape, self.domain.dtype) for c in self.coefficients}
+        for name, part in zip(self.wrt, parts, strict=True):
+            for c, factor in self.derivatives[name].items():
+                out[c] += padding.apply(np.asarray(factor * part, self.domain.dtype))
+        return out
+
+    def gather(self, images: dict[str, np.ndarray], padding: Padding) -> np.ndarray:
+        """Transpose of `spread`."""
+        folded = {c: padding.apply_adjoint(image) for c, image in images.items()}
+        parts = [
+            sum(np.asarray(factor * folded[c], self.domain.dtype) for c, factor in self.derivatives[name].items())
+            for name in self.wrt
+        ]
+        return parts[0] if len(parts) == 1 else np.stack(parts)
+
+    def select(self, shots: Sequence[int]):
+        raise SpaceError("the background of an image belongs to its shots: select the shots of the Jacobian instead")
+
+    def _apply(self, x):
+        raise SpaceError("an imaging condition acts on the solver's time steps: use it in a Jacobian")
+
+    _apply_adjoint = _apply

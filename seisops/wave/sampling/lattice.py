@@ -1,0 +1,59 @@
+"""Whole fields between the nodes of the grid and the place of a component, half a cell or so away."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from scipy import sparse
+
+from seisops.engine.symbols.places import ON_SURFACE, Place
+from seisops.wave.sampling.points import WIDTHS, mirrored, window
+
+__all__ = ["from_nodes", "to_nodes"]
+
+
+def to_nodes(samples: np.ndarray, place: Place) -> np.ndarray:
+    """A component that is given where it lies, interpolated at the nodes of the (padded) grid.
+
+    Parameters
+    ----------
+    samples : ndarray of shape (..., x, [y,] z)
+    place : Place
+    """
+    return _along_axes(samples, place, False)
+
+
+def from_nodes(values: np.ndarray, place: Place) -> np.ndarray:
+    """The transpose, for what enters: like a source in each node. On a free surface it counts twice (half of a cell)."""
+    if place.on_surface:
+        values = values.copy()
+        values[..., 0] /= ON_SURFACE
+    return _along_axes(values, place, True)
+
+
+def _along_axes(a: np.ndarray, place: Place, transposed: bool) -> np.ndarray:
+    ndim = len(place.cell)
+    for d in range(ndim):
+        last = d == ndim - 1
+        if place.cell[d] == 0 and not (last and place.parity < 0):
+            continue
+        axis = a.ndim - ndim + d
+        matrix = _matrix(place if last else Place((place.cell[d],)), a.shape[axis], np.dtype(a.dtype).name)
+        flat = np.moveaxis(a, axis, 0)
+        product = (matrix.T if transposed else matrix) @ np.ascontiguousarray(flat).reshape(len(flat), -1)
+        a = np.moveaxis(product.reshape(flat.shape), 0, axis)
+    return a
+
+
+@lru_cache(maxsize=16)
+def _matrix(place: Place, n: int, dtype: str) -> sparse.csr_array:
+    """Interpolation at n nodes from as many samples along one axis, that of z if there is a free surface."""
+    r = WIDTHS["sinc"] if place.cell[-1] else WIDTHS["node"]
+    nodes, values = window(np.arange(n) - float(place.cell[-1]), r)
+    if place.parity:
+        nodes, values = mirrored(nodes, values, place)
+    rows = np.broadcast_to(np.arange(n)[:, None], nodes.shape)
+    inside = (nodes >= 0) & (nodes < n)
+    entries = values[inside].astype(dtype), (rows[inside], nodes[inside])
+    return sparse.csr_array(entries, shape=(n, n))
