@@ -12,8 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seisops.engine.state import STATES
-from seisops.wave.discretise.assembly import INTERIORS
-from seisops.wave.discretise.discretisation import PLANS
+from seisops.wave.discretise.schemes import SCHEMES
 from seisops.wave.storage.pool import BACKGROUNDS
 
 __all__ = ["Held", "forget", "held"]
@@ -54,7 +53,7 @@ class Held:
 def held() -> Held:
     """Return what this process holds."""
     backgrounds = sum(pool.held_bytes for pool in BACKGROUNDS)
-    return Held(backgrounds, BACKGROUNDS.spare_bytes, STATES.spare_bytes, len(PLANS.kernels))
+    return Held(backgrounds, BACKGROUNDS.spare_bytes, STATES.spare_bytes, len(SCHEMES.kernels))
 
 
 def forget() -> None:
@@ -66,5 +65,4 @@ def forget() -> None:
     for pool in BACKGROUNDS:
         pool.forget()
     STATES.clear()
-    PLANS.forget()
-    INTERIORS.forget()
+    SCHEMES.forget()

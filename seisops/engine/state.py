@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from math import lcm
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from seisops.engine.arrays import in_rows
 from seisops.engine.backend import CPU, Device
 from seisops.engine.backend.memory import Pool, Pools
-from seisops.engine.derive.strips import Strips
-from seisops.engine.derive.system import System
-from seisops.engine.lower.assignment import two_levels
-from seisops.engine.symbols.template import PREFIX
+from seisops.engine.symbols.names import PREFIX, two_levels
+from seisops.engine.symbols.places import Component
 
-__all__ = ["STATES", "States"]
+__all__ = ["STATES", "Field", "Marched", "States"]
 
 State = Mapping[str, np.ndarray]
 
@@ -23,42 +24,97 @@ State = Mapping[str, np.ndarray]
 STATES: Pools[Pool] = Pools()
 
 
+@dataclass(frozen=True)
+class Field:
+    """Where a field of a system is kept.
+
+    Attributes
+    ----------
+    name : str
+        Of its symbol.
+    order : int
+        Time levels that it has beside the newest.
+    lead : int
+        Time offset at which its row determines it.
+    parts : tuple of str
+        The arrays that hold it: one, or those at the ends of an axis along which it is compact.
+    axis, cells : int
+        That axis and the extent of the arrays along it, halo included; -1 and 0 for a field on the whole grid.
+    """
+
+    name: str
+    order: int
+    lead: int
+    parts: tuple[str, ...]
+    axis: int = -1
+    cells: int = 0
+
+    @property
+    def compact(self) -> bool:
+        """Whether it lives in strips, where it is advanced in place."""
+        return self.axis >= 0
+
+
+@dataclass(frozen=True)
+class Marched:
+    """An equation in its direction of time.
+
+    Attributes
+    ----------
+    direction : int
+        1 when it is solved forward in time, -1 when backward.
+    entries, exits : tuple of Component
+        What sources enter; what is observed.
+    fields : tuple of Field
+    """
+
+    direction: int
+    entries: tuple[Component, ...]
+    exits: tuple[Component, ...]
+    fields: tuple[Field, ...]
+
+
 class States:
     """Arrays for the fields of a system, reused between runs: fresh pages cost more than clearing old ones.
 
     Parameters
     ----------
-    system : System
-    strips : Strips
-    in_place : sequence of devito.TimeFunction
-        Fields whose newest level takes the place of their oldest.
+    fields : sequence of Field
+    halo : int
+        Cells around the grid that arrays have.
+    dtype : dtype
+    in_place : sequence of str
+        Names of fields whose newest level takes the place of their oldest.
     device : Device, optional
         Whose memory they are in.
     """
 
-    def __init__(self, system: System, strips: Strips, in_place: Collection = (), device: Device = CPU):
-        self.system, self.strips, self.in_place = system, strips, in_place
+    def __init__(
+        self, fields: Sequence[Field], halo: int, dtype: DTypeLike, in_place: Collection[str] = (), device: Device = CPU
+    ):
+        self.fields, self.halo, self.dtype, self.in_place = tuple(fields), halo, np.dtype(dtype), in_place
         self._pool = Pool(STATES, device)
 
     @property
     def period(self) -> int:
         """Time steps after which all levels take the same places again, whether fields are advanced in place or not."""
-        return lcm(*(n for u in self.system.fields for n in (u.time_order, u.time_order + 1)))
+        return lcm(*(n for u in self.fields for n in (u.order, u.order + 1)))
 
-    def _levels(self, u) -> int:
-        """Number of time levels of a field; 1 where it lives in strips, and is advanced where it stands."""
-        return 1 if u.name in self.strips.compact else u.time_order + (u not in self.in_place)
+    def _extents(self, u: Field, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of an array that holds a field, halo included."""
+        cells = tuple(u.cells if axis == u.axis else n + 2 * self.halo for axis, n in enumerate(shape))
+        return in_rows(cells, self.dtype.itemsize)
 
     def shapes(self, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
         """Shape of every array, halo and time levels included, for a padded grid of a given shape."""
         out = {}
-        for u in self.system.fields:
-            extents = self.strips.extents(u.name, shape)
-            if u in self.in_place:
-                out[PREFIX + two_levels(u)] = (self._levels(u), *extents)
+        for u in self.fields:
+            extents = self._extents(u, shape)
+            if u.name in self.in_place:
+                out[PREFIX + two_levels(u.name)] = (u.order, *extents)
                 continue
-            levels = () if u.name in self.strips.compact else (self._levels(u),)
-            out.update({part.name: (*levels, *extents) for _, part in self.strips.parts(u)})
+            levels = () if u.compact else (u.order + 1,)
+            out.update({name: (*levels, *extents) for name in u.parts})
         return out
 
     def saved_shapes(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
@@ -69,7 +125,7 @@ class States:
     @contextmanager
     def borrow(self, shape: tuple[int, ...]) -> Iterator[State]:
         """Zeroed arrays, to be given back at the end of the block."""
-        shapes, dtype = self.shapes(shape), self.system.template.dtype
+        shapes, dtype = self.shapes(shape), self.dtype
         arrays = self._pool.reuse(tuple(shapes.values()), dtype)
         if arrays is None:
             arrays = self._pool.new(tuple(shapes.values()), dtype)
@@ -96,10 +152,9 @@ class States:
     def _places(self, step: int) -> dict[str, list]:
         """Where what is read before it is written is, in each array, when the march goes on at a time index."""
         out: dict[str, list] = {}
-        for u, lead in zip(self.system.fields, self.system.leads, strict=True):
-            levels = u.time_order + 1
-            written = (step + lead) % levels
-            kept = [k for k in range(levels) if k != written]
+        for u in self.fields:
+            written = (step + u.lead) % (u.order + 1)
+            kept = [k for k in range(u.order + 1) if k != written]
             # a field that lives in strips is advanced where it stands
-            out.update({p.name: [...] if u.name in self.strips.compact else kept for _, p in self.strips.parts(u)})
+            out.update({name: [...] if u.compact else kept for name in u.parts})
         return out

@@ -15,9 +15,10 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 from typing import TypeVar
 
-import devito
+import psutil
 
 from seisops.errors import ParameterError
 
@@ -49,9 +50,10 @@ def forked() -> bool:
 
 @cache
 def _default(chosen: str | None) -> int:
-    """The number that Devito would take; of a list for nested regions the outermost."""
+    """The cores of a domain of memory; of a list for nested regions the outermost."""
     if chosen is None or not chosen.strip():
-        return max(1, devito.configuration["platform"].cores_physical_per_numa_domain)
+        domains = len(list(Path("/sys/devices/system/node").glob("node[0-9]*")))
+        return max(1, (psutil.cpu_count(logical=False) or os.cpu_count() or 1) // max(1, domains))
     try:
         counts = [int(part) for part in chosen.split(",")]
     except ValueError:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import log
 from numbers import Real
 
 import numpy as np
 
-from seisops.engine.derive.layers import PMLStretch, Stretch, damped, undamped
 from seisops.errors import ParameterError
 
 __all__ = ["PML", "Sponge"]
@@ -60,10 +60,22 @@ class PML:
         if not (numbers and self.order >= 1 and self.wavelength > 0):
             raise ParameterError(f"{self!r}: order must be at least 1 and wavelength positive")
 
-    stretch = PMLStretch
     #: Whether the interior knows nothing of it.
     compact = True
-    damp = staticmethod(undamped)
+
+    @property
+    def stretch(self) -> type:
+        """What becomes of derivatives in space, see :mod:`seisops.engine.derive.layers`."""
+        from seisops.engine.derive.layers import PMLStretch
+
+        return PMLStretch
+
+    @property
+    def damp(self) -> Callable:
+        """What becomes of differences in time."""
+        from seisops.engine.derive.layers import undamped
+
+        return undamped
 
     def profiles(self, depth, spacing: float, velocity: float, step: float) -> dict[str, np.ndarray]:
         """Values of the profiles ``a`` and ``b`` at points of the given depth in the layer.
@@ -106,9 +118,21 @@ class Sponge:
         if not (isinstance(self.reflection, Real) and 0 < self.reflection < 1):
             raise ParameterError(f"Sponge(reflection={self.reflection!r}): must lie between 0 and 1, for example 1e-3")
 
-    stretch = Stretch
     compact = False
-    damp = staticmethod(damped)
+
+    @property
+    def stretch(self) -> type:
+        """What becomes of derivatives in space, see :mod:`seisops.engine.derive.layers`."""
+        from seisops.engine.derive.layers import Stretch
+
+        return Stretch
+
+    @property
+    def damp(self) -> Callable:
+        """What becomes of differences in time."""
+        from seisops.engine.derive.layers import damped
+
+        return damped
 
     def profiles(self, depth, spacing: float, velocity: float, step: float) -> dict[str, np.ndarray]:
         """Values of ``fade = exp(-eta dt / 2)`` at points of the given depth in the layer, in cells."""

@@ -236,10 +236,10 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
             f"plan: {F!r:.200} contains no Modeling: give a modeling operator such as Pr * Ainv * Ps.H, a Jacobian or a map"
         )
     d, chosen = modeling.discretisation, policy(storage or own or "auto")
-    system = d.plan(modeling.medium).system
+    fields = d.scheme(modeling.medium).of(False).fields
     itemsize = np.dtype(d.dtype).itemsize
     cells = int(np.prod(d.padding.shape))
-    levels = sum(u.time_order + 1 for u in system.fields)
+    levels = sum(u.order + 1 for u in fields)
     wrt = wrt or modeling.medium.perturbable[:1]
     coefficients = tuple(sorted({c for name in wrt for c in modeling.medium.derivatives(name)}))
     layout = modeling.solver.layout(coefficients, chosen.every)

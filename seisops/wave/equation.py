@@ -12,7 +12,8 @@ from seisops.engine.derive.describe import describe_system
 from seisops.engine.derive.system import System
 from seisops.engine.symbols.template import Template
 from seisops.errors import ParameterError
-from seisops.wave.discretise.assembly import assemble, interior
+from seisops.wave.discretise.assembly import assemble, rows_within
+from seisops.wave.discretise.schemes import SCHEMES
 from seisops.wave.grid import Grid
 from seisops.wave.quantities import (
     ANY,
@@ -230,10 +231,10 @@ class WaveEquation:
 
     def _fingerprint(self) -> list:
         """What makes it what it is: its residual and all that it declares, as text, and its arrays."""
-        within = interior(self, Template(self.grid.ndim, 4, "float64"))
+        within = SCHEMES.interior(self, (self.grid.ndim, 4, "float64"))
         declared = (self.source, self.observe, self.staggering, within.times, within.row_times, self.surface)
         relations = {n: str(f(*map(sympy.Symbol, signature(f).parameters))) for n, f in self.relations.items()}
-        rows = describe_system(within.system)
+        rows = describe_system(rows_within(self, Template(self.grid.ndim, 4, "float64")).system)
         values = [self._values] if self.coefficients() is self._values else [self._values, self.coefficients()]
         return [self.grid, self.fields, rows, *map(str, map(dict, declared)), self.leapfrog, relations, *values]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seisops.engine import backend
-from seisops.engine.derive.system import System
+from seisops.engine.state import Marched
 from seisops.engine.symbols.places import Component, Place
 from seisops.engine.threads import side_by_side
 from seisops.errors import SpaceError
@@ -326,8 +326,8 @@ class Solve(LinearOperator):
         return out
 
     @property
-    def _system(self) -> System:
-        return self.modeling.solver.plan.of(self.is_adjoint)
+    def _system(self) -> Marched:
+        return self.modeling.solver.scheme.of(self.is_adjoint)
 
     @staticmethod
     def _places(components: Sequence[Component], channel: int) -> list[tuple[int, Place]]:

@@ -18,10 +18,11 @@ import numpy as np
 
 from seisops.engine import backend
 from seisops.engine.backend.device import Array
-from seisops.engine.kernel import Kernel, Ports
+from seisops.engine.kernel import Kernel
+from seisops.engine.lower.ports import Ports
 from seisops.engine.state import States
+from seisops.engine.symbols.names import PREFIX
 from seisops.engine.symbols.places import ON_SURFACE
-from seisops.engine.symbols.template import PREFIX
 from seisops.errors import ParameterError
 from seisops.wave.discretise.discretisation import Discretisation
 from seisops.wave.equation import WaveEquation
@@ -101,6 +102,8 @@ class March:
         The arrays with an entry for each row.
     histories : tuple of str
         Names of the histories, or of what is kept along the edges.
+    to_the_end : bool
+        Whether the last row determines anything.
     """
 
     def __init__(
@@ -113,10 +116,12 @@ class March:
         bounds: Mapping[str, int],
         rows: Collection[str],
         histories: tuple[str, ...],
+        to_the_end: bool,
     ):
         self._kernel, self._discretisation, self._states, self._state = kernel, discretisation, states, state
         self._arrays = dict(arrays) | dict(state)
         self._bounds, self._rows, self._histories = bounds, rows, histories
+        self._to_the_end = to_the_end
 
     def __call__(self, first: int, last: int, histories: Arrays = ()) -> None:
         """Go through rows `first` to `last`, with the histories there."""
@@ -124,10 +129,7 @@ class March:
         arrays = {**self._arrays, **dict(zip(self._histories, histories, strict=True))}
         if (first, last) != (0, d.steps):
             arrays |= {name: self._arrays[name][first : last + 1] for name in self._rows}
-        # the last row determines nothing forward, but what is observed at its own time, and where a march backward begins
-        own = any(component.lead < 1 for component in kernel.system.exits)
-        to_the_end = kernel.system.direction < 0 or kernel.read.edges or own
-        end = last if to_the_end else min(last, d.steps - 1)
+        end = last if self._to_the_end else min(last, d.steps - 1)
         kernel.run(d.padding.shape, d.grid.spacing, d.dt, (0, end - first), arrays, self._bounds)
 
     def save(self, saved: Arrays, row: int = 0) -> None:
@@ -154,7 +156,7 @@ class Solver:
 
     def __init__(self, discretisation: Discretisation, medium: WaveEquation):
         self.discretisation, self.medium = discretisation, medium
-        self.plan = discretisation.plan(medium)
+        self.scheme = discretisation.scheme(medium)
         self._lossless = False  # not known to be
         self.device = backend.device(discretisation.device)
         self.coefficients = {
@@ -164,21 +166,20 @@ class Solver:
 
     def _put(self, a) -> Array:
         """An array on the device, for time loops to read."""
-        return self.device.to_device(a, self.plan.system.template.dtype)
+        return self.device.to_device(a, self.scheme.dtype)
 
     def _zeros(self, shape: tuple[int, ...]) -> Array:
         """A zeroed array on the device."""
-        return self.device.zeros(shape, self.plan.system.template.dtype)
+        return self.device.zeros(shape, self.scheme.dtype)
 
     def layout(self, wrt: tuple[str, ...], every: int = 1) -> Layout:
         """How the history of a shot lies in memory, for the derivative by some coefficients."""
-        d, states = self.discretisation, self.plan.states()
-        halos = [h.function.space_order for h in self.plan.born(wrt, every).histories]
+        d, states = self.discretisation, self.scheme.states()
         return Layout(
             steps=d.steps,
             every=every,
             unit=lcm(states.period, every),
-            shapes=tuple(d.extents(halo) for halo in halos),
+            shapes=tuple(d.extents(h.halo) for h in self.scheme.histories(wrt, every)),
             dtype=d.dtype,
             step=d.dt,
             state_shapes=states.saved_shapes(d.padding.shape),
@@ -188,7 +189,7 @@ class Solver:
     @property
     def state_bytes(self) -> int:
         """Memory of the fields' time levels."""
-        shapes = self.plan.states().shapes(self.discretisation.padding.shape).values()
+        shapes = self.scheme.states().shapes(self.discretisation.padding.shape).values()
         return sum(map(prod, shapes)) * np.dtype(self.discretisation.dtype).itemsize
 
     def run(
@@ -235,7 +236,7 @@ class Solver:
             else:
                 march(0, self.discretisation.steps)
         out: dict = {}
-        exits = self.plan.of(transposed).exits
+        exits = self.scheme.of(transposed).exits
 
         def found(name: str) -> np.ndarray:
             return self.device.to_host(arrays[PREFIX + name])
@@ -244,7 +245,7 @@ class Solver:
         out["stacks"] = [self._cells(found(f"read_image{k}")) for k in range(len(read.stacks))]
         out["fields"] = {c: _shifted(found(f"read{c}_field"), exits[c].lead) for c in read.field}
         if read.image:
-            beyond = self.plan.beyond(wrt)
+            beyond = self.scheme.beyond(wrt)
             out["image"] = {name: self._gradient(found(f"read_d_{name}"), name in beyond) for name in wrt}
         return out
 
@@ -267,40 +268,44 @@ class Solver:
         """
         if not self._lossless:
             self.discretisation.check_lossless(self.medium)
-            if self.plan.system.compact and not self.plan.strips.compact:
+            if self.discretisation.boundary is not None and not self.scheme.layer.compact:
                 raise ParameterError(
                     f"storage=Boundary() makes the wavefield again between the layers, but {self.discretisation.grid!r} is "
                     f"narrower than stencils reach: use a larger grid, or another storage policy"
                 )
             self._lossless = True
-        return tuple(shape for _, shape in self.plan.edges(wrt, self.discretisation.padding.shape))
+        return tuple(shape for _, shape in self.scheme.edges(wrt, self.discretisation.padding.shape))
 
     def _arguments(self) -> tuple[dict[str, Array], dict[str, int], set[str]]:
         """What a march is given besides its medium and before its ports: arrays, bounds, arrays by row."""
-        return dict(self.discretisation.profiles(self.plan.strips)), {}, set()
+        return dict(self.discretisation.profiles(self.scheme.layer)), {}, set()
 
     @contextmanager
     def _march(self, transposed, write, read, wrt, every, arrays, bounds, rows, again=None) -> Iterator[March]:
-        kernel = self.plan.kernel(transposed, write, read, wrt, every, again)
+        kernel = self.scheme.kernel(transposed, write, read, wrt, every, again)
         self.coefficients.update(kernel.reciprocals(self.coefficients))  # once for all marches of the medium
-        states, shape = self.plan.states(transposed, kernel), self.discretisation.padding.shape
+        states, shape = self.scheme.states(transposed, kernel), self.discretisation.padding.shape
         if read.edges:
-            kept = tuple(name for name, _ in self.plan.edges(wrt, shape))
+            kept = tuple(name for name, _ in self.scheme.edges(wrt, shape))
         else:
-            kept = tuple(h.function.name for h in self.plan.born(wrt, every).histories) if wrt and not again else ()
+            kept = tuple(h.name for h in self.scheme.histories(wrt, every)) if wrt and not again else ()
+        # forward the last row determines nothing, but what is observed at its own time, and where a march backward begins
+        own = any(component.lead < 1 for component in self.scheme.of(transposed).exits)
+        to_the_end = transposed or read.edges or own
+        arrays = {**self.coefficients, **arrays}
         with states.borrow(shape) as state:
-            yield March(kernel, self.discretisation, states, state, {**self.coefficients, **arrays}, bounds, rows, kept)
+            yield March(kernel, self.discretisation, states, state, arrays, bounds, rows, kept, to_the_end)
 
     def _again(self, replay: Replay, wrt, arrays, bounds, rows, stack: ExitStack) -> Ports:
         """Lay out a background that is to be made again from its end, and say what enters it."""
-        d, states = self.discretisation, self.plan.states()
+        d, states = self.discretisation, self.scheme.states()
         shape = d.padding.shape
         state = stack.enter_context(states.borrow(shape))
         states.restore(state, d.steps + 1, replay.end)
-        names = (name for name, _ in self.plan.edges(wrt, shape))
+        names = (name for name, _ in self.scheme.edges(wrt, shape))
         arrays.update({**state, **dict(zip(names, replay.edges, strict=True))})
-        for now in (h.function for h in self.plan.born(wrt, 1, present=True).histories):
-            arrays[now.name] = self._zeros((1, *d.extents(now.space_order)))
+        for now in self.scheme.histories(wrt, 1, present=True):
+            arrays[now.name] = self._zeros((1, *d.extents(now.halo)))
         return self._writing(replay.given, (), arrays, bounds, rows, "again")
 
     def _writing(self, given: Input, wrt, arrays, bounds, rows, kind: str = "write") -> Ports:
@@ -321,7 +326,7 @@ class Solver:
         if given.image is not None:
             for name in wrt:
                 # where it is looked at beyond the grid, it is there what the coefficient is
-                outside = "edge" if name in self.plan.beyond(wrt) else "constant"
+                outside = "edge" if name in self.scheme.beyond(wrt) else "constant"
                 arrays[f"{PREFIX}d_{name}"] = self._put(d.with_halo(given.image[name], outside))
         return Ports(
             points=tuple(sorted(given.points)),
@@ -339,7 +344,7 @@ class Solver:
             arrays[name := f"{PREFIX}read{component}_data"] = self._zeros((count, len(taps.or_one.weights)))
             rows.add(name)
         for k, (component, signal) in enumerate(wanted.signals):
-            lead = self.plan.of(transposed).exits[component].lead
+            lead = self.scheme.of(transposed).exits[component].lead
             arrays[name := f"{PREFIX}read_signal{k}"] = self._put(_shifted(np.asarray(signal), -lead))
             rows.add(name)
             arrays[f"{PREFIX}read_image{k}"] = self._zeros(d.extents())
@@ -348,7 +353,7 @@ class Solver:
             rows.add(name)
         if wanted.image:
             for name in wrt:
-                halo = d.space_order if name in self.plan.beyond(wrt) else 0
+                halo = d.space_order if name in self.scheme.beyond(wrt) else 0
                 arrays[f"{PREFIX}read_d_{name}"] = self._zeros(d.extents(halo))
         return Ports(
             points=tuple(sorted(wanted.points)),

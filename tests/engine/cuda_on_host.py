@@ -68,8 +68,8 @@ class Host:
     def address(self, a):
         return a.__array_interface__["data"][0]
 
-    def compile(self, pieces, axes, dtype, integers):
-        return Program(pieces, axes, dtype, integers, self)
+    def compile(self, loop):
+        return Program(loop, self)
 
     def _function(self, source):
         declared = re.search(r"__global__ void piece\((.*?)\)\n", source)[1]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from seisops.engine.backend import compiled as module
-from seisops.engine.backend import disk
 from seisops.engine.backend.compiled import compiled
+from seisops.engine.kept import disk
 
 TINY = "int answer(void) { return 42; }\n"
 
@@ -328,7 +328,7 @@ def test_a_compiler_that_takes_the_processor_for_an_older_one(tmp_path, monkeypa
     compiler = tmp_path / "cc"
     compiler.write_text(f"#!/bin/sh\necho '  -mtune=                     \t\t{tune}'\n")
     compiler.chmod(0o755)
-    monkeypatch.setattr(module, "get_cpu_info", lambda: {"flags": cpu})
+    monkeypatch.setattr(module, "_processor", lambda: ("", " ".join(cpu)))
     module._tuning.cache_clear()
     try:
         assert bool(module._tuning(str(compiler), *flags)) is expected

@@ -9,10 +9,12 @@ import seisops as so
 from seisops.engine import backend
 from seisops.engine.backend.cpu import Program
 from seisops.engine.backend.cuda import entries, launches
+from seisops.engine.lower.loop import Loop, Made
 from seisops.engine.lower.ports import Ports
-from seisops.engine.symbols.template import PREFIX, Template
+from seisops.engine.symbols.names import PREFIX
+from seisops.engine.symbols.template import Template
 from seisops.errors import ParameterError
-from seisops.wave.discretise.discretisation import plan
+from seisops.wave.discretise.schemes import SCHEMES
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.AccuracyWarning")
 
@@ -49,14 +51,16 @@ def test_expressions_are_those_of_the_processor(folder, monkeypatch, ndim, order
     }
     given |= {f"{PREFIX}1_over_{name}": 1 / given[PREFIX + name] for name in ("m", "b")}
     outs = [f"out{n}" for n in range(len(KINDS))]
-    pieces = [
-        maker(t).piece(grid_assignment(t.image(out), expr))
-        for out, expr in zip(outs, expressions(t).values(), strict=True)
-    ]
+    made = Made(
+        tuple(
+            maker(t).piece(grid_assignment(t.image(out), expr))
+            for out, expr in zip(outs, expressions(t).values(), strict=True)
+        )
+    )
     axes, found = [d.name for d in t.dimensions], []
     for compiled in (Program, Host(folder, order).compile):
         arrays = given | {PREFIX + out: np.full(SHAPE[ndim], np.nan) for out in outs}
-        compiled(pieces, axes, "float64", ())(arrays, SHAPE[ndim], numbers, (0, 0))
+        compiled(Loop(lambda: made, axes, "float64"))(arrays, SHAPE[ndim], numbers, (0, 0))
         found.append([arrays[PREFIX + out] for out in outs])
     for kind, one, other in zip(KINDS, *found, strict=True):
         assert np.allclose(one, other, rtol=1e-12, atol=1e-12 * np.abs(one).max()), kind
@@ -95,7 +99,11 @@ def test_launches_are_few():
     shape = (60, 50)
     ports = Ports(points=(0,))
     medium = so.Acoustic(so.Grid(shape, 10.0), vp=2000.0)
-    pieces = plan(medium, (2, 8, "float32"), so.PML(), False, shape).kernel(False, ports, ports).program.pieces
+    pieces = (
+        SCHEMES.get(medium, (2, 8, "float32"), so.PML(), False, shape)
+        .kernel(False, ports, ports)
+        .program.loop.made.pieces
+    )
     assert len(pieces) > 10
     assert len(launches(pieces, shape)) <= 6
 

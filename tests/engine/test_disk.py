@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trees import grow
 
-from seisops.engine.backend import disk
+from seisops.engine.kept import disk
 
 CODE = b"\x7fELF and so on"
 A, B, C, D = "a" * 64, "b" * 64, "c" * 16, "d" * 16  # of somebody else

@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 
 from seisops.engine.arrays import ALIGNMENT, ROW, aligned, in_rows, zeros
-from seisops.engine.derive.strips import Strips
 from seisops.engine.derive.system import System, expand_time
-from seisops.engine.kernel import Kernel, Ports, build_count
+from seisops.engine.kernel import Kernel
+from seisops.engine.lower.loop import Loop
 from seisops.engine.lower.piece import End
-from seisops.engine.state import States
-from seisops.engine.symbols.template import PREFIX, Template
+from seisops.engine.lower.ports import Ports
+from seisops.engine.lower.timeloop import TimeLoop
+from seisops.engine.state import Field, Marched, States
+from seisops.engine.symbols.names import PREFIX
+from seisops.engine.symbols.template import Template
 from seisops.wave.boundaries import PML
-from seisops.wave.discretise.discretisation import plan
+from seisops.wave.discretise.schemes import SCHEMES
 from seisops.wave.equations.acoustic import Acoustic
 from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian
@@ -46,7 +49,7 @@ KINDS = {
 @pytest.fixture(scope="module")
 def waves():
     """Acoustic waves in a layer: the kinds that other tests run."""
-    return plan(Acoustic(GRID, vp=2000.0), (2, 4, "float64"), PML(cells=6), False, (36, 33))
+    return SCHEMES.get(Acoustic(GRID, vp=2000.0), (2, 4, "float64"), PML(cells=6), False, (36, 33))
 
 
 def kernel(waves, kind, every=1, transposed=None):
@@ -59,8 +62,8 @@ def kernel(waves, kind, every=1, transposed=None):
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_happens_cell_by_cell_shares_the_rows_of_the_grid(waves, kind):
     """What is added to it along z, kept of it, or made of it; unless points or the strips of x enter before."""
-    groups = [g for g in kernel(waves, kind).program.order(ENDLESS).groups if g.rows[:2] == (("x", "z"), (WHOLE,))]
-    assert len(groups[0].pieces) >= 3
+    groups = [g for _, g in kernel(waves, kind).program.order(ENDLESS).ordered.groups if g[0][0].box[:1] == (WHOLE,)]
+    assert len(groups[0]) >= 3
     assert len(groups) == 1 + (kind.endswith(("to stack", "to field")) or kind.startswith("background"))
 
 
@@ -74,8 +77,7 @@ def test_a_port_is_a_piece(waves):
 
 def test_both_ends_of_an_axis_are_one_piece(waves):
     run = kernel(waves, "points to points").program
-    pieces = [p for g in run.order(ENDLESS).groups for p in g.pieces]
-    assert len(pieces) == 11 and len(set(run.sources)) == 7
+    assert len(run.order(ENDLESS).pieces) == 11 and len(set(run.sources)) == 7
 
 
 @pytest.mark.parametrize("cells, other", [(3, 4), (20, 18)])
@@ -83,7 +85,7 @@ def test_the_width_of_the_layer_is_not_compiled_in(waves, cells, other):
     """But for the number of whole vectors along a row."""
     sources = []
     for n in (cells, other):
-        grid = plan(
+        grid = SCHEMES.get(
             Acoustic(GRID, vp=2000.0), (2, 4, "float64"), PML(cells=n), False, tuple(k + 2 * n for k in GRID.shape)
         )
         assert grid is not waves
@@ -94,10 +96,10 @@ def test_the_width_of_the_layer_is_not_compiled_in(waves, cells, other):
 
 def test_a_kernel_is_built_once(waves):
     first = kernel(waves, "points to points")
-    before = build_count()
+    before = Kernel.made
     assert kernel(waves, "points to points") is first
-    assert plan(Acoustic(GRID, vp=1500.0), (2, 4, "float64"), PML(cells=6), False, (36, 33)) is waves
-    assert build_count() == before
+    assert SCHEMES.get(Acoustic(GRID, vp=1500.0), (2, 4, "float64"), PML(cells=6), False, (36, 33)) is waves
+    assert Kernel.made == before
 
 
 def test_a_march_by_hand():
@@ -105,13 +107,15 @@ def test_a_march_by_hand():
     t = Template(2, 2, "float64")
     u = t.field("u")
     system = System(t, (u,), (expand_time((u.forward - u) / t.step.spacing, t),), ({0: 1.0},), ({0: 2.0},))
-    k = Kernel(system, Ports(stacks=(0,)), Ports(field=(0,)))
+    loop = TimeLoop(system, Ports(stacks=(0,)), Ports(field=(0,)))
+    marched = Marched(1, (), (), (Field(u.name, 2, 1, (u.name,)),))
+    k = Kernel(Loop(loop.made, ("x", "z"), t.dtype), marched)
     shape, steps = (9, 8), 4
     image = np.random.default_rng(0).standard_normal(shape)
     signal = np.array([1.0, -2.0, 3.0, 0.5, 0.0])
     saved = zeros((steps + 1, *shape), "float64")
     arrays = {f"{PREFIX}write_image0": image, f"{PREFIX}write_signal0": signal, f"{PREFIX}read0_field": saved}
-    states = States(system, Strips(t, {}, {}, {}))
+    states = States(marched.fields, t.space_order, t.dtype)
     for _ in range(2):  # the state is used again, and cleared
         saved[...] = 0.0
         with states.borrow(shape) as state:
@@ -136,15 +140,15 @@ def test_reciprocals_are_made_where_there_are_none(waves):
 
 
 PRINTS_CODE = """
-from seisops.engine.kernel import Ports
+from seisops.engine.lower.ports import Ports
 from seisops.wave.boundaries import PML
-from seisops.wave.discretise.discretisation import plan
+from seisops.wave.discretise.schemes import SCHEMES
 from seisops.wave.equations.acoustic import Acoustic
 from seisops.wave.grid import Grid
 
 for rho in (None, 1000.0):
     medium = Acoustic(Grid((24, 21), 10.0), vp=2000.0, rho=rho)
-    waves = plan(medium, (2, 4, "float64"), PML(cells=6), False, (36, 33))
+    waves = SCHEMES.get(medium, (2, 4, "float64"), PML(cells=6), False, (36, 33))
     for transposed in (False, True):
         print(waves.kernel(transposed, Ports(), Ports()).program.sources)
     print(waves.kernel(True, Ports(), Ports(image=True), tuple(medium.coefficients())).program.sources)

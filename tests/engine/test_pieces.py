@@ -11,12 +11,15 @@ import sympy
 from seisops.engine.backend.cpu import ENDLESS, Program
 from seisops.engine.derive.strips import Strips
 from seisops.engine.lower.assignment import GRID, Assignment
-from seisops.engine.lower.form import Form, Load, Temporary, nodes
-from seisops.engine.lower.piece import Maker
+from seisops.engine.lower.form import Form
+from seisops.engine.lower.loop import Loop, Made
+from seisops.engine.lower.maker import Maker
+from seisops.engine.lower.nodes import Load, Temporary, nodes
 from seisops.engine.lower.schedule import schedule
 from seisops.engine.lower.text import text
+from seisops.engine.symbols.names import PREFIX
 from seisops.engine.symbols.stencils import evaluate
-from seisops.engine.symbols.template import PREFIX, Template
+from seisops.engine.symbols.template import Template
 from seisops.engine.symbols.terms import leaves
 
 SHAPE = {2: (13, 17), 3: (7, 9, 11)}
@@ -112,9 +115,8 @@ def test_what_is_computed_is_what_is_written(monkeypatch, ndim, kind, tile):
     out = given[f"{PREFIX}out"] = np.full(SHAPE[ndim], np.nan)
     for name in ("m", "b"):
         given[f"{PREFIX}1_over_{name}"] = 1 / given[PREFIX + name]
-    run = Program(
-        [maker(t).piece(grid_assignment(t.image("out"), expr))], [d.name for d in t.dimensions], "float64", ()
-    )
+    made = Made((maker(t).piece(grid_assignment(t.image("out"), expr)),))
+    run = Program(Loop(lambda: made, [d.name for d in t.dimensions], "float64"))
     run(given, SHAPE[ndim], numbers, (0, 0), threads=2)
     assert np.allclose(out, expected, rtol=1e-12, atol=1e-12 * np.abs(expected).max())
 

@@ -13,9 +13,11 @@ from seisops.engine.arrays import aligned
 from seisops.engine.backend.cpu import Program, _threads
 from seisops.engine.derive.strips import Strips
 from seisops.engine.lower.assignment import GRID, Assignment
-from seisops.engine.lower.piece import Maker
+from seisops.engine.lower.loop import Loop, Made
+from seisops.engine.lower.maker import Maker
+from seisops.engine.symbols.names import PREFIX
 from seisops.engine.symbols.stencils import evaluate
-from seisops.engine.symbols.template import PREFIX, Template
+from seisops.engine.symbols.template import Template
 
 STEPS, POINTS, TAPS = 12, 5, 3
 SHAPES = {2: (19, 23), 3: (17, 19, 21)}
@@ -53,7 +55,7 @@ def ours(t: Template) -> Program:
     maker = Maker(t, Strips(t, {}, {}, {}), {}, {})
     pieces = [maker.piece(a) for a in assignments(t)]
     integers = {name for name, f in maker.functions.items() if np.dtype(f.dtype).kind == "i"}
-    return Program(pieces, [d.name for d in t.dimensions], t.dtype, integers)
+    return Program(Loop(lambda: Made(tuple(pieces), frozenset(integers)), [d.name for d in t.dimensions], t.dtype))
 
 
 def values(t: Template, seed=0) -> dict:
@@ -157,7 +159,7 @@ def test_backward(waves):
         maker.piece(Assignment(devito.Inc, total, t.signal("signal"), (), GRID)),
         maker.piece(Assignment(devito.Eq, seen, total, (), GRID)),
     ]
-    run = Program(pieces, ("x", "z"), "float64", ())
+    run = Program(Loop(lambda: Made(tuple(pieces)), ("x", "z"), "float64"))
     signal = np.array([1.0, 10.0, 100.0])
     for direction, expected in ((1, [1, 11, 111]), (-1, [111, 110, 100])):
         arrays = {"total": np.zeros((4, 5)), "seen": np.zeros((3, 4, 5)), "signal": signal}

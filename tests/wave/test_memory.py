@@ -12,7 +12,7 @@ import pytest
 
 import seisops as so
 from seisops import memory
-from seisops.wave.discretise.discretisation import Plans
+from seisops.wave.discretise.schemes import Schemes
 from seisops.wave.sampling.imaging import Imaging
 from seisops.wave.storage import pool
 from seisops.wave.storage.background import Background
@@ -168,7 +168,7 @@ def alone(monkeypatch):
     """With no other maps in the process."""
     monkeypatch.setattr(pool, "BACKGROUNDS", pool.Backgrounds())
     monkeypatch.setattr(memory, "BACKGROUNDS", pool.BACKGROUNDS)
-    monkeypatch.setattr(memory, "PLANS", Plans())  # those that other tests have made can stay
+    monkeypatch.setattr(memory, "SCHEMES", Schemes())  # those that other tests have made can stay
 
 
 def forget_map(G, misfit):
@@ -252,13 +252,13 @@ def test_nothing_keeps_the_medium_of_a_gradient(w):
 
 
 def test_plans_are_counted_and_released(w, monkeypatch):
-    plans = Plans()
-    monkeypatch.setattr(memory, "PLANS", plans)
+    plans = Schemes()
+    monkeypatch.setattr(memory, "SCHEMES", plans)
     d = w.A.discretisation
     plan = partial(plans.get, w.medium, d.template, d.boundary, d.free_surface, d.padding.shape)
     made = plan()
     assert plan() is made and memory.held().kernels == 0
-    made._kernels["some ports"] = object()
+    made.kernels["some ports"] = object()
     assert memory.held().kernels == 1 and "1 kernels" in str(memory.held())
     plans.forget()
     assert memory.held().kernels == 0 and plan() is not made

@@ -5,7 +5,7 @@ import pytest
 from cases import world
 
 import seisops as so
-from seisops.engine.kernel import Kernel, build_count
+from seisops.engine.kernel import Kernel
 from seisops.wave.sampling.imaging import Imaging
 
 
@@ -15,7 +15,7 @@ def counted(monkeypatch):
     marched, run = [], Kernel.run
 
     def counting(self, shape, spacing, dt, steps, arrays, bounds, *rest, **named):
-        marched.append((len(self.system.fields), self.system.direction, steps[1] - steps[0] + 1))
+        marched.append((len(self.marched.fields), self.marched.direction, steps[1] - steps[0] + 1))
         return run(self, shape, spacing, dt, steps, arrays, bounds, *rest, **named)
 
     monkeypatch.setattr(Kernel, "run", counting)
@@ -52,7 +52,7 @@ def test_solves_and_memory_are_those_of_the_run(counted, name):
     if name[0].isdigit():
         assert p.kept == int(name[0])
 
-    fields = len(w.A.solver.plan.system.fields)
+    fields = len(w.A.solver.scheme.of(False).fields)
     J, G, q = w.jacobian(storage=storage), so.Parametric(w.F, storage=storage), w.F.domain.random(1)
     x, y = J.domain.random(2), J.range.random(3)
 
@@ -85,7 +85,7 @@ def test_solves_of_a_hessian(counted, keep):
     storage = so.storage.Full(keep_bytes=2 * keep * size)
     p, G, q = so.plan(w.F, storage, trial=False), so.Parametric(w.F, storage=storage), w.F.domain.random(1)
     dx = (w.medium.m * 0.1, 0.1 * q)
-    fields = len(w.A.solver.plan.system.fields)
+    fields = len(w.A.solver.scheme.of(False).fields)
     found = counted(lambda: G.second((w.medium.m, q), dx, w.F.range.random(3)), p.steps, fields)
     assert found == pytest.approx(p.solves("Hessian times a vector, beyond Gauss-Newton")[0])
 
@@ -109,8 +109,8 @@ def test_a_plan_says_what_becomes_of_the_shots():
 def test_time_and_words():
     w = world()
     p = so.plan(w.F, so.storage.Subsampled(2), workers=3)
-    built = build_count()
-    assert so.plan(w.F).seconds > 0 and build_count() == built
+    built = Kernel.made
+    assert so.plan(w.F).seconds > 0 and Kernel.made == built
     said = str(p)
     assert "2 shots on 3 workers" in said and "approximate" in said and "about" in said
     assert p.history_bytes < so.plan(w.F, trial=False).history_bytes and np.isfinite(p.seconds)

@@ -10,7 +10,7 @@ from physics import Heat, TiltedWaves
 
 import seisops as so
 from seisops.check import dot_test, taylor_test
-from seisops.engine.kernel import Kernel, build_count
+from seisops.engine.kernel import Kernel
 from seisops.wave.tangent import Tangent
 
 # Systems of a field and its derivative take long to lower, with layers and density above all: there the order is the
@@ -124,12 +124,12 @@ def test_cost(monkeypatch):
     G = so.Parametric(w.F)
     x, dx, _, y = point(G, w.medium)
     G.second(x, dx, y)
-    built, runs = build_count(), []
+    built, runs = Kernel.made, []
     run = Kernel.run
     monkeypatch.setattr(Kernel, "run", lambda self, *a, **k: (runs.append(len(self.system.fields)), run(self, *a, **k)))
     G.second(x, dx, y)
     # for every shot: the field and its derivative forward, their adjoints backward
-    assert len(runs) == 2 * w.shots and len(set(runs)) == 1 and build_count() == built
+    assert len(runs) == 2 * w.shots and len(set(runs)) == 1 and Kernel.made == built
 
 
 class Simple(so.WaveEquation):

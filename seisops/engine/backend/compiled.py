@@ -9,21 +9,20 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
-import devito
-from devito.arch.archinfo import get_cpu_info
-
-from seisops.engine.backend.disk import Folder, opened
+from seisops.engine.kept.disk import Folder, opened
+from seisops.engine.kept.notes import Notes
 from seisops.engine.threads import making
 
 __all__ = ["Library", "compiled"]
 
-FORMAT = 2  # of what is kept on disk; to be raised when that changes
+FORMAT = 3  # of what is kept on disk; to be raised when that changes
 LANGUAGE = "openmp"
 
 
@@ -117,13 +116,28 @@ def _compile(source: str, where: Path, name: str) -> Path:
 
 
 def _command() -> tuple[str, tuple[str, ...]]:
-    """The compiler, and how Devito would have it compile."""
+    """The compiler, and how it is to compile."""
+    cc, flags = _chosen()
+    return cc, (*flags, "-fopenmp", *_tuning(cc, *flags))
+
+
+def _chosen() -> tuple[str, tuple[str, ...]]:
+    """What Devito would compile with; as an earlier process noted it where nobody has imported Devito."""
+    if "devito" in sys.modules:
+        return _devitos()
+    chosen = sorted((k, v) for k, v in os.environ.items() if k.startswith("DEVITO_") or k in ("CC", "CXX", "PATH"))
+    return Notes((_machine(), tuple(chosen))).get(("compiler",), _devitos)
+
+
+def _devitos() -> tuple[str, tuple[str, ...]]:
+    import devito
+
     configuration = devito.configuration
     compiler = configuration["compiler"].__new_with__(
         platform=configuration["platform"], language=LANGUAGE, mpi=configuration["mpi"]
     )
     flags = [f for f in compiler.cflags if f not in ("-shared", "-Wall", "-g")]
-    return compiler.cc, (*flags, "-fopenmp", *_tuning(compiler.cc, *flags))
+    return compiler.cc, tuple(flags)
 
 
 def _environment() -> tuple[str, ...]:
@@ -135,15 +149,20 @@ def _environment() -> tuple[str, ...]:
 @cache
 def _machine() -> tuple[str, ...]:
     """Hardware: none of it changes while a process runs."""
-    cpu = get_cpu_info()
-    return (
-        str(FORMAT),
-        platform.system(),
-        platform.machine(),
-        *platform.libc_ver(),
-        str(cpu.get("brand")),
-        " ".join(sorted(cpu.get("flags") or ())),
-    )
+    return (str(FORMAT), platform.system(), platform.machine(), *platform.libc_ver(), *_processor())
+
+
+def _processor() -> tuple[str, str]:
+    """What a processor is called, and what it can do."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not on Linux
+        from cpuinfo import get_cpu_info
+
+        found = get_cpu_info()
+        return str(found.get("brand_raw")), " ".join(sorted(found.get("flags") or ()))
+    said = dict(line.replace("\t", "").split(":", 1) for line in reversed(lines) if ":" in line)
+    return said.get("model name", "").strip(), " ".join(sorted(said.get("flags", said.get("Features", "")).split()))
 
 
 @cache
@@ -153,11 +172,13 @@ def _tuning(cc: str, *flags: str) -> tuple[str, ...]:
     Before release 12.3 gcc takes AMD's Zen 4 for Zen 3: it uses AVX-512, at the costs of a processor that has none.
     """
     path = shutil.which(cc)
-    if path is None or "-march=native" not in flags or "avx512f" not in (get_cpu_info().get("flags") or ()):
+    if path is None or "-march=native" not in flags or "avx512f" not in _processor()[1].split():
         return ()
-    done = subprocess.run([path, "-march=native", "-Q", "--help=target"], capture_output=True, text=True, check=False)
-    takes = re.search(r"-mtune=\s+(znver[123])\s", done.stdout)
-    return ("-mtune=skylake-avx512", "-mprefer-vector-width=512") if takes else ()
+    takes = Notes((_machine(), _tools(cc))).get(
+        ("tuning",), lambda: _said(path, "-march=native", "-Q", "--help=target")
+    )
+    known = re.search(r"-mtune=\s+(znver[123])\s", takes)
+    return ("-mtune=skylake-avx512", "-mprefer-vector-width=512") if known else ()
 
 
 @cache
@@ -166,5 +187,8 @@ def _tools(cc: str) -> tuple[str, ...]:
     path = shutil.which(cc)
     if path is None:
         return (cc,)
-    done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
-    return str(Path(path).resolve()), done.stdout
+    return str(Path(path).resolve()), _said(path, "--version")
+
+
+def _said(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout

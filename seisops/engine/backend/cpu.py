@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import operator
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import ceil
@@ -13,15 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-import sympy
 from numpy.typing import DTypeLike
 
 from seisops.engine.arrays import ALIGNMENT, aligned, zeros
 from seisops.engine.backend.compiled import compiled
-from seisops.engine.lower.form import Rule
-from seisops.engine.lower.piece import ANYWHERE, Piece
-from seisops.engine.lower.schedule import Group, least, schedule
-from seisops.engine.lower.text import Text, text
+from seisops.engine.lower.loop import Loop, coefficients
+from seisops.engine.lower.nodes import Rule
+from seisops.engine.lower.piece import ANYWHERE, Piece, Placed, Text
+from seisops.engine.lower.schedule import least, schedule
 from seisops.engine.threads import count, forked
 
 __all__ = ["CPU", "Processor", "Program", "check", "layout"]
@@ -73,10 +72,8 @@ class Processor:
     def to_host(self, a: np.ndarray) -> np.ndarray:
         return a
 
-    def compile(
-        self, pieces: Sequence[Piece], axes: Sequence[str], dtype: DTypeLike, integers: Iterable[str]
-    ) -> Program:
-        return Program(pieces, axes, dtype, integers)
+    def compile(self, loop: Loop) -> Program:
+        return Program(loop)
 
 
 #: That of this process.
@@ -90,13 +87,7 @@ class Program:
 
     Parameters
     ----------
-    pieces : sequence of Piece
-        In the order in which they take effect.
-    axes : sequence of str
-        Those of the grid.
-    dtype : dtype
-    integers : iterable of str
-        Arrays of 32-bit integers.
+    loop : Loop
 
     Attributes
     ----------
@@ -104,24 +95,24 @@ class Program:
         Arrays that it needs.
     """
 
-    def __init__(self, pieces: Sequence[Piece], axes: Sequence[str], dtype, integers: Iterable[str]):
-        self.pieces, self.axes, self.dtype = tuple(pieces), tuple(axes), np.dtype(dtype)
-        self.integers = frozenset(integers)
-        self.names = frozenset(a.name for p in self.pieces for a in p.arrays.values())
-        self._least = least(self.pieces)
+    def __init__(self, loop: Loop):
+        self.loop, self.dtype = loop, np.dtype(loop.dtype)
         self._orders: dict[tuple[int, ...], Order] = {}
-        self.order((ENDLESS,) * len(self.axes))
+        first = self.order((ENDLESS,) * len(loop.axes))
+        self.names, self._least = frozenset(first.names), first.ordered.least
 
     @property
     def sources(self) -> list[str]:
         """The C text of the pieces."""
-        return [t.source for t in self.order((ENDLESS,) * len(self.axes)).texts]
+        return [t.source for t in self.order((ENDLESS,) * len(self.loop.axes)).texts]
 
     def order(self, shape: Sequence[int]) -> Order:
         """The order of the pieces on a grid of a given shape; it matters only where strips of a layer may meet."""
-        key = (ENDLESS,) * len(shape) if min(shape) >= self._least else tuple(shape)
+        endless = (ENDLESS,) * len(shape)
+        key = endless if endless not in self._orders or min(shape) >= self._least else tuple(shape)
         if key not in self._orders:
-            self._orders[key] = Order(self, schedule(self.pieces, key))
+            ordered = self.loop.notes.get((*self.loop.what, "cpu", key), lambda: _ordered(self.loop, key))
+            self._orders[key] = Order(ordered, self.dtype)
         return self._orders[key]
 
     def __call__(
@@ -198,28 +189,56 @@ class Bound:
     alive: list
 
 
+@dataclass(frozen=True)
+class Ordered:
+    """Pieces in the order of a schedule, and their texts: all that there is to know to compile and run them.
+
+    Attributes
+    ----------
+    groups : tuple of (bool, tuple of (Placed, Text))
+        Whether a group waits for those before, and its pieces.
+    integers : frozenset of str
+        Arrays of 32-bit integers.
+    least : int
+        Cells along an axis from which on their number does not matter to the order.
+    """
+
+    groups: tuple[tuple[bool, tuple[tuple[Placed, Text], ...]], ...]
+    integers: frozenset[str]
+    least: int
+
+
+def _ordered(loop: Loop, shape: Sequence[int]) -> Ordered:
+    from seisops.engine.lower.text import text  # takes SymPy, which whoever finds this noted does without
+
+    made = loop.made
+
+    def written(piece: Piece) -> tuple[Placed, Text]:
+        return piece.placed, text(piece.statements, piece.axes, loop.dtype, made.integers, piece.row)
+
+    groups = [(g.waits, tuple(map(written, g.pieces))) for g in schedule(made.pieces, shape)]
+    return Ordered(tuple(groups), made.integers, least(made.pieces))
+
+
 class Order:
     """Pieces in the order of a schedule, compiled.
 
     Attributes
     ----------
-    groups : list of Group
+    names : list of str
+        Arrays that they need.
     texts : list of Text
     """
 
-    def __init__(self, program: Program, groups: Sequence[Group]):
-        self.program, self.groups = program, list(groups)
-        self.pieces: list[Piece] = [p for g in self.groups for p in g.pieces]
-        self.texts: list[Text] = [
-            text(p.statements, p.axes, program.dtype, program.integers, p.row) for p in self.pieces
-        ]
+    def __init__(self, ordered: Ordered, dtype: np.dtype):
+        self.ordered, self.dtype = ordered, dtype
+        self.pieces, texts = zip(*(both for _, group in ordered.groups for both in group), strict=True)
+        self.texts: list[Text] = list(texts)
         self._calls = [library.address("piece") for library in compiled([t.source for t in self.texts])]
-        self._names = sorted(program.names)
+        self.names = sorted({a.name for p in self.pieces for a in p.arrays.values()})
         self._written = frozenset(a.name for p in self.pieces for a in p.accesses if a.written)
         self._coefficients = list(dict.fromkeys(c for t in self.texts for c in t.scalars))
-        symbols = sorted({s for c in self._coefficients for s in c.free_symbols}, key=str)
-        self._symbols = [s.name for s in symbols]
-        self._evaluate = sympy.lambdify(symbols, self._coefficients, modules="math") if self._coefficients else None
+        self._evaluate = coefficients(self._coefficients)
         self._rows: dict[str, set[Rule]] = {}  # arrays with an entry for each step, or for some
         for a in (a for p in self.pieces for a in p.accesses):
             if a.rule is not None and a.rule.kind != "modulo":
@@ -228,20 +247,20 @@ class Order:
 
     def run(self, arrays, shape, numbers, steps, direction, bounds, threads) -> None:
         """See :class:`Program`."""
-        used = [arrays[name] for name in self._names]
-        for name, a in zip(self._names, used, strict=True):
+        used = [arrays[name] for name in self.names]
+        for name, a in zip(self.names, used, strict=True):
             if not isinstance(a, np.ndarray) or name in self._written and not a.flags.writeable:
                 raise _unsuited(name, a)
-        known = tuple(numbers[s] for s in self._symbols)
-        key = (shape, known, tuple((a.shape, a.strides, a.dtype.str) for a in used), tuple(bounds.items()), threads)
-        for name, a in zip(self._names, used, strict=True):
+        layouts = tuple((a.shape, a.strides, a.dtype.str) for a in used)
+        key = (shape, tuple(numbers.items()), layouts, tuple(bounds.items()), threads)
+        for name, a in zip(self.names, used, strict=True):
             for rule in self._rows.get(name, ()):
                 entries = 1 + (steps[1] + rule.offset if rule.kind == "row" else steps[1] // rule.period)
                 if len(a) < entries:
                     raise _small(name, a, f"entries for {entries} steps")
         bound = self._bound.get(key)
         if bound is None:
-            bound = self._bind(dict(zip(self._names, used, strict=True)), shape, known, bounds, threads)
+            bound = self._bind(dict(zip(self.names, used, strict=True)), shape, numbers, bounds, threads)
             self._bound[key] = bound
             while len(self._bound) > MOST:
                 self._bound.popitem(last=False)
@@ -251,20 +270,18 @@ class Order:
         tables = (bound.numbers, bound.rules, views, bound.pieces, bound.groups, scratch)
         _march()(*(t.ctypes.data for t in tables), *steps, direction, threads)
 
-    def _bind(self, arrays: Mapping[str, np.ndarray], shape, known, bounds, threads: int) -> Bound:
-        program = self.program
-        values = self._evaluate(*known) if self._evaluate else []
-        values = dict(zip(self._coefficients, values, strict=True))
+    def _bind(self, arrays: Mapping[str, np.ndarray], shape, numbers, bounds, threads: int) -> Bound:
+        values = dict(zip(self._coefficients, self._evaluate(numbers), strict=True))
         alive: list = []
         rules: dict = {}
         views, which, pieces, groups, room, n = [], [], [], [], 0, 0
-        for group in self.groups:
-            rows = group.pieces[0]
+        for waits, group in self.ordered.groups:
+            rows = group[0][0]
             first, end = (0, bounds[rows.bound[0]]) if rows.bound else (e.of(shape[0]) for e in rows.box[0])
-            tile = self._tile(n, group, shape, max(end - first, 1), threads)
-            groups.append((n, len(group.pieces), first, end, *tile, int(group.waits)))
-            for piece in group.pieces:
-                t, begin, layouts = self.texts[n], len(views), []
+            tile = self._tile(group, shape, max(end - first, 1), threads)
+            groups.append((n, len(group), first, end, *tile, int(waits)))
+            for piece, t in group:
+                begin, layouts = len(views), []
                 for load in t.loads:
                     array = piece.arrays[load.name]
                     a = arrays[array.name]
@@ -274,17 +291,17 @@ class Order:
                     )
                     rule = -1 if load.rule is None else rules.setdefault(load.rule, len(rules))
                     views.append((base, a.strides[0] if load.rule else 0, rule))
-                    which.append(self._names.index(array.name))
+                    which.append(self.names.index(array.name))
                     layouts.append([s // a.itemsize for s in strides])
                 apart = np.array([layouts[view][axis] for view, axis in t.strides] or [0], np.int64)
-                scalars = np.array([values[c] for c in t.scalars] or [0], program.dtype)
+                scalars = np.array([values[c] for c in t.scalars] or [0], self.dtype)
                 alive += [apart, scalars]
                 if piece.bound:
                     box = [0, bounds[piece.bound[0]], 0, bounds[piece.bound[1]]]
                 else:
                     box = [end.of(cells) for ends, cells in zip(piece.box, shape, strict=True) for end in ends]
                     cells = (*tile[: len(shape) - 1], box[-1] - box[-2])
-                    room = max(room, t.scratch(cells) * program.dtype.itemsize)
+                    room = max(room, t.scratch(cells) * self.dtype.itemsize)
                 addresses = (self._calls[n], begin, len(t.loads), apart.ctypes.data, scalars.ctypes.data, piece.every)
                 pieces.append((*addresses, *box, *[0] * (6 - len(box))))
                 check(piece, box, arrays, shape)
@@ -300,17 +317,17 @@ class Order:
         )
 
     def _dtype(self, name: str) -> np.dtype:
-        return np.dtype(np.int32) if name in self.program.integers else self.program.dtype
+        return np.dtype(np.int32) if name in self.ordered.integers else self.dtype
 
-    def _tile(self, n: int, group: Group, shape, rows: int, threads: int) -> tuple[int, int]:
-        """Cells along the first and second axis that the pieces of a group, the n-th and those after it, take together."""
-        if group.pieces[0].bound:
+    def _tile(self, group: Sequence[tuple[Placed, Text]], shape, rows: int, threads: int) -> tuple[int, int]:
+        """Cells along the first and second axis that the pieces of a group take together."""
+        if group[0][0].bound:
             return rows, 0
         share = max(1, ceil(rows / threads))
         if len(shape) == 3:
             return min(share, SQUARE), SQUARE
-        arrays = max(len({load.name for t in self.texts[n : n + len(group.pieces)] for load in t.loads}), 1)
-        return max(1, min(share, TILE // (shape[-1] * self.program.dtype.itemsize * arrays))), 1
+        arrays = max(len({load.name for _, t in group for load in t.loads}), 1)
+        return max(1, min(share, TILE // (shape[-1] * self.dtype.itemsize * arrays))), 1
 
 
 def layout(name: str, a: np.ndarray, axes: int, levels: bool, dtype: np.dtype) -> tuple[int, ...]:
@@ -326,7 +343,7 @@ def layout(name: str, a: np.ndarray, axes: int, levels: bool, dtype: np.dtype) -
     return a.strides[a.ndim - axes :] if axes else ()
 
 
-def check(piece: Piece, box: Sequence[int], arrays: Mapping[str, np.ndarray], shape: Sequence[int]) -> None:
+def check(piece: Placed, box: Sequence[int], arrays: Mapping[str, np.ndarray], shape: Sequence[int]) -> None:
     """Refuse arrays in which a piece would look beyond the ends; where tables say, they are trusted."""
     known = {array.name: array for array in piece.arrays.values()}
     ends = list(zip(box[::2], box[1::2], strict=True))
@@ -350,7 +367,7 @@ def check(piece: Piece, box: Sequence[int], arrays: Mapping[str, np.ndarray], sh
                 raise _small(piece.arrays[load.name].name, a, f"{_end(piece, box, index.variable)} entries")
 
 
-def _end(piece: Piece, box: Sequence[int], variable: str) -> int:
+def _end(piece: Placed, box: Sequence[int], variable: str) -> int:
     """How far a loop goes."""
     return box[2 * piece.axes.index(variable) + 1]
 

@@ -6,19 +6,19 @@ Arrays are CuPy's. The launches of one step make up a CUDA graph, which serves a
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from typing import Any, Protocol
 
 import numpy as np
-import sympy
 from numpy.typing import DTypeLike
 
 from seisops.engine.backend.cpu import check, layout
 from seisops.engine.lower.cuda import NAME, TAPS, THREADS, Kernels, kernel, kernels
-from seisops.engine.lower.form import Rule
+from seisops.engine.lower.loop import Loop, coefficients
+from seisops.engine.lower.nodes import Rule
 from seisops.engine.lower.piece import Piece
 from seisops.engine.lower.schedule import FREE, SAME_CELL, relation
 from seisops.errors import ParameterError
@@ -128,8 +128,8 @@ class Cuda:
     def to_host(self, a) -> np.ndarray:
         return a.get() if isinstance(a, self._cupy.ndarray) else a
 
-    def compile(self, pieces, axes, dtype, integers) -> Program:
-        return Program(pieces, axes, dtype, integers, self)
+    def compile(self, loop: Loop) -> Program:
+        return Program(loop, self)
 
     # -- for programs
 
@@ -221,9 +221,9 @@ class Planned:
 class Program:
     """A time loop of kernels; see :class:`seisops.engine.backend.cpu.Program` for its arguments."""
 
-    def __init__(self, pieces: Sequence[Piece], axes: Sequence[str], dtype, integers: Iterable[str], device: Launcher):
-        self.pieces, self.axes, self.dtype, self.device = tuple(pieces), tuple(axes), np.dtype(dtype), device
-        self.integers = frozenset(integers)
+    def __init__(self, loop: Loop, device: Launcher):
+        self.pieces, self.integers = loop.made.pieces, loop.made.integers
+        self.dtype, self.device = loop.dtype, device
         self.names = frozenset(a.name for p in self.pieces for a in p.arrays.values())
         self._kernels: dict[int, Kernels] = {}
         self._plans: OrderedDict[tuple, Planned] = OrderedDict()
@@ -314,18 +314,16 @@ class Program:
                 sections.append((mine, [np.int32(n) for n in shares]))
         return self.device.function(kernel(texts, len(box))), blocks, sections
 
-    def _scalars(self, coefficients: Sequence[sympy.Expr], numbers: Mapping[str, float]) -> list:
+    def _scalars(self, texts: Sequence[str], numbers: Mapping[str, float]) -> list:
         """Values of coefficients of time step and cell sizes."""
-        key = tuple(coefficients), tuple(sorted(numbers.items()))
+        key = tuple(texts), tuple(sorted(numbers.items()))
         if key not in self._values:
-            known = {sympy.Symbol(n): v for n, v in numbers.items()}
-            plain = [c.xreplace({s: sympy.Symbol(s.name) for s in c.free_symbols}).subs(known) for c in coefficients]
-            self._values[key] = [self.dtype.type(float(c)) for c in plain]
+            self._values[key] = [self.dtype.type(c) for c in coefficients(texts)(numbers)]
         return self._values[key]
 
     def _arguments(self, piece: Piece, box, arrays, shape, numbers, rules: dict, alive: list) -> list:
         made = self.kernels(piece)
-        check(piece, [n for ends in box for n in ends], arrays, shape)
+        check(piece.placed, [n for ends in box for n in ends], arrays, shape)
         arguments: list = [np.uint32(piece.every)]
         layouts = []
         for load in made.text.loads:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from seisops.engine.lower.piece import Piece
+from seisops.engine.lower.loop import Loop
 
 __all__ = ["Device", "Program"]
 
@@ -68,7 +68,5 @@ class Device(Protocol):
     def to_host(self, a: Array) -> np.ndarray:
         """An array of NumPy; `a` itself if it is one."""
 
-    def compile(
-        self, pieces: Sequence[Piece], axes: Sequence[str], dtype: DTypeLike, integers: Iterable[str]
-    ) -> Program:
-        """A time loop of some pieces, in the order in which they take effect."""
+    def compile(self, loop: Loop) -> Program:
+        """A time loop, compiled."""

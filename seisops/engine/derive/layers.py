@@ -9,7 +9,8 @@ from devito import Derivative
 from devito.finite_differences.tools import centered
 
 from seisops.engine.symbols.location import position, sign
-from seisops.engine.symbols.template import PREFIX, Template
+from seisops.engine.symbols.names import PREFIX
+from seisops.engine.symbols.template import Template
 from seisops.engine.symbols.terms import depends, occurrences, time_offset
 from seisops.errors import ParameterError
 

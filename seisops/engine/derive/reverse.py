@@ -15,7 +15,7 @@ from devito import Derivative
 from seisops.engine.derive.born import Born
 from seisops.engine.derive.strips import Strips
 from seisops.engine.derive.system import System
-from seisops.engine.symbols.template import PREFIX
+from seisops.engine.symbols.names import PREFIX
 from seisops.engine.symbols.terms import move
 
 __all__ = ["Edge", "earliest", "edges", "reverse", "unknown"]

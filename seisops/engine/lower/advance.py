@@ -17,7 +17,7 @@ from seisops.engine.lower.assignment import GRID, Assignment
 from seisops.engine.lower.ports import Ports, at, points
 from seisops.engine.lower.sheet import Sheet
 from seisops.engine.symbols.location import position, sign
-from seisops.engine.symbols.template import PREFIX
+from seisops.engine.symbols.names import PREFIX
 from seisops.engine.symbols.terms import depends, differentiated, leaves
 
 __all__ = ["Advance"]

@@ -8,15 +8,10 @@ from types import MappingProxyType
 
 import sympy
 
-from seisops.engine.symbols.template import PREFIX
-
-__all__ = ["GRID", "RECIPROCAL", "Assignment", "two_levels"]
+__all__ = ["GRID", "Assignment"]
 
 #: No strip: the whole grid.
 GRID: Mapping = MappingProxyType({})
-
-#: Begins the name of a parameter's reciprocal; no coefficient's name begins with a digit.
-RECIPROCAL = "1_over_"
 
 
 @dataclass(frozen=True)
@@ -45,8 +40,3 @@ class Assignment:
     box: Mapping
     part: tuple | None = None
     beyond: Mapping = field(default_factory=dict)
-
-
-def two_levels(function) -> str:
-    """Name of the symbol that stands for a field where it is advanced in place."""
-    return f"{function.name.removeprefix(PREFIX)}_in_place"

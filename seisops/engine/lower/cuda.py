@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from seisops.engine.lower.form import Sum
-from seisops.engine.lower.text import Statement, Text, Writer
+from seisops.engine.lower.nodes import Statement, Sum
+from seisops.engine.lower.piece import Text
+from seisops.engine.lower.text import Writer
 
 __all__ = ["NAME", "TAPS", "THREADS", "Function", "Kernels", "kernel", "kernels"]
 

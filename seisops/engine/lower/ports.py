@@ -12,7 +12,8 @@ import devito
 import numpy as np
 import sympy
 
-from seisops.engine.symbols.template import PREFIX, Template
+from seisops.engine.symbols.names import PREFIX
+from seisops.engine.symbols.template import Template
 from seisops.engine.symbols.terms import leaves
 
 __all__ = ["Ports", "at", "points"]

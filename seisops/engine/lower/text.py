@@ -8,65 +8,19 @@ along each axis; and room for temporaries.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from math import prod
 
 import numpy as np
 import sympy
 from sympy import ccode
+from sympy.printing.pycode import PythonCodePrinter
 
-from seisops.engine.lower.form import Call, Index, Load, Node, Sum, Taps, Temporary, nodes
+from seisops.engine.lower.nodes import Call, Index, Load, Node, Statement, Sum, Taps, Temporary, nodes
+from seisops.engine.lower.piece import VECTOR, Text
 
-__all__ = ["Statement", "Text", "Writer", "text"]
+__all__ = ["Writer", "text"]
 
-AXES = {2: ("x", "z"), 3: ("x", "y", "z")}
-#: Elements to a multiple of which the rows of temporaries are rounded up.
-VECTOR = 16
-
-
-@dataclass(frozen=True)
-class Statement:
-    """``target = value`` or ``target += value``."""
-
-    target: Load
-    value: Sum
-    add: bool
-
-
-@dataclass
-class Text:
-    """A piece as text, with what its arguments are.
-
-    Attributes
-    ----------
-    source : str
-    loads : list of Load
-        One for each pointer: the array and its level; where it was found does not matter.
-    strides : list of (int, int)
-        Of which pointer, along which of its axes.
-    scalars : list of expression
-    temporaries : list of tuple
-        Cells that each takes beyond the box, ``((low, high), ...)`` along each axis; along those before the last None where
-        it holds one row at a time.
-    """
-
-    source: str = ""
-    loads: list[Load] = field(default_factory=list)
-    strides: list[tuple[int, int]] = field(default_factory=list)
-    scalars: list[sympy.Expr] = field(default_factory=list)
-    temporaries: list[tuple] = field(default_factory=list)
-
-    def scratch(self, cells: Sequence[int]) -> int:
-        """Elements that temporaries take on a tile of so many cells."""
-        return sum(
-            _row(cells[-1] + extent[-1][1] - extent[-1][0])
-            * prod(n + e[1] - e[0] for n, e in zip(cells[:-1], extent[:-1], strict=True) if e is not None)
-            for extent in self.temporaries
-        )
-
-
-def _row(n: int) -> int:
-    return -(-n // VECTOR) * VECTOR
+#: Writes coefficients as what :mod:`math` computes.
+PYTHON = PythonCodePrinter({"fully_qualified_modules": False, "inline": True, "allow_unknown_functions": True})
 
 
 def text(
@@ -126,7 +80,7 @@ class Writer:
     def scalar(self, c: sympy.Expr) -> str:
         if c not in self.scalar_numbers:
             self.scalar_numbers[c] = len(self.out.scalars)
-            self.out.scalars.append(c)
+            self.out.scalars.append(PYTHON.doprint(c))
         return f"c{self.scalar_numbers[c]}"
 
     # -- expressions

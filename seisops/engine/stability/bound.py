@@ -21,12 +21,19 @@ from functools import cached_property
 from math import prod
 
 import numpy as np
-import sympy
-from devito import Derivative
-from scipy.ndimage import correlate1d
 
+from seisops.engine.stability.arithmetic import (
+    Difference,
+    Differenced,
+    Expression,
+    Field,
+    Number,
+    Of,
+    Parameter,
+    Scaled,
+    Total,
+)
 from seisops.engine.stability.plane_waves import Symbol
-from seisops.engine.symbols.terms import depends, leaves, time_offset
 
 __all__ = ["Bound"]
 
@@ -66,16 +73,16 @@ class Bound:
         if all(np.ptp(v) == 0 for v in self._values.values()):
             return {name: np.ravel(v)[:1] for name, v in self._values.items()}
         flat = {name: np.broadcast_to(v, self._shape).ravel() for name, v in self._values.items()}
-        if len(self._symbol.rows) == 1:
+        if len(self._symbol.terms) == 1:
             return flat
         return dict(zip(flat, np.unique(np.stack(list(flat.values())), axis=1), strict=True))
 
     def local(self, dt: float) -> np.ndarray:
         """N in homogeneous media like those of each of the cells: (cells, fields, fields)."""
-        symbol, n = self._symbol, len(self._symbol.rows)
+        symbol, n = self._symbol, len(self._symbol.terms)
         size = np.broadcast(*self.cells.values(), 0).size
         own, other = np.zeros((n, size)), np.zeros((size, n, n))
-        for i, (row, found) in enumerate(zip(symbol.rows, symbol.values(self.cells, self._spacing, dt), strict=True)):
+        for i, (row, found) in enumerate(zip(symbol.terms, symbol.values(self.cells, self._spacing, dt), strict=True)):
             for term, c in zip(row, found, strict=True):
                 if term.field == i and not term.derivatives:
                     own[i] += c * (-1) ** term.offset
@@ -92,13 +99,7 @@ class Bound:
     @property
     def varies(self) -> bool:
         """Whether anything but the coefficients of a cell itself, which :meth:`radii` know, decides."""
-        varying = {name for name, v in self._values.items() if np.ptp(v) > 0}
-        return any(
-            f.function.name in varying
-            for row in self._symbol.system.residuals
-            for d in sympy.sympify(row).atoms(Derivative)
-            for f in leaves(d)
-        )
+        return any(np.ptp(v) > 0 for name, v in self._values.items() if name in self._symbol.averaged)
 
     def radius(self, dt: float, enough: float = 0.0) -> float:
         """A bound of the spectral radius of N, as sharp as the iteration makes it, or at least `enough`."""
@@ -126,93 +127,63 @@ class Bound:
         return [np.full(self._shape, v, self._dtype) for v in np.maximum(x, 1e-12)]
 
     def _matrix(self, dt: float) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
-        system = self._symbol.system
         rows = []
-        for i, row in enumerate(system.residuals):
-            own, other = _split(row, system.fields[i], system.fields)
-            p = sum((self._coefficient(c, dt) * (-1) ** k for k, c in own), 0.0)
-            act = self._magnitude(other, dt)
+        for row in self._symbol.rows:
+            p = sum((self._coefficient(c, dt) * (-1) ** k for k, c in row.own), 0.0)
+            act = self._magnitude(row.other, dt)
             scale = 1 / _positive(np.abs(np.broadcast_to(p, self._shape)))
             rows.append((act, scale))
         return lambda x: [(act(x) * scale).astype(self._dtype) for act, scale in rows]
 
-    def _magnitude(self, expr, dt: float) -> Callable[[list[np.ndarray]], np.ndarray]:
+    def _magnitude(self, expr: Expression, dt: float) -> Callable[[list[np.ndarray]], np.ndarray]:
         """A linear expression of the fields with the magnitudes of all that it consists of."""
-        fields = self._symbol.system.fields
-        if expr == 0:
-            return lambda x: np.zeros(self._shape, self._dtype)
-        if getattr(expr, "is_DiscreteFunction", False):
-            j = fields.index(expr.function)
-            return lambda x: x[j]
-        if expr.is_Add:
-            parts = [self._magnitude(a, dt) for a in expr.args]
-            return lambda x: sum(part(x) for part in parts)
-        if isinstance(expr, Derivative):
-            inner = self._magnitude(expr.expr, dt)
-            return lambda x: self._differentiated(inner(x), expr, np.abs)
-        active = next(a for a in expr.args if depends(a, fields))
-        factor = 1.0
-        for a in expr.args:
-            if a is not active:
-                factor = factor * np.abs(self._coefficient(a, dt))
-        inner = self._magnitude(active, dt)
-        factor = np.asarray(factor, self._dtype)
-        return lambda x: factor * inner(x)
+        match expr:
+            case Total(()):
+                return lambda x: np.zeros(self._shape, self._dtype)
+            case Field(j):
+                return lambda x: x[j]
+            case Total(terms):
+                parts = [self._magnitude(a, dt) for a in terms]
+                return lambda x: sum(part(x) for part in parts)
+            case Differenced(by, inner):
+                inside = self._magnitude(inner, dt)
+                return lambda x: self._differenced(inside(x), by, np.abs)
+            case Scaled(factors, inner):
+                factor = 1.0
+                for a in factors:
+                    factor = factor * np.abs(self._coefficient(a, dt))
+                inside, factor = self._magnitude(inner, dt), np.asarray(factor, self._dtype)
+                return lambda x: factor * inside(x)
+        raise TypeError(expr)
 
-    def _coefficient(self, expr, dt: float):
+    def _coefficient(self, expr: Expression, dt: float):
         """The value of an expression of parameters in every cell."""
-        expr = sympy.sympify(expr)
-        if getattr(expr, "is_DiscreteFunction", False):
-            return self._values[expr.function.name]
-        if isinstance(expr, Derivative):
-            inner = np.broadcast_to(self._coefficient(expr.expr, dt), self._shape)
-            return self._differentiated(inner, expr, lambda w: w)
-        if expr.args:
-            parts = [self._coefficient(a, dt) for a in expr.args]
-            plain = {"Add": sympy.Add, "Mul": sympy.Mul, "Pow": sympy.Pow}.get(expr.func.__name__)
-            stand_ins = sympy.symbols(f"a0:{len(parts)}")
-            function = (plain or getattr(sympy, expr.func.__name__))(*stand_ins)
-            return sympy.lambdify(stand_ins, function, "numpy")(*parts)
-        units = dict(zip((d.spacing for d in self._symbol.template.dimensions), self._spacing, strict=True))
-        return float(expr.subs({**units, self._symbol.template.step.spacing: dt}))
+        match expr:
+            case Parameter(name):
+                return self._values[name]
+            case Differenced(by, inner):
+                inside = np.broadcast_to(self._coefficient(inner, dt), self._shape)
+                return self._differenced(inside, by, lambda w: w)
+            case Of(function, arguments):
+                return function(*(self._coefficient(a, dt) for a in arguments))
+            case Number():
+                return expr.value(self._spacing, dt)
+        raise TypeError(expr)
 
-    def _differentiated(self, a: np.ndarray, derivative: Derivative, of_weights: Callable) -> np.ndarray:
-        """A derivative of an array that is continued by its edges, with some function of its weights."""
-        dimensions = self._symbol.template.dimensions
-        weights = self._symbol.weights(derivative, self._spacing)
+    def _differenced(self, a: np.ndarray, by: Difference, of_weights: Callable) -> np.ndarray:
+        """A difference of an array that is continued by its edges, with some function of its weights."""
+        from scipy.ndimage import correlate1d  # takes a while to import, and few media need it
+
+        weights = by.weights(self._spacing)
         pivot = max(weights, key=lambda offsets: abs(weights[offsets]))  # of a product of weights along each axis
-        for n, d in enumerate(derivative.dims):
+        for n, axis in enumerate(by.axes):
             taps = {k[n]: w for k, w in weights.items() if k[:n] + k[n + 1 :] == pivot[:n] + pivot[n + 1 :]}
             reach, scale = max(map(abs, taps)), 1.0 if n == 0 else weights[pivot]
             kernel = np.zeros(2 * reach + 1)
             for k, w in taps.items():
                 kernel[k + reach] = of_weights(w / scale)
-            a = correlate1d(a, kernel, axis=dimensions.index(d), mode="nearest")
+            a = correlate1d(a, kernel, axis=axis, mode="nearest")
         return a
-
-
-def _split(row, field, fields):
-    """What a row holds of its own field in the same cell, ``[(time offset, coefficient)]``, and all else."""
-    own, other = [], []
-    for term in sympy.Add.make_args(_expanded(row, fields)):
-        active = [a for a in sympy.Mul.make_args(term) if depends(a, fields)]
-        if len(active) == 1 and getattr(active[0], "is_DiscreteFunction", False) and active[0].function is field:
-            own.append((time_offset(active[0]), term / active[0]))
-        else:
-            other.append(term)
-    return own, sum(other, sympy.S.Zero)
-
-
-def _expanded(expr, fields):
-    """Products over sums of fields multiplied out, outside of derivatives."""
-    if expr.is_Add:
-        return sum((_expanded(a, fields) for a in expr.args), sympy.S.Zero)
-    if expr.is_Mul:
-        active = next((a for a in expr.args if depends(a, fields)), None)
-        if active is not None and active.is_Add:
-            rest = [a for a in expr.args if a is not active]
-            return sum((_expanded(expr.func(*rest, a), fields) for a in active.args), sympy.S.Zero)
-    return expr
 
 
 def _radii(matrices: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from fractions import Fraction
 import numpy as np
 import sympy
 
-from seisops.engine.stability.plane_waves import Symbol
+from seisops.engine.stability.rows import Rows
 
 __all__ = ["times"]
 
@@ -20,7 +20,7 @@ __all__ = ["times"]
 ROUNDING = 1e-9
 
 
-def times(symbol: Symbol, centred: bool) -> tuple[list[Fraction], list[Fraction]]:
+def times(taken: Rows, centred: bool) -> tuple[list[Fraction], list[Fraction]]:
     """Place in time of every field and of every row, in steps; the latest field is at whole steps, none after it.
 
     If the terms of a row are centred at different times, the scheme is of first order in the step and no place is better
@@ -29,14 +29,15 @@ def times(symbol: Symbol, centred: bool) -> tuple[list[Fraction], list[Fraction]
 
     Parameters
     ----------
-    symbol : Symbol
+    taken : Rows
+        Of the scheme without boundaries.
     centred : bool
     """
-    n = len(symbol.rows)
+    n = len(taken.parts)
     rows = [{} for _ in range(n)]
-    for i, row in enumerate(_rows(symbol)):
+    for i, row in enumerate(_rows(taken)):
         for j, weights in row.items():
-            rows[i][j] = list(_centres(weights, symbol.template.step.spacing))
+            rows[i][j] = list(_centres(weights, taken.template.step.spacing))
     own = [rows[i][i][0] for i in range(n)]
     at: list = [None] * n
     for start in range(n):  # what nothing connects to the fields before stands at whole steps
@@ -62,19 +63,17 @@ def _spread(at: list, own: list, rows: list) -> None:
                     at[i], found = at[j] + centres[0] - own[i], True
 
 
-def _rows(symbol: Symbol) -> Iterator[dict]:
+def _rows(taken: Rows) -> Iterator[dict]:
     """Coefficients of each row for one wave in a medium of no particular parameters: ``{field: {offset: terms}}``."""
     # numbers of the same order that have no relation to one another
-    values = {name: 1 + np.sqrt(k + 2) % 1 for k, name in enumerate(symbol.names)}
-    spacing = tuple(1 + np.sqrt(k + 11) % 1 for k in range(symbol.template.ndim))
-    wave = np.array([[0.7 + np.sqrt(k + 17) % 1 for k in range(symbol.template.ndim)]])
-    for row in symbol.rows:
+    ndim, values = taken.template.ndim, {name: 1 + np.sqrt(k + 2) % 1 for k, name in enumerate(taken.names)}
+    spacing = tuple(1 + np.sqrt(k + 11) % 1 for k in range(ndim))
+    wave = np.array([[0.7 + np.sqrt(k + 17) % 1 for k in range(ndim)]])
+    for row, terms in zip(taken.parts, taken.symbol.terms, strict=True):
         out: dict = {}
-        for term in row:
-            w = complex(symbol.wave(term, spacing, wave)[0])
-            out.setdefault(term.field, {}).setdefault(term.offset, []).append(
-                (symbol.of_step(term, values, spacing), w)
-            )
+        for part, term in zip(row, terms, strict=True):
+            w = complex(taken.symbol.wave(term, spacing, wave)[0])
+            out.setdefault(part.field, {}).setdefault(part.offset, []).append((taken.of_step(part, values, spacing), w))
         yield out
 
 

@@ -13,9 +13,9 @@ import devito
 import numpy as np
 from devito.symbolics import IntDiv
 
-__all__ = ["Template"]
+from seisops.engine.symbols.names import PREFIX
 
-PREFIX = "so_"
+__all__ = ["Template"]
 
 
 class Template:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, namedtuple
+from collections import namedtuple
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from seisops.engine.derive.layers import Stretch
 from seisops.engine.derive.system import System, expand_time
-from seisops.engine.stability.plane_waves import Symbol
+from seisops.engine.stability.rows import Rows
 from seisops.engine.stability.timing import times
 from seisops.engine.symbols.location import misplaced
-from seisops.engine.symbols.template import PREFIX, Template
+from seisops.engine.symbols.names import PREFIX
+from seisops.engine.symbols.template import Template
 from seisops.engine.symbols.terms import occurrences, time_offset
-from seisops.engine.threads import making
 from seisops.errors import ParameterError
-from seisops.wave.boundaries import Stretch
+from seisops.wave.discretise.schemes import SCHEMES, Interior
 
 if TYPE_CHECKING:
     from seisops.wave.equation import WaveEquation
 
-__all__ = ["INTERIORS", "Interior", "Interiors", "assemble", "interior"]
-
-# equations without boundaries that are remembered, those used last
-MOST = 32
+__all__ = ["assemble", "rows_within", "within"]
 
 
 def symbols(equation: WaveEquation, template: Template):
@@ -42,63 +42,22 @@ def residuals(equation: WaveEquation, template: Template) -> tuple[tuple, tuple]
     return fields, rows
 
 
-class Interior:
-    """An equation without boundaries.
-
-    Attributes
-    ----------
-    system : System
-    symbol : Symbol
-    times, row_times : dict
-        Place of each field, and of each row, within the time step, by the name of the field's symbol; see
-        :func:`seisops.engine.stability.timing.times`.
-    """
-
-    def __init__(self, equation: WaveEquation, template: Template):
-        fields, rows = residuals(equation, template)
-        self.system = System(
-            template, fields, tuple(expand_time(row, template) for row in rows), ({0: 1.0},), ({0: 1.0},)
-        )
-        self.symbol = Symbol(self.system)
-        at, after = times(self.symbol, equation.leapfrog)
-        for i, name in enumerate(equation.fields):
-            if name in equation.timing:
-                shift = Fraction(equation.timing[name]) - at[i]
-                at[i], after[i] = at[i] + shift, after[i] + shift
-        self.times: Mapping[str, Fraction] = {u.name: t for u, t in zip(fields, at, strict=True)}
-        self.row_times: Mapping[str, Fraction] = {u.name: t for u, t in zip(fields, after, strict=True)}
-
-    @property
-    def staggered(self) -> bool:
-        """Whether fields or rows stand between the time steps."""
-        return any(t != 0 for by_name in (self.times, self.row_times) for t in by_name.values())
+def rows_within(equation: WaveEquation, template: Template) -> Rows:
+    """The rows of an equation without boundaries, taken apart."""
+    fields, rows = residuals(equation, template)
+    return Rows(System(template, fields, tuple(expand_time(row, template) for row in rows), ({0: 1.0},), ({0: 1.0},)))
 
 
-class Interiors:
-    """The equations without boundaries of this process, by structure: media come and go with every step of an inversion."""
-
-    def __init__(self):
-        self._known: OrderedDict[tuple, Interior] = OrderedDict()
-
-    def get(self, equation: WaveEquation, template: Template) -> Interior:
-        """An equation without boundaries; those of one kind share it."""
-        key = (equation.kind, template.ndim, template.space_order, template.dtype)
-        with making:
-            found = self._known.pop(key, None) or Interior(equation, template)
-            self._known[key] = found
-            while len(self._known) > MOST:
-                self._known.popitem(last=False)
-        return found
-
-    def forget(self) -> None:
-        """Release all; who needs one again makes it again."""
-        with making:
-            self._known.clear()
-
-
-#: Those of this process.
-INTERIORS = Interiors()
-interior = INTERIORS.get
+def within(equation: WaveEquation, template: tuple[int, int, str]) -> Interior:
+    """An equation without boundaries."""
+    rows = rows_within(equation, Template(*template))
+    at, after = times(rows, equation.leapfrog)
+    for i, name in enumerate(equation.fields):
+        if name in equation.timing:
+            shift = Fraction(equation.timing[name]) - at[i]
+            at[i], after[i] = at[i] + shift, after[i] + shift
+    names = rows.symbol.fields
+    return Interior(rows.symbol, dict(zip(names, at, strict=True)), dict(zip(names, after, strict=True)))
 
 
 def _require_levels(equation: WaveEquation, system: System) -> None:
@@ -142,6 +101,7 @@ def assemble(equation: WaveEquation, template: Template, boundary, free_surface:
     fields, rows = residuals(equation, template)
     damp = boundary.damp if boundary else lambda expr, template: expr
     rows = [expand_time(row, template) for row in rows]
+    plain = System(template, fields, tuple(rows), ({0: 1.0},), ({0: 1.0},))
     if free_surface and set(equation.surface) != set(equation.fields):
         raise ParameterError(
             f"{type(equation).__name__} does not say how its fields behave at a free surface: set its attribute "
@@ -163,8 +123,8 @@ def assemble(equation: WaveEquation, template: Template, boundary, free_surface:
     rows = [stretch(damp(row, template)) for row in rows]
     order = {name: i for i, name in enumerate(equation.fields)}
     first = {equation.fields[0]: 1.0}
-    within = interior(equation, template)
-    _require_levels(equation, within.system)
+    known = SCHEMES.interior(equation, (template.ndim, template.space_order, np.dtype(template.dtype).name))
+    _require_levels(equation, plain)
     return System(
         template,
         tuple(stretch.fields),
@@ -172,8 +132,8 @@ def assemble(equation: WaveEquation, template: Template, boundary, free_surface:
         source=({order[n]: w for n, w in (equation.source or first).items()},),
         observe=({order[n]: w for n, w in (equation.observe or first).items()},),
         positions=stretch.positions,
-        times=within.times,
-        row_times=within.row_times,
+        times=known.times,
+        row_times=known.row_times,
         parity=stretch.parity if free_surface else None,
         compact=stretch.compact,
     )

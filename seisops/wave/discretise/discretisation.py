@@ -10,33 +10,25 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from math import ceil
-from weakref import WeakSet
 
 import numpy as np
 
 from seisops.engine import backend
-from seisops.engine.arrays import VECTOR, in_rows, stackable, whole
-from seisops.engine.backend import CPU, Device
-from seisops.engine.derive.born import Born, born
-from seisops.engine.derive.reverse import edges, reverse, unknown
-from seisops.engine.derive.strips import Strips, reach_of_layer, reach_of_parameters
-from seisops.engine.derive.system import System, adjoint
-from seisops.engine.kernel import Again, Kernel, Ports
-from seisops.engine.state import States
-from seisops.engine.symbols.template import PREFIX, Template
-from seisops.engine.threads import making
+from seisops.engine.arrays import in_rows
+from seisops.engine.scheme import Layer, Scheme
+from seisops.engine.symbols.names import PREFIX
 from seisops.errors import ParameterError, UnstableError
 from seisops.wave._validate import integer, real
-from seisops.wave.discretise.assembly import interior
 from seisops.wave.discretise.padding import Padding, folded
 from seisops.wave.discretise.resampling import Resampling
+from seisops.wave.discretise.schemes import SCHEMES
 from seisops.wave.discretise.stability import admits, limit, lossless
 from seisops.wave.equation import WaveEquation
 from seisops.wave.grid import Grid
 from seisops.wave.space import Wavefield
 from seisops.wave.time import Time
 
-__all__ = ["PLANS", "Discretisation", "Plan", "Plans", "discretise"]
+__all__ = ["Discretisation", "discretise"]
 
 # fraction of the stable step that is used at most: heterogeneous media and layers need a little room
 SAFETY = 0.9
@@ -45,191 +37,6 @@ SAFETY = 0.9
 LIMIT = 0.95
 # samples that the solver runs on beyond the last, so that filters between the two time axes do not meet its end
 TAIL = 16
-
-
-class Plan:
-    """The kernels of one kind of wave equation, shared by all media, surveys and sizes.
-
-    Parameters
-    ----------
-    system, transposed : System
-        The equation and its adjoint.
-    strips : Strips
-        Where the fields of its layer live.
-    device : Device, optional
-        Where they run.
-    """
-
-    def __init__(self, system: System, transposed: System, strips: Strips, device: Device = CPU):
-        self.system, self.transposed, self.strips, self.device = system, transposed, strips, device
-        self._states: dict = {}
-        self._kernels: dict = {}
-        self._borns: dict = {}
-
-    def edges(self, wrt: tuple[str, ...], shape: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
-        """Names of the arrays that keep what lies along the edges, and their shapes for one time step.
-
-        A march takes them in parts, each of which has to be aligned: else it would be copied.
-        """
-        template, linearised = self.system.template, self.born(wrt, 1, present=True)
-        part = unknown(self.strips, linearised)
-        kept = [(u, "ring") for u in self.reversed.fields] + [(h.function, part) for h in linearised.histories]
-        dimensions, itemsize = template.dimensions, np.dtype(template.dtype).itemsize
-
-        def extents(edge) -> tuple[int, ...]:
-            cells = tuple(edge.cells if d is edge.axis else n for d, n in zip(dimensions, shape, strict=True))
-            return stackable(cells, itemsize)
-
-        return [
-            (PREFIX + edge.name(function), extents(edge))
-            for function, part in kept
-            for edge in edges(self.strips, part)
-        ]
-
-    def states(self, transposed: bool = False, kernel: Kernel | None = None) -> States:
-        """The time levels for marches with a kernel; without one, those of a march that is to be followed."""
-        in_place = tuple(kernel.in_place) if kernel else ()
-        with PLANS.lock:
-            if (transposed, in_place) not in self._states:
-                system = self.of(transposed)
-                self._states[transposed, in_place] = States(system, self.strips, in_place, self.device)
-            return self._states[transposed, in_place]
-
-    def of(self, transposed: bool) -> System:
-        """The equation, or its adjoint."""
-        return self.transposed if transposed else self.system
-
-    def forget(self) -> None:
-        """Release the kernels, and the memory that marches have spare."""
-        with PLANS.lock:
-            self._states.clear()
-            self._kernels.clear()
-            self._borns.clear()
-
-    @cached_property
-    def reversed(self) -> System:
-        """The equation run backward in time, without its layer."""
-        return reverse(self.system, self.strips)
-
-    def born(self, wrt: tuple[str, ...], every: int, present: bool = False) -> Born:
-        key = (wrt, every, present)
-        with PLANS.lock:
-            if key not in self._borns:
-                self._borns[key] = born(self.system, *key)
-            return self._borns[key]
-
-    def beyond(self, wrt: tuple[str, ...]) -> frozenset[str]:
-        """The coefficients whose perturbations and images go beyond the grid."""
-        with PLANS.lock:
-            linearised = next((b for (names, *_), b in self._borns.items() if names == wrt), None) or self.born(wrt, 1)
-        return frozenset(p.name.removeprefix(f"{PREFIX}d_") for p in linearised.continued)
-
-    def kernel(
-        self,
-        transposed: bool,
-        write: Ports,
-        read: Ports,
-        wrt: tuple[str, ...] = (),
-        every: int = 1,
-        again: Ports | None = None,
-    ) -> Kernel:
-        """The kernel of some ports; `again` are those of a background that it makes again, see :class:`Kernel`."""
-        key = (transposed, write, read, wrt, every, again)
-        with PLANS.lock:
-            if key not in self._kernels:
-                system = self.of(transposed)
-                linearised = self.born(wrt, every, bool(again) or read.edges) if wrt else None
-                background = Again(self.reversed, again) if again else None
-                self._kernels[key] = Kernel(system, write, read, linearised, self.strips, background, self.device)
-            return self._kernels[key]
-
-
-class Plans:
-    """The plans of a process: one for each structure of an equation, whatever the padded grid's shape.
-
-    The widths of the layer's strips are compiled in; grids narrower than a strip are a kind of their own.
-    """
-
-    def __init__(self):
-        # symbols are made once: held by whoever makes any, for all that follows from them
-        self.lock = making
-        self._systems: dict = {}
-        self._plans: dict[tuple, Plan] = {}
-        self._alive: WeakSet[Plan] = WeakSet()  # those that operators have kept, too
-
-    def get(
-        self,
-        equation: WaveEquation,
-        template: tuple,
-        boundary,
-        free_surface: bool,
-        shape: tuple[int, ...],
-        on: str = "cpu",
-    ) -> Plan:
-        """The plan of an equation on padded grids like one of a given shape."""
-        kind = (equation.kind, template, type(boundary), free_surface)
-        with self.lock:
-            if kind not in self._systems:
-                system = equation.system(Template(*template), boundary, free_surface)
-                transposed = adjoint(system)
-                halo = max(reach_of_layer(s) for s in (system, transposed))
-                self._systems[kind] = system, transposed, halo
-            system, transposed, halo = self._systems[kind]
-            strips = _strips(system, transposed, boundary, free_surface, shape, halo)
-            key = (*kind, strips.key, on)
-            if key not in self._plans:
-                self._plans[key] = Plan(system, transposed, strips, backend.device(on))
-                self._alive.add(self._plans[key])
-            return self._plans[key]
-
-    @property
-    def kernels(self) -> list[Kernel]:
-        """Those that have been made."""
-        with self.lock:
-            return [kernel for plan in self._alive for kernel in plan._kernels.values()]
-
-    def forget(self) -> None:
-        """Release all: who needs a plan again makes it again; operators that are there keep theirs, without its kernels."""
-        with self.lock:
-            for plan in self._alive:
-                plan.forget()
-            self._plans.clear()
-            self._systems.clear()
-
-
-#: The plans of this process.
-PLANS = Plans()
-plan = PLANS.get
-
-
-def model_shape(shape: tuple[int, ...], boundary, free_surface: bool) -> tuple[int, ...]:
-    """Cells of a padded grid that are not in the layer."""
-    *others, depth = (n - 2 * boundary.cells for n in shape)
-    return (*others, depth + boundary.cells if free_surface else depth)
-
-
-def _strips(
-    system: System, transposed: System, boundary, free_surface: bool, shape: tuple[int, ...], around: int
-) -> Strips:
-    """Where the fields of a layer live on a padded grid of a given shape, reaching `around` cells beyond it.
-
-    On grids so narrow that what lies in one strip reaches the layer at the other end, or at its mirror image above a free
-    surface, they live on the whole grid.
-    """
-    template, compact = system.template, {**system.compact, **transposed.compact}
-    if not compact or min(model_shape(shape, boundary, free_surface)) <= around:
-        return Strips(template, {}, {}, {})
-    half = any(p.denominator > 1 for where in system.positions.values() for p in where)
-    widths, sides = {}, {}
-    for d, n in zip(template.dimensions, shape, strict=True):
-        widths[d] = min(boundary.cells + half + around, n)
-        sides[d] = ("high",) if free_surface and d is template.dimensions[-1] else ("low", "high")
-    # along rows, whole vectors: the rest of one costs nothing, and leaves the rows between the strips aligned
-    last, unit = template.dimensions[-1], VECTOR // np.dtype(template.dtype).itemsize
-    widths[last] = min(whole(widths[last], unit), shape[-1])
-    # images are made as far beyond the grid as parameters are looked at
-    halo = min(around + reach_of_parameters(system), template.space_order)
-    return Strips(template, compact, widths, sides, boundary.cells + half, halo)
 
 
 @dataclass(frozen=True)
@@ -313,8 +120,9 @@ class Discretisation:
         """Velocity in m/s beyond which the frozen time step would be unstable."""
         return self.velocity * LIMIT * self.stable_step / self.dt
 
-    def plan(self, medium: WaveEquation) -> Plan:
-        return plan(medium, self.template, self.boundary, self.free_surface, self.padding.shape, self.device)
+    def scheme(self, medium: WaveEquation) -> Scheme:
+        """The kernels of a medium's equation."""
+        return SCHEMES.get(medium, self.template, self.boundary, self.free_surface, self.padding.shape, self.device)
 
     def check(self, medium: WaveEquation) -> None:
         """Raise UnstableError if the frozen time step is too large for a medium."""
@@ -347,9 +155,9 @@ class Discretisation:
                 "loses energy on the way. Use storage='auto' or Checkpointed()"
             )
 
-    def profiles(self, strips: Strips) -> dict[str, np.ndarray]:
+    def profiles(self, layer: Layer) -> dict[str, np.ndarray]:
         """One-dimensional arrays of the layer, by symbol name, including the halo."""
-        return _profiles(self, tuple(strips.widths.values()), strips.halo)
+        return _profiles(self, layer.widths, layer.halo)
 
     def extents(self, halo: int = 0) -> tuple[int, ...]:
         """Shape of an array on the padded grid, with a halo."""
@@ -432,7 +240,7 @@ def discretise(
         )
     if space_order not in range(2, 17, 2):
         raise ParameterError(f"Modeling(space_order={space_order!r}): must be even, from 2 to 16")
-    if boundary is not None and (isinstance(boundary, type) or not hasattr(boundary, "stretch")):
+    if boundary is not None and (isinstance(boundary, type) or not hasattr(type(boundary), "stretch")):
         raise ParameterError(f"Modeling(boundary={boundary!r}): use PML(), Sponge() or None")
     if free_surface not in (True, False):
         raise ParameterError(f"Modeling(free_surface={free_surface!r}): True for one at the top, or False")
@@ -466,7 +274,7 @@ def discretise(
         velocity,
         step,
         bool(dispersion and medium.leapfrog),
-        interior(medium, Template(*template)).staggered,
+        SCHEMES.interior(medium, template).staggered,
         found.radius,
         waves.device,
     )

@@ -1,13 +1,13 @@
-"""Compiled programs kept on disk between processes.
+"""Compiled programs, and notes of what was derived, kept on disk between processes.
 
 The folder is ``$SEISOPS_CACHE``, else ``$XDG_CACHE_HOME/seisops``, else ``~/.cache/seisops`` (macOS:
 ``~/Library/Caches/seisops``). ``SEISOPS_CACHE`` empty, ``0`` or ``off`` keeps nothing; a relative path is one from where
 the process works when it first uses that path. A folder of ours says so in a ``CACHEDIR.TAG``, which programs that make
 backups look for as well; in a folder where somebody else keeps something we use one of our own.
 
-An entry is a shared library and, beside it, a JSON file with its checksum and what is needed to call it. Both are written
-under a name of their own and then moved into place, the JSON file last, so that processes which write the same entry at
-the same time never see half of it, and there are no locks to be left behind.
+A program is a shared library and, beside it, a JSON file with its checksum and what is needed to call it; a note is one file
+that begins with its checksum. All are written under a name of their own and then moved into place, the JSON file last, so
+that processes which write the same entry at the same time never see half of it, and there are no locks to be left behind.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ OWN = "seisops-programs"
 # what this cache writes, by name; nobody else is likely to name anything so
 INDEX = re.compile(r"([0-9a-f]{64})\.json")
 LIBRARY = re.compile(r"([0-9a-f]{64})-[0-9a-f]{16}\.(so|dylib)")
-PARTIAL = re.compile(r"\.([0-9a-f]{64}(-[0-9a-f]{16})?\.(so|dylib|json)|CACHEDIR\.TAG)\.[0-9a-f]{16}\.partial")
+NOTE = re.compile(r"([0-9a-f]{64})\.note")
+PARTIAL = re.compile(r"\.([0-9a-f]{64}(-[0-9a-f]{16})?\.(so|dylib|json|note)|CACHEDIR\.TAG)\.[0-9a-f]{16}\.partial")
+#: How a note begins, before its checksum.
+NOTED = b"seisops note\n"
 #: What the loader says where the system runs nothing, as on a file system mounted ``noexec``.
 UNMAPPED = "failed to map segment"
 
@@ -140,6 +143,34 @@ class Folder:
         self._expire()
         return self._loadable(kept)
 
+    def read_note(self, digest: str) -> bytes | None:
+        """The content of a note; None if there is none, or it is damaged."""
+        try:
+            raw = self._content(f"{digest}.note")
+        except OSError:
+            return None
+        start, checksum, content = raw[: len(NOTED)], raw[len(NOTED) : len(NOTED) + 64], raw[len(NOTED) + 64 :]
+        if start != NOTED or checksum != _checksum(digest.encode() + content).encode():
+            return None
+        self._touch(f"{digest}.note")
+        return content
+
+    def write_note(self, digest: str, content: bytes) -> None:
+        """Keep a note.
+
+        Warns
+        -----
+        RuntimeWarning
+            Once for each folder that cannot be written to.
+        """
+        try:
+            if not self._has(TAG):
+                self._replace(TAG, TAGGED)
+            # with its name: one that came by another says something else
+            self._replace(f"{digest}.note", NOTED + _checksum(digest.encode() + content).encode() + content)
+        except OSError as e:
+            _refuse(str(self.path), str(e))
+
     def withdraw(self, library: Path, error: OSError) -> None:
         """Remove an entry that cannot be loaded from here, although it could be from elsewhere, and say so.
 
@@ -224,12 +255,14 @@ class Folder:
         return False
 
     def _is_ours(self, name: str) -> bool:
-        """Whether a file is a library of this cache, or the description of one, or the beginning of either."""
+        """Whether a file is a library of this cache, or the description of one, a note, or the beginning of any."""
         if LIBRARY.fullmatch(name):
             return self._content(name)[:4] in NATIVE
         if PARTIAL.fullmatch(name):
             start = self._content(name)[:4]
-            return any(known.startswith(start) for known in (*NATIVE, TAGGED, b'{\n "'))
+            return any(known.startswith(start) for known in (*NATIVE, TAGGED, NOTED, b'{\n "'))
+        if NOTE.fullmatch(name):
+            return self._content(name)[: len(NOTED)] == NOTED
         if not INDEX.fullmatch(name):
             return False
         try:

@@ -1,0 +1,80 @@
+"""What was derived from an equation, as plain data: derived once, kept in memory, and on disk from process to process.
+
+To derive takes Devito and SymPy, which take longer to import than many a survey to model. Notes hold nothing of theirs, so
+that a process which finds what it needs among them never imports either.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import sys
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVar
+
+from seisops.engine.kept.disk import opened
+
+__all__ = ["Notes", "sources"]
+
+Noted = TypeVar("Noted")
+
+#: The packages whose results notes are.
+DERIVING = ("devito", "sympy", "numpy")
+
+
+class Notes:
+    """Results by what they are of.
+
+    Parameters
+    ----------
+    of : tuple or None
+        All that they depend on beside what is asked for, and beside this package and those that it derives with: numbers
+        and text, the same in each process. None keeps nothing on disk.
+    """
+
+    def __init__(self, of: tuple | None):
+        self.of = of
+        self._known: dict[tuple, object] = {}
+
+    def get(self, what: tuple, make: Callable[[], Noted]) -> Noted:
+        """A result: as it is known, as an earlier process noted it, or made now.
+
+        Parameters
+        ----------
+        what : tuple
+            Of numbers and text, and of tuples of those.
+        make : callable
+            Makes the result, of plain data.
+        """
+        if what not in self._known:
+            self._known[what] = make() if self.of is None else self._noted(what, make)
+        return self._known[what]
+
+    def _noted(self, what: tuple, make: Callable[[], Noted]) -> Noted:
+        digest = hashlib.sha256(repr((sources(), self.of, what)).encode()).hexdigest()
+        with opened() as folder:
+            content = folder.read_note(digest) if folder else None
+        if content is not None:
+            return pickle.loads(content)
+        made = make()
+        with opened() as folder:
+            if folder:
+                folder.write_note(digest, pickle.dumps(made, protocol=5))
+        return made
+
+    def forget(self) -> None:
+        """Release what is in memory."""
+        self._known.clear()
+
+
+@cache
+def sources() -> tuple[str, ...]:
+    """What results depend on wherever they are derived: this package's text, and the packages that it derives with."""
+    digest, root = hashlib.sha256(), Path(__file__).parents[2]
+    for path in sorted(path for room in ("engine", "wave") for path in (root / room).rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    python = f"python {sys.version_info.major}.{sys.version_info.minor}"
+    return (digest.hexdigest(), python, *(f"{name} {version(name)}" for name in DERIVING))

@@ -1,0 +1,195 @@
+"""A discretised equation as those see it who run it: plain data, and the kernels that are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from seisops.engine.arrays import stackable
+from seisops.engine.backend import Device
+from seisops.engine.kept.notes import Notes
+from seisops.engine.kernel import Kernel
+from seisops.engine.lower.loop import Loop
+from seisops.engine.lower.ports import Ports
+from seisops.engine.state import Marched, States
+from seisops.engine.threads import making
+
+if TYPE_CHECKING:
+    from seisops.engine.derivation import Derivation
+
+__all__ = ["AXES", "Edge", "History", "Layer", "Reach", "Scheme"]
+
+AXES = {2: ("x", "z"), 3: ("x", "y", "z")}
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far an equation with its layer looks.
+
+    Attributes
+    ----------
+    compact : tuple of (str, int)
+        Fields and profiles of the layer that live along an axis only, and that axis.
+    layer : int
+        Cells beyond the layer up to which it has an influence, along any axis.
+    parameters : int
+        Cells around, along any axis, from which averages and derivatives of parameters alone are made.
+    between : bool
+        Whether fields lie between the nodes.
+    """
+
+    compact: tuple[tuple[str, int], ...]
+    layer: int
+    parameters: int
+    between: bool
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Where the fields of a layer live: in strips along the edges of the grid, or on all of it.
+
+    Attributes
+    ----------
+    compact : tuple of (str, int)
+        As of `Reach`; empty where they live on the whole grid.
+    widths : tuple of int
+        Cells of a strip along each axis.
+    sides : tuple of tuple of str
+        Ends of each axis that have a layer: "low", "high".
+    cells : int
+        Cells of the layer, the outermost of a strip.
+    halo : int
+        Cells around a strip that its arrays have.
+    """
+
+    compact: tuple[tuple[str, int], ...] = ()
+    widths: tuple[int, ...] = ()
+    sides: tuple[tuple[str, ...], ...] = ()
+    cells: int = 0
+    halo: int = 0
+
+
+@dataclass(frozen=True)
+class History:
+    """A factor of a background: the name of its symbol, and the cells around the grid that its arrays have."""
+
+    name: str
+    halo: int
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What is kept of a function along an edge: the name of its array, the axis, and cells along that."""
+
+    name: str
+    axis: int
+    cells: int
+
+
+class Scheme:
+    """The kernels of one kind of wave equation, shared by all media, surveys and sizes.
+
+    Parameters
+    ----------
+    template : (int, int, str)
+        Axes of the grid, order in space, dtype.
+    layer : Layer
+        Where the fields of its layer live.
+    device : Device
+        Where they run.
+    notes : Notes
+        What was derived.
+    derive : callable
+        Derives what is not.
+    """
+
+    def __init__(
+        self,
+        template: tuple[int, int, str],
+        layer: Layer,
+        device: Device,
+        notes: Notes,
+        derive: Callable[[], Derivation],
+    ):
+        self.ndim, self.space_order, self.dtype = template[0], template[1], np.dtype(template[2])
+        self.layer, self.device, self.notes = layer, device, notes
+        self._derive = derive
+        self._derivation: Derivation | None = None
+        self._states: dict[tuple, States] = {}
+        self.kernels: dict[tuple, Kernel] = {}
+
+    @property
+    def derivation(self) -> Derivation:
+        """The equation in symbols."""
+        if self._derivation is None:
+            self._derivation = self._derive()
+        return self._derivation
+
+    def _noted(self, what: str, *of):
+        """What a method of the derivation says."""
+        with making:
+            return self.notes.get((what, *of), lambda: getattr(self.derivation, what)(*of))
+
+    def of(self, transposed: bool) -> Marched:
+        """The equation, or its adjoint."""
+        return self._noted("marched", transposed)
+
+    def histories(self, wrt: tuple[str, ...], every: int = 1, present: bool = False) -> tuple[History, ...]:
+        """What of a background the derivative by some coefficients needs, kept or `present` only."""
+        return self._noted("histories", wrt, every, present)
+
+    def beyond(self, wrt: tuple[str, ...]) -> frozenset[str]:
+        """The coefficients whose perturbations and images go beyond the grid."""
+        return self._noted("beyond", wrt)
+
+    def edges(self, wrt: tuple[str, ...], shape: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
+        """Names of the arrays that keep what lies along the edges, and their shapes for one time step.
+
+        A march takes them in parts, each of which has to be aligned: else it would be copied.
+        """
+
+        def extents(edge: Edge) -> tuple[int, ...]:
+            cells = tuple(edge.cells if axis == edge.axis else n for axis, n in enumerate(shape))
+            return stackable(cells, self.dtype.itemsize)
+
+        return [(edge.name, extents(edge)) for edge in self._noted("edges", wrt)]
+
+    def states(self, transposed: bool = False, kernel: Kernel | None = None) -> States:
+        """The time levels for marches with a kernel; without one, those of a march that is to be followed."""
+        in_place = kernel.in_place if kernel else ()
+        with making:
+            if (transposed, in_place) not in self._states:
+                self._states[transposed, in_place] = States(
+                    self.of(transposed).fields, self.space_order, self.dtype, in_place, self.device
+                )
+            return self._states[transposed, in_place]
+
+    def kernel(
+        self,
+        transposed: bool,
+        write: Ports,
+        read: Ports,
+        wrt: tuple[str, ...] = (),
+        every: int = 1,
+        again: Ports | None = None,
+    ) -> Kernel:
+        """The kernel of some ports; `again` are those of a background that is made again on the way."""
+        key = (transposed, write, read, wrt, every, again)
+        with making:
+            if key not in self.kernels:
+                loop = Loop(
+                    lambda: self.derivation.loop(*key).made(), AXES[self.ndim], self.dtype, self.notes, ("loop", *key)
+                )
+                self.kernels[key] = Kernel(loop, self.of(transposed), self.device)
+            return self.kernels[key]
+
+    def forget(self) -> None:
+        """Release the kernels, what was derived, and the memory that marches have spare."""
+        with making:
+            self._states.clear()
+            self.kernels.clear()
+            self.notes.forget()
+            self._derivation = None

@@ -1,0 +1,133 @@
+"""Expressions of arrays as plain data: what a scheme computes from the parameters of a medium, cell by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import TypeAlias
+
+import numpy as np
+
+__all__ = [
+    "Difference",
+    "Differenced",
+    "Expression",
+    "Field",
+    "Function",
+    "Number",
+    "Of",
+    "Parameter",
+    "Scaled",
+    "Total",
+]
+
+
+class Function:
+    """A function of numbers or arrays, in Python text.
+
+    Parameters
+    ----------
+    source : str
+        One definition, of names that NumPy has.
+    """
+
+    def __init__(self, source: str):
+        self.source = source
+
+    def __reduce__(self):
+        return Function, (self.source,)
+
+    @cached_property
+    def _function(self) -> Callable:
+        names, made = dict(vars(np)), {}
+        exec(self.source, names, made)
+        (function,) = made.values()
+        return function
+
+    def __call__(self, *values):
+        return self._function(*values)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A finite difference.
+
+    Attributes
+    ----------
+    axes : tuple of int
+        Along which it looks around.
+    orders : tuple of int
+        Of the derivative along each of them.
+    taps : tuple of (tuple of int, float)
+        Offsets along these axes, and weights for cells of size one.
+    """
+
+    axes: tuple[int, ...]
+    orders: tuple[int, ...]
+    taps: tuple[tuple[tuple[int, ...], float], ...]
+
+    def weights(self, spacing: Sequence[float]) -> dict[tuple[int, ...], float]:
+        """Weights by offsets, for cells of a given size."""
+        scale = prod(spacing[a] ** -n for a, n in zip(self.axes, self.orders, strict=True))
+        return {k: w * scale for k, w in self.taps}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An array of the medium, by the name of its symbol."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of the equation, by number."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Number:
+    """A function of the cell sizes and the time step."""
+
+    of: Function
+
+    def value(self, spacing: Sequence[float], dt: float) -> float:
+        """Its value."""
+        return float(self.of(*spacing, dt))
+
+
+@dataclass(frozen=True)
+class Of:
+    """A function of other expressions, cell by cell."""
+
+    function: Function
+    arguments: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Differenced:
+    """A finite difference of an expression."""
+
+    by: Difference
+    inner: Expression
+
+
+@dataclass(frozen=True)
+class Total:
+    """A sum of expressions."""
+
+    parts: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """An expression times others, which hold no field."""
+
+    factors: tuple[Expression, ...]
+    inner: Expression
+
+
+Expression: TypeAlias = "Parameter | Field | Number | Of | Differenced | Total | Scaled"

@@ -1,0 +1,199 @@
+"""The schemes of this process: what equations become on a grid, made once for all media, surveys and sizes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+import numpy as np
+
+from seisops.engine import backend
+from seisops.engine.arrays import VECTOR, whole
+from seisops.engine.kept.notes import Notes
+from seisops.engine.kernel import Kernel
+from seisops.engine.scheme import Layer, Reach, Scheme
+from seisops.engine.stability.plane_waves import Symbol
+from seisops.engine.threads import making
+
+if TYPE_CHECKING:
+    from seisops.engine.derivation import Both, Derivation
+    from seisops.wave.equation import WaveEquation
+
+__all__ = ["SCHEMES", "Interior", "Schemes"]
+
+#: Equations without boundaries that are remembered, those used last.
+MOST = 32
+
+
+@dataclass(frozen=True)
+class Interior:
+    """An equation without boundaries.
+
+    Attributes
+    ----------
+    symbol : Symbol
+    times, row_times : mapping
+        Place of each field, and of each row, within the time step, by the name of the field's symbol; see
+        :func:`seisops.engine.stability.timing.times`.
+    """
+
+    symbol: Symbol
+    times: Mapping[str, Fraction]
+    row_times: Mapping[str, Fraction]
+
+    @property
+    def staggered(self) -> bool:
+        """Whether fields or rows stand between the time steps."""
+        return any(t != 0 for by_name in (self.times, self.row_times) for t in by_name.values())
+
+
+class Schemes:
+    """What this process has made of equations: one scheme for each structure, whatever the padded grid's shape.
+
+    The widths of the layer's strips are compiled in; grids narrower than a strip are a kind of their own.
+    """
+
+    def __init__(self):
+        self._interiors: OrderedDict[tuple, Interior] = OrderedDict()
+        self._reaches: dict[tuple, Reach] = {}
+        self._derived: dict[tuple, Both] = {}
+        self._schemes: dict[tuple, Scheme] = {}
+        self._alive: WeakSet[Scheme] = WeakSet()  # those that operators have kept, too
+
+    def interior(self, equation: WaveEquation, template: tuple[int, int, str]) -> Interior:
+        """An equation without boundaries; those of one kind share it."""
+        key = (equation.kind, template)
+        with making:
+            found = self._interiors.pop(key, None)
+            if found is None:
+                found = Notes(_told(key)).get(("interior",), lambda: _interior(equation, template))
+            self._interiors[key] = found
+            while len(self._interiors) > MOST:
+                self._interiors.popitem(last=False)
+        return found
+
+    def get(
+        self,
+        equation: WaveEquation,
+        template: tuple[int, int, str],
+        boundary,
+        free_surface: bool,
+        shape: tuple[int, ...],
+        on: str = "cpu",
+    ) -> Scheme:
+        """The scheme of an equation on padded grids like one of a given shape."""
+        kind = (equation.kind, template, type(boundary), free_surface)
+
+        def both() -> Both:
+            if kind not in self._derived:
+                self._derived[kind] = _both(equation, template, boundary, free_surface)
+            return self._derived[kind]
+
+        with making:
+            if kind not in self._reaches:
+                self._reaches[kind] = Notes(_told(kind)).get(("reach",), lambda: both().reach())
+            layer = _layer(self._reaches[kind], boundary, free_surface, template, shape)
+            key = (*kind, layer, on)
+            if key not in self._schemes:
+
+                def derive() -> Derivation:
+                    from seisops.engine.derivation import Derivation
+
+                    return Derivation(both(), layer)
+
+                told = _told(kind)
+                notes = Notes(None if told is None else (*told, repr(layer)))
+                self._schemes[key] = Scheme(template, layer, backend.device(on), notes, derive)
+                self._alive.add(self._schemes[key])
+            return self._schemes[key]
+
+    @property
+    def kernels(self) -> list[Kernel]:
+        """Those that have been made."""
+        with making:
+            return [kernel for scheme in self._alive for kernel in scheme.kernels.values()]
+
+    def forget(self) -> None:
+        """Release all; operators that are there keep their schemes, without kernels, and make them again when needed."""
+        with making:
+            for scheme in self._alive:
+                scheme.forget()
+            self._schemes.clear()
+            self._derived.clear()
+            self._reaches.clear()
+            self._interiors.clear()
+
+
+#: Those of this process.
+SCHEMES = Schemes()
+
+
+def _interior(equation: WaveEquation, template: tuple[int, int, str]) -> Interior:
+    from seisops.wave.discretise.assembly import within
+
+    return within(equation, template)
+
+
+def _both(equation: WaveEquation, template: tuple[int, int, str], boundary, free_surface: bool) -> Both:
+    from seisops.engine.derivation import Both
+    from seisops.engine.symbols.template import Template
+
+    return Both.of(equation.system(Template(*template), boundary, free_surface))
+
+
+def _told(kind: tuple) -> tuple | None:
+    """A kind of equation in words that every process says alike; None where it holds classes that are not this package's.
+
+    What those do is not known by their names.
+    """
+    out: list = []
+    for part in kind:
+        if isinstance(part, tuple):
+            told = _told(part)
+        elif isinstance(part, type) and part is not type(None):
+            told = _named(part)
+        else:
+            told = (part if part is None or isinstance(part, str | int) else repr(part),)
+        if told is None:
+            return None
+        out.append(told)
+    return tuple(out)
+
+
+def _named(cls: type) -> tuple | None:
+    if not cls.__module__.startswith("seisops."):
+        return None
+    # as somebody may have put another in its place
+    code = getattr(getattr(cls, "residual", None), "__code__", None)
+    return cls.__module__, cls.__qualname__, code and (code.co_filename.rpartition("seisops")[2], code.co_code.hex())
+
+
+def model_shape(shape: tuple[int, ...], boundary, free_surface: bool) -> tuple[int, ...]:
+    """Cells of a padded grid that are not in the layer."""
+    *others, depth = (n - 2 * boundary.cells for n in shape)
+    return (*others, depth + boundary.cells if free_surface else depth)
+
+
+def _layer(reach: Reach, boundary, free_surface: bool, template: tuple[int, int, str], shape: tuple[int, ...]) -> Layer:
+    """Where the fields of a layer live on a padded grid of a given shape.
+
+    On grids so narrow that what lies in one strip reaches the layer at the other end, or at its mirror image above a free
+    surface, they live on the whole grid.
+    """
+    if not reach.compact or min(model_shape(shape, boundary, free_surface)) <= reach.layer:
+        return Layer()
+    _, order, dtype = template
+    cells = boundary.cells + reach.between
+    widths = [min(cells + reach.layer, n) for n in shape]
+    # along rows, whole vectors: the rest of one costs nothing, and leaves the rows between the strips aligned
+    widths[-1] = min(whole(widths[-1], VECTOR // np.dtype(dtype).itemsize), shape[-1])
+    sides = [("low", "high")] * len(shape)
+    if free_surface:
+        sides[-1] = ("high",)
+    # images are made as far beyond the grid as parameters are looked at
+    halo = min(reach.layer + reach.parameters, order)
+    return Layer(reach.compact, tuple(widths), tuple(sides), cells, halo)
