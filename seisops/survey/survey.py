@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from seisops.elsewhere import OnDemand
 from seisops.errors import ParameterError, SpaceError
 from seisops.spaces import Traces
 from seisops.survey.datasets import read_dataset, write_dataset
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Survey"]
 
 
-class Survey(Sequence):
+class Survey(OnDemand):
     """An immutable sequence of shots. Shots may have different receivers, sources and time axes, and data in files.
 
     Parameters
