@@ -91,7 +91,7 @@ def __getattr__(name: str):
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_BRIDGES, "__version__"]
+    return [*__all__, *_BRIDGES, "maps", "survey", "__version__"]
 
 
 def _version() -> str:

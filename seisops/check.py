@@ -17,6 +17,10 @@ from seisops.operators import as_operator
 __all__ = ["TaylorResult", "diagnose", "dot_test", "linearity_test", "taylor_test"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def dot_test(op: pylops.LinearOperator, seed: int = 0, trials: int = 1) -> float:
     r"""Return the relative error of an operator's adjoint.
 

@@ -1,9 +1,12 @@
-"""Expressions of operators that are worked off elsewhere, as by a cluster: what they are here, and how they get there."""
+"""What is elsewhere: operators that are worked off there, as by a cluster, and arrays that lie there, as in files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from numpy.typing import ArrayLike, NDArray
 
 from seisops._pylops import pylops
 from seisops.fusion import fuse
@@ -18,8 +21,45 @@ from seisops.operators import (
     compose,
     scale,
 )
+from seisops.spaces import Space
 
-__all__ = ["here", "sent", "there"]
+__all__ = ["OnDemand", "here", "sent", "there"]
+
+
+class OnDemand(Sequence):
+    """An array of a space with shots that lies elsewhere until it is asked for, as the data of a survey.
+
+    A sequence of shots: made of an iterable of them, and by a list of their numbers some are chosen.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def __getitem__(self, index: Any) -> Any:
+        """A shot, or with a list of numbers the array of some shots."""
+
+    @property
+    @abstractmethod
+    def space(self) -> Space:
+        """The space of the array."""
+
+    @property
+    @abstractmethod
+    def data(self) -> NDArray:
+        """The array, read now."""
+
+    @abstractmethod
+    def with_data(self, data: ArrayLike) -> OnDemand:
+        """The same shots with other data."""
+
+    @abstractmethod
+    def to_zarr(self, path: str, *, overwrite: bool = False) -> None:
+        """Write a store."""
+
+    @classmethod
+    @abstractmethod
+    def from_zarr(cls, path: str) -> OnDemand:
+        """What a store holds, read when it is asked for."""
 
 
 def there(op: pylops.LinearOperator) -> LinearOperator | None:

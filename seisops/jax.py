@@ -24,6 +24,10 @@ from seisops.spaces import Space
 __all__ = ["Layer", "lift"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def lift(op: pylops.LinearOperator | Map) -> Layer:
     """Return an operator or a map as a JAX function.
 

@@ -18,6 +18,10 @@ from seisops.spaces import DirectSum, Space, compatible, joint
 __all__ = ["Arranged", "Composed", "LinearMap", "Linearization", "Map", "Part", "Stacked"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 class Linearization:
     """A map at a point: its value and its derivatives there.
 

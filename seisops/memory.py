@@ -12,10 +12,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seisops.engine.state import STATES
+from seisops.wave._validate import integer
 from seisops.wave.discretise.schemes import SCHEMES
 from seisops.wave.storage.pool import BACKGROUNDS
 
-__all__ = ["Held", "forget", "held"]
+__all__ = ["Held", "forget", "held", "limit"]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 @dataclass(frozen=True)
@@ -66,3 +71,23 @@ def forget() -> None:
         pool.forget()
     STATES.clear()
     SCHEMES.forget()
+
+
+def limit(nbytes: int | None) -> int | None:
+    """State how much memory this process may take in all, if that is less than the machine has.
+
+    Background wavefields then take no more than what is left of it.
+
+    Parameters
+    ----------
+    nbytes : int or None
+        Bytes; None for all that the machine has.
+
+    Returns
+    -------
+    int or None
+        What was stated before.
+    """
+    before = BACKGROUNDS.limit_bytes
+    BACKGROUNDS.limit_bytes = None if nbytes is None else integer("memory limit", nbytes, minimum=1)
+    return before

@@ -24,6 +24,10 @@ except ImportError as error:
 __all__ = ["curves", "image", "model", "record"]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def model(
     grid: Grid,
     values: ArrayLike,

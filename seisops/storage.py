@@ -27,3 +27,7 @@ __all__ = [
     "Subsampled",
     "policy",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,4 +1,4 @@
-"""Imports go one way: each layer of the package imports only from those above it.
+"""Imports go one way: each layer of the package imports only from those above it, each room of a layer likewise.
 
 The imports are read from the source, not observed: PyLops itself loads torch and Devito. Every import
 counts for the direction, also one inside a function or under ``TYPE_CHECKING``.
@@ -38,7 +38,39 @@ RANK = {layer: rank for rank, line in enumerate(LAYERS) for layer in line}
 BRIDGES = {"torch", "jax", "dask", "plot", "demo", "cli", "__main__"}
 
 #: Layers that see less than everything above them.
-ONLY = {"engine": {"errors", "spaces"}}
+ALGEBRA = {"_pylops", "errors", "spaces", "operators", "fusion", "elsewhere", "maps"}
+ONLY = {
+    "engine": {"errors", "spaces"},
+    "torch": ALGEBRA,
+    "jax": ALGEBRA,
+    "dask": ALGEBRA | {"memory"},  # workers hold no more than they may
+}
+
+#: Rooms of a layer, from the top down: a file or folder, or a file of a folder that stands before the rest of it. A room
+#: imports from the lines above its own.
+ROOMS = {
+    "engine": (
+        ("arrays", "threads"),
+        ("symbols",),
+        ("derive",),
+        ("stability", "lower"),
+        ("backend",),
+        ("kernel", "state"),
+    ),
+    "wave": (
+        ("_validate",),
+        ("boundaries", "grid", "quantities", "storage", "time"),
+        ("space", "wavelets", "discretise.assembly"),
+        ("equation",),
+        ("equations", "discretise"),
+        ("sampling",),
+        ("solver", "suitability"),
+        ("modeling",),
+        ("tangent",),
+        ("jacobian",),
+        ("costs",),
+    ),
+}
 
 #: The outside that only one bridge knows; elsewhere in the package not even inside a function ...
 OUTSIDE = {"torch": {"torch"}, "jax": {"jax"}, "dask": {"dask"}, "distributed": {"dask"}, "matplotlib": {"plot"}}
@@ -59,6 +91,14 @@ class Import:
 def layer(module: str) -> str:
     """The layer of a dotted name in the package; the package's own face is ``""``."""
     return module.partition(".")[2].partition(".")[0]
+
+
+def room(module: str) -> str:
+    """The room of a module within its layer, ``""`` for the layer itself or where there are no rooms."""
+    own = module.split(".")[2:]
+    listed = [name for line in ROOMS.get(layer(module), ()) for name in line]
+    known = [name for name in listed if own[: name.count(".") + 1] == name.split(".")]
+    return max(known, key=len, default=own[0] if listed and own else "")
 
 
 def modules(root: Path) -> dict[str, Path]:
@@ -129,6 +169,11 @@ def violations(root: Path) -> list[str]:
         for module in known
         if layer(module) and layer(module) not in RANK
     ]
+    bad += [
+        f"{module}: the room {room(module)!r} is not in the list of the rooms of {layer(module)}"
+        for module in known
+        if room(module) and _line(module) is None
+    ]
     for found in imports(root):
         reason = _inside(found, known) if found.target.split(".")[0] == PACKAGE else _outside(found)
         if reason:
@@ -145,11 +190,61 @@ def _inside(found: Import, known: dict[str, Path]) -> str:
     if own == "":
         wrong = other in BRIDGES and found.eager
         return "a bridge is imported only when it is asked for" if wrong else ""
+    if own == other and room(found.module) != room(found.target):
+        mine, theirs = _line(found.module), _line(found.target)
+        wrong = mine is not None and theirs is not None and mine <= theirs
+        return f"{room(found.target)} is not above {room(found.module)} in the list of rooms" if wrong else ""
     if own == other or own not in RANK:
         return ""
     if own in ONLY and other not in ONLY[own]:
         return f"{own} sees {' and '.join(sorted(ONLY[own]))} only"
     return "" if RANK[other] < RANK[own] else f"{other} is not above {own} in the list of layers"
+
+
+def _line(module: str) -> int | None:
+    """The line of a module's room in the list of its layer."""
+    lines = ROOMS.get(layer(module), ())
+    return next((i for i, line in enumerate(lines) if room(module) in line), None)
+
+
+def circles(root: Path) -> list[list[str]]:
+    """Modules of the package under ``root`` that import one another, however deferred: each circle once, in order."""
+    known = modules(root)
+    graph: dict[str, set[str]] = {module: set() for module in known}
+    for found in imports(root):
+        target = found.target
+        while target and target not in known:  # a name that a module offers
+            target = target.rpartition(".")[0]
+        if target and target != found.module:
+            graph[found.module].add(target)
+    reached = {module: _reached(module, graph) for module in graph}
+    # mutual reach is an equivalence: its classes of more than one module are the circles
+    classes = {frozenset(other for other in there if module in reached[other]) for module, there in reached.items()}
+    return sorted(_shortest(circle, graph) for circle in classes if circle)
+
+
+def _reached(start: str, graph: dict[str, set[str]]) -> set[str]:
+    """The modules that one gets to by one import or more."""
+    there, todo = set(), list(graph[start])
+    while todo:
+        module = todo.pop()
+        if module not in there:
+            there.add(module)
+            todo += graph[module]
+    return there
+
+
+def _shortest(circle: frozenset[str], graph: dict[str, set[str]]) -> list[str]:
+    """The way from the first of a circle's modules, by name, back to it."""
+    start = min(circle)
+    ways = [[start]]
+    for way in ways:
+        for module in sorted(graph[way[-1]] & circle):
+            if module == start:
+                return way
+            if module not in way:
+                ways.append([*way, module])
+    raise AssertionError(f"{circle} is no circle")
 
 
 def _outside(found: Import) -> str:
@@ -174,6 +269,11 @@ def test_the_package_is_layered(root):
     assert not violations(root), "\n".join(violations(root))
 
 
+def test_no_modules_import_one_another(root):
+    found = circles(root)
+    assert not found, "\n".join(" imports ".join([*circle, circle[0]]) for circle in found)
+
+
 def test_examples_is_no_package(root):
     # Devito's wheel carries a package `examples`, which ours would shadow.
     assert not [*(root / "examples").rglob("__init__.py")]
@@ -186,19 +286,26 @@ GOOD = {
     "fusion": "from . import operators, spaces",
     "operators": "import pylops\nfrom seisops.spaces import Space",
     "engine.__init__": "",
-    "engine.build": "from ..errors import SeisopsError\nfrom . import lower\nfrom devito import Operator",
-    "engine.lower": "import devito",
-    "wave.__init__": "from .media import Acoustic\nfrom ..engine import build",
-    "wave.media": "from .equations.acoustic import residual",
+    "engine.kernel": "from ..errors import SeisopsError\nfrom . import lower\nfrom devito import Operator",
+    "engine.lower.__init__": "import devito\nfrom .piece import Piece",
+    "engine.lower.piece": "from seisops.engine.symbols import terms",
+    "engine.symbols.__init__": "",
+    "engine.symbols.terms": "",
+    "wave.__init__": "from .modeling import Modeling\nfrom ..engine import kernel",
+    "wave.modeling": "from .equations.acoustic import residual\nfrom .discretise import discretise",
+    "wave.discretise.__init__": "from ..equation import WaveEquation",
+    "wave.discretise.assembly": "from seisops.wave.grid import Grid",
+    "wave.equation": "from .discretise.assembly import assemble",
+    "wave.grid": "",
     "wave.equations.__init__": "",
     "wave.equations.acoustic": "from devito import div, grad",
     "survey.__init__": "",
     "survey.segy": "def read(path):\n    import segyio",
-    "torch": "import torch\nfrom .maps import Map\nimport seisops as so",
+    "torch": "import torch\nfrom .maps import Map",
     "dask": "from distributed import Client",
     "plot": "import matplotlib.pyplot as plt",
     "demo": "from . import Grid\ndef show():\n    import matplotlib.pyplot as plt",
-    "cli": "from . import demo",
+    "cli": "from . import demo\nimport seisops as so",
     "maps": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import numpy",
 }
 
@@ -212,7 +319,8 @@ def write(root: Path, sources: dict[str, str]) -> Path:
 
 
 def test_a_layered_tree_passes(tmp_path):
-    assert violations(write(tmp_path, GOOD)) == []
+    root = write(tmp_path, GOOD)
+    assert violations(root) == [] and circles(root) == []
 
 
 @pytest.mark.parametrize(
@@ -226,12 +334,18 @@ def test_a_layered_tree_passes(tmp_path):
         ("operators", "import importlib\nfusion = importlib.import_module('.fusion', __package__)"),
         ("operators", "import seisops"),
         ("operators", "from seisops import Grid"),
-        ("engine.build", "from ..wave.media import Acoustic"),
-        ("engine.build", "from .. import operators"),
-        ("engine.build", "from ..operators import LinearOperator"),
-        ("wave.media", "from ..survey import segy"),
-        ("wave.media", "import devito"),
-        ("wave.equations_too", "import devito"),
+        ("engine.kernel", "from ..wave.modeling import Modeling"),
+        ("engine.kernel", "from .. import operators"),
+        ("engine.kernel", "from ..operators import LinearOperator"),
+        ("engine.symbols.terms", "def lowered():\n    from ..lower.piece import Piece"),
+        ("engine.lower.piece", "from seisops.engine import kernel"),
+        ("engine.stray", ""),
+        ("wave.grid", "from .discretise import assembly"),
+        ("wave.discretise.assembly", "from seisops.wave.equation import WaveEquation"),
+        ("wave.equation", "from .discretise import discretise"),
+        ("wave.modeling", "from ..survey import segy"),
+        ("wave.modeling", "import devito"),
+        ("wave.grid", "import devito"),
         ("maps", "def name():\n    from devito import Grid"),
         ("maps", "import torch"),
         ("maps", "def name():\n    import torch.nn.functional"),
@@ -241,13 +355,35 @@ def test_a_layered_tree_passes(tmp_path):
         ("survey.segy", "class Reader:\n    from h5py import File"),
         ("inversion.objectives", "from dask import delayed"),
         ("torch", "from . import dask"),
+        ("torch", "from seisops.wave.modeling import Modeling"),
         ("dask", "from .cli import main"),
+        ("dask", "def read(path):\n    from seisops.survey import segy"),
         ("cli", "import matplotlib"),
         ("__init__", "from . import torch"),
-        ("wave.media", "from examples.seismic import Model"),
+        ("wave.modeling", "from examples.seismic import Model"),
         ("stray", ""),
     ],
 )
 def test_a_planted_import_is_caught(tmp_path, module, source):
     found = violations(write(tmp_path, {**GOOD, module: source}))
     assert len(found) == 1 and found[0].startswith(f"{PACKAGE}.{module}".removesuffix(".__init__")), found
+
+
+@pytest.mark.parametrize(
+    ("planted", "circle"),
+    [
+        ({"survey.segy": "from .survey import Survey", "survey.survey": "from .segy import read"}, ("segy", "survey")),
+        (
+            {"survey.segy": "def read():\n    from seisops.survey import survey", "survey.survey": "from .shot import Shot",
+             "survey.shot": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .segy import read"},
+            ("segy", "survey", "shot"),
+        ),
+        ({"survey.segy": "from importlib import import_module\nimport_module('.survey', __package__)",
+          "survey.survey": "from seisops.survey import segy"}, ("segy", "survey")),
+        ({"survey.__init__": "from .segy import read", "survey.segy": "from seisops.survey import Survey"}, ("", "segy")),
+    ],
+    ids=["two", "three, deferred", "by name", "a package and its own"],
+)  # fmt: skip
+def test_a_planted_circle_is_caught(tmp_path, planted, circle):
+    expected = [f"{PACKAGE}.survey.{name}".rstrip(".") for name in circle]
+    assert circles(write(tmp_path, {**GOOD, **planted})) == [expected]

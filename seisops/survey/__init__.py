@@ -5,3 +5,7 @@ from seisops.survey.shot import Shot
 from seisops.survey.survey import Survey
 
 __all__ = ["Finding", "Info", "Shot", "Survey", "check", "info"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seisops.errors import ParameterError
-from seisops.survey.dimensions import NAMES, data_dimensions, named, survey_of, time_attributes
-from seisops.survey.survey import Survey
+from seisops.spaces import Traces
+from seisops.survey.dimensions import NAMES, data_dimensions, named, shots_of, time_attributes
+from seisops.survey.shot import Shot
+from seisops.survey.together import data_of, space_of, time_of
 
 if TYPE_CHECKING:
     import xarray
@@ -26,33 +29,33 @@ def _xarray():
     return xarray
 
 
-def write_dataset(survey: Survey) -> xarray.Dataset:
+def write_dataset(shots: Sequence[Shot], notes: Sequence[str]) -> xarray.Dataset:
     """See `Survey.to_xarray`."""
     xr = _xarray()
-    coordinates = {name: (dims, values, _attributes(survey, name)) for name, (dims, values) in named(survey).items()}
-    missing = [i for i, shot in enumerate(survey) if shot.traces is None]
+    coordinates = {name: (dims, values, _attributes(shots, name)) for name, (dims, values) in named(shots).items()}
+    missing = [i for i, shot in enumerate(shots) if shot.traces is None]
     data = {}
-    if len(missing) < len(survey):
+    if len(missing) < len(shots):
         if missing:
             raise ParameterError(f"to_xarray: shot {missing[0]} has no data, and others have")
-        data["data"] = (data_dimensions(survey), _lazy(xr, survey))
-    return xr.Dataset(data, coordinates, {"notes": list(survey.notes)} if survey.notes else {})
+        data["data"] = (data_dimensions(shots), _lazy(xr, shots))
+    return xr.Dataset(data, coordinates, {"notes": list(notes)} if notes else {})
 
 
-def _attributes(survey: Survey, name: str) -> dict:
+def _attributes(shots: Sequence[Shot], name: str) -> dict:
     if name == "time":
-        return time_attributes(survey.time)
+        return time_attributes(time_of(shots))
     return {"units": "m"} if name.startswith(("receiver_", "source_")) and name != "source_shot" else {}
 
 
-def _lazy(xr, survey: Survey):
+def _lazy(xr, shots: Sequence[Shot]):
     """The data as xarray takes them: an array if they are in memory, else one that reads what is indexed."""
-    if all(shot.traces is not None and shot.traces.in_memory for shot in survey):
-        return survey.data
+    if all(shot.traces is not None and shot.traces.in_memory for shot in shots):
+        return data_of(shots)
     from xarray.backends import BackendArray
     from xarray.core import indexing
 
-    space, offsets = survey.space, np.array(survey.space.offsets)
+    space = space_of(shots)
     ragged = len(space.shape) == 2
 
     class OnDemand(BackendArray):
@@ -67,20 +70,20 @@ def _lazy(xr, survey: Survey):
                 rows = picks[0]
             else:
                 rows = (picks[0][:, None] * self.shape[1] + picks[1]).ravel()
-            block = _read_rows(survey, offsets, rows)[:, picks[-1]]
+            block = _read_rows(shots, space, rows)[:, picks[-1]]
             block = block.reshape([len(p) for p in picks])
             return block[tuple(0 if np.ndim(k) == 0 and not isinstance(k, slice) else slice(None) for k in key)]
 
     return indexing.LazilyIndexedArray(OnDemand())
 
 
-def _read_rows(survey: Survey, offsets: NDArray, rows: NDArray) -> NDArray:
-    """Traces of a survey by their numbers from the first shot to the last."""
-    out = np.empty((len(rows), survey.time.n), survey.dtype)
+def _read_rows(shots: Sequence[Shot], space: Traces, rows: NDArray) -> NDArray:
+    """Traces by their numbers from the first shot to the last."""
+    out, offsets = np.empty((len(rows), space.shape[-1]), space.dtype), np.array(space.offsets)
     owner = np.searchsorted(offsets, rows, "right") - 1
     for i in np.unique(owner):
         mine = np.flatnonzero(owner == i)
-        out[mine] = survey[int(i)].take(rows[mine] - offsets[i]).data
+        out[mine] = shots[int(i)].take(rows[mine] - offsets[i]).data
     return out
 
 
@@ -113,8 +116,8 @@ class _DatasetStore:
         return out
 
 
-def read_dataset(dataset: xarray.Dataset) -> Survey:
-    """See `Survey.from_xarray`."""
+def read_dataset(dataset: xarray.Dataset) -> tuple[list[Shot], tuple[str, ...]]:
+    """The shots of a survey and notes about them; see `Survey.from_xarray`."""
     xr = _xarray()
     if not isinstance(dataset, xr.Dataset):
         raise ParameterError(f"from_xarray takes an xarray.Dataset, got {type(dataset).__name__}")
@@ -126,4 +129,4 @@ def read_dataset(dataset: xarray.Dataset) -> Survey:
             raise ParameterError(f"from_xarray: data have dtype {variable.dtype}: use float32 or float64")
         dims, store = tuple(map(str, variable.dims)), _DatasetStore(variable)
     attributes = dataset["time"].attrs if "time" in dataset.variables else {}
-    return survey_of("the dataset", arrays, attributes, dims, store, tuple(dataset.attrs.get("notes", ())))
+    return shots_of("the dataset", arrays, attributes, dims, store), tuple(dataset.attrs.get("notes", ()))

@@ -18,7 +18,7 @@ With several sources for a shot, ``source_x`` ... have the dimension ``source``;
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 from seisops.errors import ParameterError
 from seisops.survey.shot import Shot
 from seisops.survey.stores import Store, Traces
-from seisops.survey.survey import Survey
+from seisops.survey.together import axes_of, counts_of, time_of
 from seisops.wave.time import Time
 
-__all__ = ["NAMES", "Named", "data_dimensions", "named", "survey_of", "time_attributes"]
+__all__ = ["NAMES", "Named", "data_dimensions", "named", "shots_of", "time_attributes"]
 
 #: Names of all arrays but the data.
 NAMES = re.compile("(time|shot|record|dead|source_shot|(source|receiver)_[xyz])$")
@@ -37,9 +37,9 @@ NAMES = re.compile("(time|shot|record|dead|source_shot|(source|receiver)_[xyz])$
 Named = Mapping[str, tuple[tuple[str, ...], NDArray]]
 
 
-def data_dimensions(survey: Survey) -> tuple[str, ...]:
+def data_dimensions(shots: Sequence[Shot]) -> tuple[str, ...]:
     """The dimensions of the data."""
-    return ("trace", "time") if len(set(survey.counts)) > 1 else ("shot", "receiver", "time")
+    return ("trace", "time") if len(set(counts_of(shots))) > 1 else ("shot", "receiver", "time")
 
 
 def time_attributes(time: Time) -> dict[str, float | str]:
@@ -47,47 +47,42 @@ def time_attributes(time: Time) -> dict[str, float | str]:
     return {"step": time.step, "start": time.start, "units": "s"}
 
 
-def named(survey: Survey) -> Named:
-    """All of a survey but its data."""
-    counts = survey.counts
-    ragged = len(data_dimensions(survey)) == 2
-    numbers = np.repeat(np.arange(len(survey)), counts)
+def named(shots: Sequence[Shot]) -> Named:
+    """All of the shots but their data."""
+    counts, axes, time = counts_of(shots), axes_of(shots), time_of(shots)
+    ragged = len(data_dimensions(shots)) == 2
+    numbers = np.repeat(np.arange(len(shots)), counts)
     per_trace = ("trace",) if ragged else ("shot", "receiver")
 
     def traces(parts):
-        return per_trace, np.concatenate(parts).reshape((-1,) if ragged else (len(survey), counts[0]))
+        return per_trace, np.concatenate(parts).reshape((-1,) if ragged else (len(shots), counts[0]))
 
-    def shots(values):
+    def per_shot(values):
         values = np.asarray(values)
         return (("trace",), values[numbers]) if ragged else (("shot",), values)
 
-    out = {"time": (("time",), survey.time.samples)}
+    out = {"time": (("time",), time.samples)}
     if ragged:
         out["shot"] = (("trace",), numbers)
-    for d, axis in enumerate(survey.axes):
-        out[f"receiver_{axis}"] = traces([shot.receivers[:, d] for shot in survey])
-    single = all(len(shot.sources) == 1 for shot in survey)
-    for d, axis in enumerate(survey.axes):
-        values = np.concatenate([shot.sources[:, d] for shot in survey])
-        out[f"source_{axis}"] = shots(values) if single else (("source",), values)
+    for d, axis in enumerate(axes):
+        out[f"receiver_{axis}"] = traces([shot.receivers[:, d] for shot in shots])
+    single = all(len(shot.sources) == 1 for shot in shots)
+    for d, axis in enumerate(axes):
+        values = np.concatenate([shot.sources[:, d] for shot in shots])
+        out[f"source_{axis}"] = per_shot(values) if single else (("source",), values)
     if not single:
-        out["source_shot"] = (("source",), np.repeat(np.arange(len(survey)), [len(shot.sources) for shot in survey]))
-    if all(shot.record is not None for shot in survey):
-        out["record"] = shots([shot.record for shot in survey])
-    if any(shot.dead is not None for shot in survey):
-        out["dead"] = traces([np.zeros(len(s.receivers), bool) if s.dead is None else s.dead for s in survey])
+        out["source_shot"] = (("source",), np.repeat(np.arange(len(shots)), [len(shot.sources) for shot in shots]))
+    if all(shot.record is not None for shot in shots):
+        out["record"] = per_shot([shot.record for shot in shots])
+    if any(shot.dead is not None for shot in shots):
+        out["dead"] = traces([np.zeros(len(s.receivers), bool) if s.dead is None else s.dead for s in shots])
     return out
 
 
-def survey_of(
-    what: str,
-    arrays: Named,
-    attributes: Mapping,
-    dims: tuple[str, ...] | None,
-    store: Store | None,
-    notes: tuple[str, ...],
-) -> Survey:
-    """The survey that named arrays describe.
+def shots_of(
+    what: str, arrays: Named, attributes: Mapping, dims: tuple[str, ...] | None, store: Store | None
+) -> list[Shot]:
+    """The shots that named arrays describe.
 
     Parameters
     ----------
@@ -101,7 +96,6 @@ def survey_of(
         The dimensions of the data, if there are any.
     store : Store or None
         The traces, numbered from the first shot to the last.
-    notes : tuple of str
     """
 
     def get(name: str) -> tuple[tuple[str, ...], NDArray]:
@@ -145,7 +139,7 @@ def survey_of(
                 dead[rows] if dead is not None and dead[rows].any() else None,
             )
         )
-    return Survey(shots, notes)
+    return shots
 
 
 def _of_shot(what: str, name: str, get: Callable, position: int | NDArray, number: int) -> NDArray:

@@ -18,6 +18,11 @@ from seisops.survey.segy_read import AUXILIARY, DEAD, Rules, file_list, missing_
 
 __all__ = ["FileInfo", "Finding", "Info", "check", "info"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 #: Scalars that the standard knows.
 SCALARS = {0} | {sign * 10**power for sign in (1, -1) for power in range(5)}
 #: Metres beyond which an offset, a height or a depth is taken for a mistake.

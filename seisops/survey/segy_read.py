@@ -17,7 +17,6 @@ from seisops.survey.segy_file import BYTE_ORDERS, EMPTY, SegyFile, misread, open
 from seisops.survey.segy_format import FORMATS
 from seisops.survey.shot import Shot
 from seisops.survey.stores import SegyStore, Traces
-from seisops.survey.survey import Survey
 from seisops.wave._validate import integer, real
 from seisops.wave.time import Time
 
@@ -106,8 +105,8 @@ class _Headers:
         return _Headers(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
 
-def read_segy(paths: str | os.PathLike | Sequence[str | os.PathLike], rules: Rules) -> Survey:
-    """See `Survey.from_segy`."""
+def read_segy(paths: str | os.PathLike | Sequence[str | os.PathLike], rules: Rules) -> tuple[list[Shot], list[str]]:
+    """The shots of a survey and notes about them; see `Survey.from_segy`."""
     order = rules.byteorder and BYTE_ORDERS[rules.byteorder]
     files = [open_segy(path, rules.truncated, rules.samples, rules.format, order) for path in file_list(paths)]
     notes = [f"{file.path}: {note}" for file in files for note in file.notes]
@@ -127,7 +126,7 @@ def read_segy(paths: str | os.PathLike | Sequence[str | os.PathLike], rules: Rul
     _warn_above(headers, rules)
     columns = _columns(files, headers, rules)
     shots = _shots(files, firsts, headers, columns, rules, notes)
-    return Survey(shots, notes)
+    return shots, notes
 
 
 def file_list(paths: str | os.PathLike | Sequence[str | os.PathLike]) -> list[str | os.PathLike]:

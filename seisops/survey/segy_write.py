@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from seisops.survey.atomic import replacing
 from seisops.survey.segy_format import BINARY_HEADER, FORMATS, TEXT_HEADER, TRACE_HEADER, trace_header_dtype
 from seisops.survey.segy_geometry import scaled
 from seisops.survey.segy_read import DEAD
-from seisops.survey.survey import Survey
+from seisops.survey.shot import Shot
+from seisops.survey.together import counts_of, dtype_of
 from seisops.wave._validate import real
 
 __all__ = ["chosen_scalar", "write_segy"]
@@ -25,16 +27,16 @@ BATCH = 2**26
 INT16, INT32 = np.iinfo(np.int16), np.iinfo(np.int32)
 
 
-def write_segy(survey: Survey, path: str | os.PathLike, overwrite: bool, precision: float) -> None:
+def write_segy(shots: Sequence[Shot], path: str | os.PathLike, overwrite: bool, precision: float) -> None:
     """See `Survey.to_segy`."""
     path = Path(path)
     precision = real("to_segy precision", precision, "metres", positive=True)
     with replacing(path, overwrite, Path.is_file) as beside:
-        plan = _Plan(survey, path, precision)
+        plan = _Plan(shots, path, precision)
         with open(beside, "xb") as file:
             file.write(plan.text() + plan.binary())
             first = 1
-            for i, count in enumerate(survey.counts):
+            for i, count in enumerate(plan.counts):
                 for a in range(0, count, plan.batch):
                     file.write(plan.traces(i, a, min(a + plan.batch, count), first))
                 first += count
@@ -45,9 +47,10 @@ def write_segy(survey: Survey, path: str | os.PathLike, overwrite: bool, precisi
 class _Plan:
     """What is the same for all traces of a file: time axis, format, scalars."""
 
-    def __init__(self, survey: Survey, path: Path, precision: float):
-        self.survey, self.path = survey, path
-        for i, shot in enumerate(survey):
+    def __init__(self, shots: Sequence[Shot], path: Path, precision: float):
+        self.shots, self.path = shots, path
+        self.counts = counts_of(shots)
+        for i, shot in enumerate(shots):
             if shot.traces is None:
                 raise ParameterError(f"{path}: shot {i} has no data to write: pass data=...")
             if len(shot.sources) > 1:
@@ -56,16 +59,16 @@ class _Plan:
                 )
         self.n, self.interval = self._sampling()
         self.delays, self.time_scalar = self._delays()
-        self.code = {"float32": 5, "float64": 6}[survey.dtype.name]
-        horizontal = [p[:, :-1].ravel() for shot in survey for p in (shot.sources, shot.receivers)]
-        vertical = [p[:, -1] for shot in survey for p in (shot.sources, shot.receivers)]
+        self.code = {"float32": 5, "float64": 6}[dtype_of(shots).name]
+        horizontal = [p[:, :-1].ravel() for shot in shots for p in (shot.sources, shot.receivers)]
+        vertical = [p[:, -1] for shot in shots for p in (shot.sources, shot.receivers)]
         self.coordinate_scalar = chosen_scalar(
-            "x and y" if survey.ndim == 3 else "x", np.concatenate(horizontal), precision
+            "x and y" if shots[0].ndim == 3 else "x", np.concatenate(horizontal), precision
         )
         self.elevation_scalar = chosen_scalar("z", np.concatenate(vertical), precision)
 
     def _sampling(self) -> tuple[int, int]:
-        axes = {(shot.time.n, shot.time.step) for shot in self.survey}
+        axes = {(shot.time.n, shot.time.step) for shot in self.shots}
         if len(axes) > 1:
             listed = ", ".join(f"{n} samples of {step:g} s" for n, step in sorted(axes)[:4])
             raise ParameterError(
@@ -87,7 +90,7 @@ class _Plan:
         return n, interval
 
     def _delays(self) -> tuple[NDArray[np.int64], int]:
-        starts = np.array([shot.time.start for shot in self.survey])
+        starts = np.array([shot.time.start for shot in self.shots])
         for scalar in (1, -10, -100, -1000):
             delays = np.rint(starts * 1000.0 * abs(scalar))
             if np.all(np.abs(delays) <= INT16.max) and np.allclose(delays / (1000.0 * abs(scalar)), starts, 0, 1e-9):
@@ -100,10 +103,9 @@ class _Plan:
 
     def text(self) -> bytes:
         """The textual header, in EBCDIC."""
-        survey = self.survey
         lines = [
             "Written by seisops",
-            f"{len(survey)} shots, {survey.n_traces} traces of {self.n} samples of {self.interval} us",
+            f"{len(self.shots)} shots, {sum(self.counts)} traces of {self.n} samples of {self.interval} us",
             "Lengths in metres; depths positive down from datum 0",
             f"Scalars: coordinates {self.coordinate_scalar}, elevations and depths {self.elevation_scalar}",
             "Source depth: bytes 49-52 (45-48 if above the datum)",
@@ -115,7 +117,7 @@ class _Plan:
 
     def binary(self) -> bytes:
         """The binary header."""
-        counts = set(self.survey.counts)
+        counts = set(self.counts)
         most = max(counts)
         fields = {
             3213: most if len(counts) == 1 and most <= INT16.max else 0,
@@ -138,7 +140,7 @@ class _Plan:
 
     def traces(self, i: int, a: int, b: int, first: int) -> bytes:
         """Traces `a` to `b` of shot `i` with their headers; its first trace is number `first` of the file."""
-        shot = self.survey[i]
+        shot = self.shots[i]
         assert shot.traces is not None  # as __init__ made sure
         count, data = b - a, shot.traces.take(slice(a, b)).read()
         bad = np.flatnonzero(~np.isfinite(data).all(axis=1))
@@ -151,7 +153,7 @@ class _Plan:
         return rows.tobytes()
 
     def _headers(self, i: int, a: int, b: int, first: int) -> NDArray[np.uint8]:
-        shot = self.survey[i].take(slice(a, b))
+        shot = self.shots[i].take(slice(a, b))
         # filled in as a view of zeroed bytes: copies of structured arrays leave what is between the fields undefined
         raw = np.zeros((b - a, TRACE_HEADER), np.uint8)
         out = raw.view(trace_header_dtype(">"))[:, 0]

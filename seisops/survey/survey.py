@@ -7,13 +7,19 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-import psutil
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from seisops.elsewhere import OnDemand
 from seisops.errors import ParameterError, SpaceError
-from seisops.spaces import Axis, Traces
+from seisops.spaces import Traces
+from seisops.survey.datasets import read_dataset, write_dataset
 from seisops.survey.line import fitted
+from seisops.survey.segy_read import Rules, read_segy
+from seisops.survey.segy_write import write_segy
 from seisops.survey.shot import Shot, checked_points
+from seisops.survey.together import axes_of, counts_of, data_of, dtype_of, require_memory, space_of, time_of
+from seisops.survey.windows import WindowedModeling, windowed
+from seisops.survey.zarr_files import read_zarr, write_zarr
 from seisops.wave._validate import integer, real
 from seisops.wave.boundaries import PML
 from seisops.wave.equation import WaveEquation
@@ -24,12 +30,10 @@ from seisops.wave.time import Time
 if TYPE_CHECKING:
     import xarray
 
-    from seisops.survey.windows import WindowedModeling
-
 __all__ = ["Survey"]
 
 
-class Survey(Sequence):
+class Survey(OnDemand):
     """An immutable sequence of shots. Shots may have different receivers, sources and time axes, and data in files.
 
     Parameters
@@ -194,11 +198,9 @@ class Survey(Sequence):
         ParameterError
             If a file is no SEG-Y, is damaged, contradicts itself, or leaves open what a number means.
         """
-        from seisops.survey.segy_read import Rules, read_segy
-
         rules = Rules(by, datum, depth, units, ndim, step, start, trace_ids, dead, on_duplicate, truncated,
                       samples, format, byteorder, tolerance)  # fmt: skip
-        return read_segy(paths, rules)
+        return cls(*read_segy(paths, rules))
 
     @classmethod
     def from_zarr(cls, path: str | os.PathLike) -> Survey:
@@ -208,9 +210,7 @@ class Survey(Sequence):
         ----------
         path : path-like
         """
-        from seisops.survey.zarr_files import read_zarr
-
-        return read_zarr(path)
+        return cls(*read_zarr(path))
 
     @classmethod
     def from_xarray(cls, dataset: xarray.Dataset) -> Survey:
@@ -220,9 +220,7 @@ class Survey(Sequence):
         ----------
         dataset : xarray.Dataset
         """
-        from seisops.survey.datasets import read_dataset
-
-        return read_dataset(dataset)
+        return cls(*read_dataset(dataset))
 
     # -- the sequence of shots
 
@@ -433,7 +431,7 @@ class Survey(Sequence):
     @property
     def axes(self) -> tuple[str, ...]:
         """Names of the coordinates."""
-        return ("x", "z") if self.ndim == 2 else ("x", "y", "z")
+        return axes_of(self)
 
     @property
     def sources(self) -> NDArray | list[NDArray]:
@@ -448,7 +446,7 @@ class Survey(Sequence):
     @property
     def counts(self) -> tuple[int, ...]:
         """Number of receivers of every shot."""
-        return tuple(len(shot.receivers) for shot in self)
+        return counts_of(self)
 
     @property
     def n_traces(self) -> int:
@@ -464,23 +462,12 @@ class Survey(Sequence):
         SpaceError
             If they do not share one.
         """
-        axes: dict[Time, list[int]] = {}
-        for i, shot in enumerate(self):
-            axes.setdefault(shot.time, []).append(i)
-        if len(axes) > 1:
-            listed = [f"{time!r} of {len(s)} shots (first shot {s[0]})" for time, s in list(axes.items())[:5]]
-            more = f" and {len(axes) - 5} more" if len(axes) > 5 else ""
-            raise SpaceError(
-                f"the shots have {len(axes)} time axes: {'; '.join(listed)}{more}. Cut them to one with "
-                f"survey.window(time=(t0, t1)), or take them one by one from survey.by_time()"
-            )
-        return self._shots[0].time
+        return time_of(self)
 
     @property
     def dtype(self) -> np.dtype:
         """The dtype that holds the data of all shots exactly; float32 where there are none."""
-        dtypes = {shot.traces.dtype for shot in self if shot.traces is not None}
-        return np.result_type(*dtypes) if dtypes else np.dtype(np.float32)
+        return dtype_of(self)
 
     def waves(self, grid: Grid, dtype: DTypeLike | None = None) -> Wavefield:
         """The space of wavefields of these shots on a grid, which projections and modeling operators share.
@@ -504,8 +491,7 @@ class Survey(Sequence):
     @property
     def space(self) -> Traces:
         """The space of the data, equal to the range of ``Projection(survey.waves(grid), survey.receivers)``."""
-        time = self.time
-        return Traces(self.counts, Axis("time", time.n, time.step, time.start), self.dtype)
+        return space_of(self)
 
     @property
     def data(self) -> NDArray:
@@ -516,12 +502,7 @@ class Survey(Sequence):
         ParameterError
             If there are none, or they are larger than the memory that is free.
         """
-        space = self.space
-        _check_memory(space.nbytes)
-        out = np.empty(space.shape, space.dtype)
-        for i, shot in enumerate(self):
-            space.shot(out, i)[...] = shot.data
-        return out
+        return data_of(self)
 
     def with_data(self, data: ArrayLike | Sequence[ArrayLike]) -> Survey:
         """The same shots with other data, in memory.
@@ -571,7 +552,7 @@ class Survey(Sequence):
         ParameterError
             If there are none, or they are larger than the memory that is free.
         """
-        _check_memory(self.nbytes)
+        require_memory(self.nbytes)
         return Survey([shot.replace(data=shot.data) for shot in self], self.notes)
 
     # -- modeling
@@ -614,8 +595,6 @@ class Survey(Sequence):
         ParameterError
             If a point is outside the model, or an argument is invalid.
         """
-        from seisops.survey.windows import windowed
-
         return windowed(
             self, medium, margin, boundary, free_surface, space_order, max_velocity, dispersion, interpolation, dtype
         )
@@ -653,8 +632,6 @@ class Survey(Sequence):
         OSError
             If writing fails.
         """
-        from seisops.survey.segy_write import write_segy
-
         write_segy(self if data is None else self.with_data(data), path, overwrite, precision)
 
     def to_zarr(self, path: str | os.PathLike, *, overwrite: bool = False) -> None:
@@ -668,9 +645,7 @@ class Survey(Sequence):
         overwrite : bool, optional
             Whether a store may be replaced.
         """
-        from seisops.survey.zarr_files import write_zarr
-
-        write_zarr(self, path, overwrite)
+        write_zarr(self, self.notes, path, overwrite)
 
     def to_xarray(self) -> xarray.Dataset:
         """A dataset with named coordinates; data in files are read when they are asked for.
@@ -681,9 +656,7 @@ class Survey(Sequence):
             ``data`` with dimensions (shot, receiver, time), or (trace, time) with a coordinate ``shot`` where shots
             differ in length; coordinates ``receiver_x`` ..., ``source_x`` ..., ``record`` and ``time``.
         """
-        from seisops.survey.datasets import write_dataset
-
-        return write_dataset(self)
+        return write_dataset(self, self.notes)
 
     # -- in words
 
@@ -772,12 +745,3 @@ def _shared(points: list[NDArray]) -> NDArray | list[NDArray]:
     first = points[0]
     same = all(p is first or (p.shape == first.shape and np.array_equal(p, first)) for p in points)
     return first if same else points
-
-
-def _check_memory(nbytes: int) -> None:
-    free = psutil.virtual_memory().available
-    if nbytes > free:
-        raise ParameterError(
-            f"the data take {nbytes / 1e9:.3g} GB and {free / 1e9:.3g} GB of memory are free: take them shot by shot "
-            f"(survey[i].data), or fewer of them with survey[...], decimate, offset_window or window"
-        )

@@ -15,7 +15,7 @@ from seisops.fusion import fuse
 from seisops.maps import Arranged, Composed, Linearization, LinearMap, Map
 from seisops.operators import Identity, LinearOperator, compose
 from seisops.spaces import Axis, PerShot, Space, Traces, shot_numbers
-from seisops.survey.survey import Survey
+from seisops.survey.shot import Shot
 from seisops.wave._validate import real
 from seisops.wave.discretise.discretisation import Discretisation, discretise
 from seisops.wave.equation import WaveEquation
@@ -334,8 +334,8 @@ class Recipe:
 
     Attributes
     ----------
-    survey : Survey
-        The geometry.
+    shots : tuple of Shot
+        The geometry, without data.
     medium : WaveEquation
         On the whole grid.
     discretisations : mapping
@@ -345,7 +345,7 @@ class Recipe:
     interpolation : str
     """
 
-    survey: Survey
+    shots: tuple[Shot, ...]
     medium: WaveEquation
     discretisations: Mapping[Time, Discretisation]
     margin: float | None
@@ -361,7 +361,7 @@ class Recipe:
         grid = self.medium.grid
         first, shape = [0] * grid.ndim, list(grid.shape)
         if self.margin is not None:
-            points = np.concatenate([self.survey[shot].sources, self.survey[shot].receivers])
+            points = np.concatenate([self.shots[shot].sources, self.shots[shot].receivers])
             for d in range(grid.ndim - 1):
                 cells = (points[:, d] - grid.origin[d]) / grid.spacing[d]
                 margin = self.margin / grid.spacing[d]
@@ -372,7 +372,7 @@ class Recipe:
 
     def modeling(self, shot: int) -> LinearOperator:
         """The modeling operator of a shot on its window."""
-        one, (first, shape) = self.survey[shot], self.window(shot)
+        one, (first, shape) = self.shots[shot], self.window(shot)
         medium = self.medium.window(first, shape)
         waves = Wavefield(medium.grid, one.time, 1, self.dtype.name)
         discretisation = replace(self.discretisations[one.time], grid=medium.grid)
@@ -382,9 +382,9 @@ class Recipe:
 
     def made_of(self, shots: Sequence[int]) -> list:
         """The medium and its discretisations, and the points, time axis and window of each shot."""
-        survey = [self.survey[i] for i in shots]
-        geometry = [(s.sources, s.receivers, s.time, self.window(i)) for s, i in zip(survey, shots, strict=True)]
-        axes = dict.fromkeys(s.time for s in survey)
+        some = [self.shots[i] for i in shots]
+        geometry = [(s.sources, s.receivers, s.time, self.window(i)) for s, i in zip(some, shots, strict=True)]
+        axes = dict.fromkeys(s.time for s in some)
         return [self.medium, [self.discretisations[time] for time in axes], self.interpolation, geometry]
 
     def restriction(self, shot: int) -> Window:
@@ -396,7 +396,7 @@ class Recipe:
 
     def space(self, counts: Sequence[int]) -> Space:
         """Of traces, so many in each shot."""
-        axes = [Axis("time", s.time.n, s.time.step, s.time.start) for s in self.survey]
+        axes = [Axis("time", s.time.n, s.time.step, s.time.start) for s in self.shots]
         if len(set(axes)) == 1:
             return Traces(counts, axes[0], self.dtype)
         return PerShot([Traces([n], axis, self.dtype) for n, axis in zip(counts, axes, strict=True)])
@@ -476,8 +476,8 @@ class WindowedModeling(Shotwise):
 
     def __init__(self, recipe: Recipe, numbers: Sequence[int] | None = None):
         self.recipe = recipe
-        self.numbers = tuple(range(len(recipe.survey)) if numbers is None else numbers)
-        counts = [(len(s.sources), len(s.receivers)) for s in recipe.survey]
+        self.numbers = tuple(range(len(recipe.shots)) if numbers is None else numbers)
+        counts = [(len(s.sources), len(s.receivers)) for s in recipe.shots]
         domain, range_ = (recipe.space(c).select(self.numbers) for c in zip(*counts, strict=True))
         super().__init__(Parts(ModelingOf(recipe), self.numbers, False), domain, range_)
 
@@ -536,7 +536,7 @@ class WindowedModeling(Shotwise):
 
 
 def windowed(
-    survey: Survey, medium: WaveEquation, margin: float | None, boundary, free_surface: bool, space_order: int,
+    shots: Sequence[Shot], medium: WaveEquation, margin: float | None, boundary, free_surface: bool, space_order: int,
     max_velocity: float | None, dispersion: bool, interpolation: str, dtype: str,
 ) -> WindowedModeling:  # fmt: skip
     """See :meth:`Survey.modeling`."""
@@ -544,7 +544,7 @@ def windowed(
         raise ParameterError(f"modeling needs a medium such as Acoustic(grid, vp=...), got {type(medium).__name__}")
     if margin is not None:
         margin = real("modeling margin", margin, "metres", positive=True)
-    geometry = Survey([shot.replace(data=None) for shot in survey])
+    geometry = tuple(Shot(s.sources, s.receivers, s.time, None, s.record, s.dead) for s in shots)
     for i, shot in enumerate(geometry):
         for what, points in (("source", shot.sources), ("receiver", shot.receivers)):
             outside = np.flatnonzero(~medium.grid.contains(points))

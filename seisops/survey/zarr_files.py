@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from seisops.errors import ParameterError
 from seisops.survey.atomic import replacing
-from seisops.survey.dimensions import NAMES, data_dimensions, named, survey_of, time_attributes
+from seisops.survey.dimensions import NAMES, data_dimensions, named, shots_of, time_attributes
+from seisops.survey.shot import Shot
 from seisops.survey.stores import runs
-from seisops.survey.survey import Survey
+from seisops.survey.together import counts_of, space_of, time_of
 
 __all__ = ["read_zarr", "write_zarr"]
 
@@ -34,17 +35,17 @@ def _zarr():
     return zarr
 
 
-def write_zarr(survey: Survey, path: str | os.PathLike, overwrite: bool) -> None:
+def write_zarr(shots: Sequence[Shot], notes: Sequence[str], path: str | os.PathLike, overwrite: bool) -> None:
     """See `Survey.to_zarr`."""
     zarr = _zarr()
     path = Path(path)
-    arrays = named(survey)
-    missing = [i for i, shot in enumerate(survey) if shot.traces is None]
-    if missing and len(missing) < len(survey):
+    arrays = named(shots)
+    missing = [i for i, shot in enumerate(shots) if shot.traces is None]
+    if missing and len(missing) < len(shots):
         raise ParameterError(f"to_zarr: shot {missing[0]} has no data, and others have")
     with replacing(path, overwrite, _is_store) as beside:
         group = zarr.open_group(str(beside), mode="w-", zarr_format=3)
-        group.attrs.update({"kind": KIND, "notes": list(survey.notes)})
+        group.attrs.update({"kind": KIND, "notes": list(notes)})
         for name, (dims, values) in arrays.items():
             values = values.astype(np.uint8) if values.dtype == bool else values
             array = group.create_array(
@@ -54,11 +55,11 @@ def write_zarr(survey: Survey, path: str | os.PathLike, overwrite: bool) -> None
                 dimension_names=dims,
                 fill_value=_lost(values.dtype),
                 compressors=_checked(zarr),
-                attributes=time_attributes(survey.time) if name == "time" else {},
+                attributes=time_attributes(time_of(shots)) if name == "time" else {},
             )
             array[...] = values
         if not missing:
-            _write_data(group, _checked(zarr), survey, [name for name in arrays if name != "time"])
+            _write_data(group, _checked(zarr), shots, [name for name in arrays if name != "time"])
         with warnings.catch_warnings():
             # that the metadata in one place are not in the standard yet; readers that do not know them do without
             warnings.simplefilter("ignore")
@@ -71,10 +72,11 @@ def _checked(zarr: Any) -> tuple:
     return zarr.codecs.ZstdCodec(), zarr.codecs.Crc32cCodec()
 
 
-def _write_data(group: Any, compressors: tuple, survey: Survey, coordinates: list[str]) -> None:
-    dims, space = data_dimensions(survey), survey.space
-    rows = max(1, CHUNK // max(1, survey.time.n * space.dtype.itemsize))
-    rows = min(rows, int(np.median(survey.counts)))
+def _write_data(group: Any, compressors: tuple, shots: Sequence[Shot], coordinates: list[str]) -> None:
+    dims, space = data_dimensions(shots), space_of(shots)
+    n = space.shape[-1]
+    rows = max(1, CHUNK // max(1, n * space.dtype.itemsize))
+    rows = min(rows, int(np.median(counts_of(shots))))
     array = group.create_array(
         "data",
         shape=space.shape,
@@ -82,17 +84,17 @@ def _write_data(group: Any, compressors: tuple, survey: Survey, coordinates: lis
         dimension_names=dims,
         fill_value=_lost(space.dtype),
         compressors=compressors,
-        chunks=(rows, survey.time.n) if len(dims) == 2 else (1, rows, survey.time.n),
+        chunks=(rows, n) if len(dims) == 2 else (1, rows, n),
         attributes={"coordinates": " ".join(coordinates)},
         config={"write_empty_chunks": True},
     )
     if len(dims) == 2:
         first = 0
-        for block in _blocks(survey, rows):
+        for block in _blocks(shots, rows):
             array[first : first + len(block)] = block
             first += len(block)
         return
-    for i, shot in enumerate(survey):
+    for i, shot in enumerate(shots):
         for a in range(0, len(shot.receivers), rows):
             array[i, a : a + rows] = _finite(shot.take(slice(a, a + rows)).data, i, a)
 
@@ -114,10 +116,10 @@ def _whole(name: str, values: NDArray) -> NDArray:
     return values
 
 
-def _blocks(survey: Survey, rows: int) -> Iterator[NDArray]:
+def _blocks(shots: Sequence[Shot], rows: int) -> Iterator[NDArray]:
     """All traces, a whole chunk at a time, so that none is written twice."""
     waiting: list[NDArray] = []
-    for i, shot in enumerate(survey):
+    for i, shot in enumerate(shots):
         for a in range(0, len(shot.receivers), rows):
             waiting.append(_finite(shot.take(slice(a, a + rows)).data, i, a))
             if sum(map(len, waiting)) >= rows:
@@ -209,8 +211,8 @@ def _opened(path: str) -> Any:
         raise ParameterError(f"{path} is no Zarr store that can be read: {error}") from error
 
 
-def read_zarr(path: str | os.PathLike) -> Survey:
-    """See `Survey.from_zarr`."""
+def read_zarr(path: str | os.PathLike) -> tuple[list[Shot], tuple[str, ...]]:
+    """The shots of a survey and notes about them; see `Survey.from_zarr`."""
     zarr = _zarr()
     name = str(Path(path).absolute())
     if not Path(name).is_dir():
@@ -223,10 +225,10 @@ def read_zarr(path: str | os.PathLike) -> Survey:
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ParameterError(f"{path} is damaged: {error}") from error
     if "data" not in members:
-        return survey_of(str(path), arrays, attributes, None, None, _notes(group))
+        return shots_of(str(path), arrays, attributes, None, None), _notes(group)
     data = members["data"]
     store = _ZarrStore(name, data.shape, data.dtype)
-    return survey_of(str(path), arrays, attributes, _dimensions(data), store, _notes(group))
+    return shots_of(str(path), arrays, attributes, _dimensions(data), store), _notes(group)
 
 
 def _dimensions(array: Any) -> tuple[str, ...]:

@@ -10,19 +10,17 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seisops.errors import AccuracyWarning, DispersionWarning
+from seisops.operators import Sampler
 from seisops.wave.grid import NODE_TOLERANCE
 from seisops.wave.sampling.imaging import Imaging
-from seisops.wave.sampling.samplers import Projection, Wavelet, located
+from seisops.wave.sampling.samplers import Projection, Taps, Wavelet, located
 from seisops.wave.wavelets import bandwidth
-
-if TYPE_CHECKING:
-    from seisops.wave.modeling import Solve
 
 __all__ = ["outside", "warn"]
 
@@ -43,6 +41,24 @@ BAND = 0.01
 
 # whose frames are not to blame for a warning
 LIBRARIES = {"seisops", "pylops", "pyproximal", "scipy", "torch", "jax", "distributed"}
+
+
+class Solve(Protocol):
+    """What is looked at of a solve: readers after a modeling operator after writers."""
+
+    modeling: Any
+    readers: tuple[Sampler, ...]
+    writers: tuple[Sampler, ...]
+    is_adjoint: bool
+    said: set  # the kinds of warnings that were given
+    looked: set  # those that need not be looked for again
+
+    @property
+    def shots(self) -> int:
+        """The number of shots."""
+
+    def taps(self, sampler: Projection, channel: int, shot: int, entering: bool) -> list[Taps]:
+        """The weights of a shot's points."""
 
 
 def warn(solve: Solve, parts: Sequence[NDArray]) -> None:

@@ -77,7 +77,7 @@ def test_workers_may_come_later(caplog):
 
 
 def test_all_workers_leave(monkeypatch, caplog):
-    monkeypatch.setattr(sodask, "PATIENCE", 0.3)
+    monkeypatch.setattr(sodask.cluster, "PATIENCE", 0.3)
     op = Fragile(range(4), seconds=2.0)
     with cluster(1) as leaving, distributed.Client(leaving, set_as_default=False) as client:
         away = threading.Timer(3.0, leaving.scale, [0])
@@ -146,7 +146,7 @@ class Dying(Slow):
 @pytest.mark.slow
 def test_results_that_cannot_be_computed_again(monkeypatch, tmp_path):
     op = Dying(1, tmp_path / "asked")
-    watch = sodask.Cluster._watch
+    watch = sodask.cluster.Cluster._watch
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         cluster(1) as one,
@@ -161,7 +161,7 @@ def test_results_that_cannot_be_computed_again(monkeypatch, tmp_path):
             while futures[0].status == "finished" and time.time() < end:
                 time.sleep(0.01)
 
-        monkeypatch.setattr(sodask.Cluster, "_watch", watch_and_kill)
+        monkeypatch.setattr(sodask.cluster.Cluster, "_watch", watch_and_kill)
         with pytest.raises(sodask.ShotError, match="shot 0 failed on .*KilledWorker"):
             so.dask.distribute(op, client) @ op.domain.random(0)
 
@@ -179,7 +179,7 @@ class Hoarding(Fragile):
 
 @pytest.mark.slow
 def test_workers_that_are_full(monkeypatch, caplog):
-    monkeypatch.setattr(sodask, "PATIENCE", 0.3)
+    monkeypatch.setattr(sodask.cluster, "PATIENCE", 0.3)
     op = Hoarding(range(40))
     with (
         dask.config.set({"distributed.worker.memory.terminate": False, "distributed.worker.memory.pause": 0.5}),

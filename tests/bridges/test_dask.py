@@ -338,7 +338,7 @@ class Slow(LinearOperator):
 def test_a_worker_that_dies_with_its_results(monkeypatch, adjoint):
     op = Slow(4)
     x = (op.range if adjoint else op.domain).random(0)
-    watch = sodask.Cluster._watch
+    watch = sodask.cluster.Cluster._watch
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
@@ -353,7 +353,7 @@ def test_a_worker_that_dies_with_its_results(monkeypatch, adjoint):
             while not lost and time.time() < end:
                 lost.extend(f.key for f in futures if f.status == "lost")
 
-        monkeypatch.setattr(sodask.Cluster, "_watch", watch_and_kill)
+        monkeypatch.setattr(sodask.cluster.Cluster, "_watch", watch_and_kill)
         y = D.H @ x if adjoint else D @ x
         assert lost and not D.skipped
     np.testing.assert_allclose(y, op.H @ x if adjoint else op @ x, rtol=1e-6)

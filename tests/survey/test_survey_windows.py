@@ -76,6 +76,13 @@ def test_a_margin_limits_what_a_shot_sees():
     assert image.shape == GRID.shape and image.any()
 
 
+def test_the_operator_holds_no_data():
+    survey = line()
+    full = survey.with_data(survey.space.random(0))
+    bare, loaded = (len(pickle.dumps(s.modeling(medium(), **ROOM))) for s in (survey, full))
+    assert loaded == bare
+
+
 @pytest.mark.parametrize("times", [False, True], ids=["one time axis", "several"])
 def test_exact(times):
     survey, model = line(ragged=True, times=times), medium()

@@ -313,3 +313,20 @@ def test_two_products_of_one_jacobian_at_the_same_time(w, monkeypatch):
         thread.join()
     assert len(found) == 2 and same(found, [expected] * 2)
     assert J.held_bytes == 2 * size(w) and J._pool.promised_bytes == 0
+
+
+def test_no_more_is_taken_than_is_stated(w):
+    G, q = so.Parametric(w.F, storage=so.storage.Full()), source(w)
+    memory.forget()
+    before = memory.limit(2**20)  # less than this process has already
+    try:
+        with pytest.raises(so.UnfusedError), G.linearize(w.medium.m, q):
+            pass
+    finally:
+        assert memory.limit(before) == 2**20
+    with G.linearize(w.medium.m, q):
+        assert memory.held().backgrounds > 0
+    for wrong in (0, 1.5, "1GB"):
+        with pytest.raises(so.ParameterError, match="memory limit"):
+            memory.limit(wrong)
+    assert memory.limit(None) == before
