@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict, namedtuple
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
+from seisops.engine.derive.describe import describe_system
 from seisops.engine.derive.system import System, expand_time
 from seisops.engine.stability.plane_waves import Symbol
 from seisops.engine.stability.timing import times
@@ -17,23 +18,38 @@ from seisops.engine.threads import making
 from seisops.errors import ParameterError
 from seisops.wave.boundaries import Stretch
 
-if TYPE_CHECKING:
-    from seisops.wave.equation import WaveEquation
-
-__all__ = ["INTERIORS", "Interior", "Interiors", "assemble", "interior"]
+__all__ = ["INTERIORS", "Equation", "Interior", "Interiors", "assemble", "described", "interior"]
 
 # equations without boundaries that are remembered, those used last
 MOST = 32
 
 
-def symbols(equation: WaveEquation, template: Template):
+class Equation(Protocol):
+    """What is asked of a wave equation; see :class:`~seisops.WaveEquation`."""
+
+    parameters: tuple[str, ...]
+    fields: tuple[str, ...]
+    source: Mapping[str, float]
+    observe: Mapping[str, float]
+    staggering: Mapping[str, tuple[float, ...]]
+    timing: Mapping[str, float]
+    surface: Mapping[str, int]
+    leapfrog: bool
+
+    @property
+    def kind(self) -> tuple: ...
+
+    def residual(self, fields: Any, parameters: Any) -> Sequence: ...
+
+
+def symbols(equation: Equation, template: Template):
     """The namedtuples that a residual is written with."""
     fields = namedtuple("fields", equation.fields)(*(template.field(name) for name in equation.fields))
     parameters = namedtuple("parameters", equation.parameters)(*(template.parameter(n) for n in equation.parameters))
     return fields, parameters
 
 
-def residuals(equation: WaveEquation, template: Template) -> tuple[tuple, tuple]:
+def residuals(equation: Equation, template: Template) -> tuple[tuple, tuple]:
     """The fields of an equation and its rows as its author wrote them."""
     fields, parameters = symbols(equation, template)
     rows = tuple(equation.residual(fields, parameters))
@@ -54,7 +70,7 @@ class Interior:
         :func:`seisops.engine.stability.timing.times`.
     """
 
-    def __init__(self, equation: WaveEquation, template: Template):
+    def __init__(self, equation: Equation, template: Template):
         fields, rows = residuals(equation, template)
         self.system = System(
             template, fields, tuple(expand_time(row, template) for row in rows), ({0: 1.0},), ({0: 1.0},)
@@ -80,7 +96,7 @@ class Interiors:
     def __init__(self):
         self._known: OrderedDict[tuple, Interior] = OrderedDict()
 
-    def get(self, equation: WaveEquation, template: Template) -> Interior:
+    def get(self, equation: Equation, template: Template) -> Interior:
         """An equation without boundaries; those of one kind share it."""
         key = (equation.kind, template.ndim, template.space_order, template.dtype)
         with making:
@@ -101,7 +117,13 @@ INTERIORS = Interiors()
 interior = INTERIORS.get
 
 
-def _require_levels(equation: WaveEquation, system: System) -> None:
+def described(equation: Equation, ndim: int) -> tuple[str, Mapping[str, Fraction], Mapping[str, Fraction]]:
+    """An equation without boundaries as text, and where its fields and rows stand in time; see :class:`Interior`."""
+    within = interior(equation, Template(ndim, 4, "float64"))
+    return describe_system(within.system), within.times, within.row_times
+
+
+def _require_levels(equation: Equation, system: System) -> None:
     """Refuse rows that look further back than fields are kept."""
     for name, u, lead in zip(equation.fields, system.fields, system.leads, strict=True):
         for row in system.residuals:
@@ -113,7 +135,7 @@ def _require_levels(equation: WaveEquation, system: System) -> None:
                 )
 
 
-def _require_symmetry(equation: WaveEquation, rows: list, positions: Mapping, template: Template) -> None:
+def _require_symmetry(equation: Equation, rows: list, positions: Mapping, template: Template) -> None:
     """Refuse rows that are not the same in the mirror image above a free surface, where parameters are even."""
     for row in rows:
         for f, at, there in misplaced(row, positions, template.dimensions, template.ndim - 1):
@@ -128,12 +150,12 @@ def _cells(at: Fraction) -> str:
     return "at the nodes" if at == 0 else f"{float(at):+g} cells from the nodes"
 
 
-def assemble(equation: WaveEquation, template: Template, boundary, free_surface: bool) -> System:
+def assemble(equation: Equation, template: Template, boundary, free_surface: bool) -> System:
     """The discrete system of an equation with its boundary.
 
     Parameters
     ----------
-    equation : WaveEquation
+    equation : Equation
         Only its structure matters, not its arrays.
     template : Template
     boundary : PML, Sponge or None
