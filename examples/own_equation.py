@@ -12,6 +12,8 @@ class Absorbing(so.WaveEquation):
     """Acoustic waves that lose energy: m p_tt + r p_t - laplace p = q."""
 
     parameters = ("m", "r")  # squared slowness in s2/m2, and resistance in s/m2
+    relations = {"m": lambda vp: vp**-2}  # with its inverse, it offers the velocity in m/s beside m
+    inverses = {"vp": lambda m: m**-0.5}
     fields = ("u",)
 
     def residual(self, fields, parameters):
@@ -24,7 +26,7 @@ grid = so.Grid(shape=(101, 81), spacing=10.0)
 time = so.Time(n=151, step=0.004)
 waves = so.Wavefield(grid, time, dtype="float64")
 
-lossless = Absorbing(grid, m=2000.0**-2, r=0.0)
+lossless = Absorbing(grid, vp=2000.0, r=0.0)
 r = np.zeros(grid.shape)
 r[:, 40:] = 2e-6
 

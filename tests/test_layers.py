@@ -51,15 +51,17 @@ ONLY = {
 ROOMS = {
     "engine": (
         ("arrays", "threads"),
+        ("kept",),
         ("symbols",),
-        ("derive",),
+        ("facts", "derive"),
         ("stability", "lower"),
-        ("backend",),
+        ("backend", "derivation"),
         ("kernel", "state"),
+        ("scheme",),
     ),
     "wave": (
         ("_validate",),
-        ("boundaries", "grid", "quantities", "storage", "time"),
+        ("boundaries", "grid", "quantities", "storage", "time", "discretise.interior"),
         ("space", "wavelets", "discretise.assembly"),
         ("equation",),
         ("equations", "discretise"),

@@ -13,10 +13,9 @@ from seisops.engine.derive.born import Born, born
 from seisops.engine.derive.reverse import edges, reverse, unknown
 from seisops.engine.derive.strips import Strips, reach_of_layer, reach_of_parameters
 from seisops.engine.derive.system import System, adjoint
+from seisops.engine.facts import Edge, Field, History, Layer, Marched, Reach
 from seisops.engine.lower.ports import Ports
 from seisops.engine.lower.timeloop import Replayed, TimeLoop
-from seisops.engine.scheme import Edge, History, Layer, Reach
-from seisops.engine.state import Field, Marched
 from seisops.engine.symbols.names import PREFIX
 
 __all__ = ["Both", "Derivation"]

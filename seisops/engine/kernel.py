@@ -11,8 +11,8 @@ from typing import ClassVar
 import numpy as np
 
 from seisops.engine.backend import CPU, Device
+from seisops.engine.facts import Marched
 from seisops.engine.lower.loop import Loop
-from seisops.engine.state import Marched
 from seisops.engine.symbols.names import PREFIX, RECIPROCAL
 
 __all__ = ["Kernel"]

@@ -3,90 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from seisops.engine.arrays import stackable
 from seisops.engine.backend import Device
+from seisops.engine.facts import Edge, History, Layer, Marched
 from seisops.engine.kept.notes import Notes
 from seisops.engine.kernel import Kernel
 from seisops.engine.lower.loop import Loop
 from seisops.engine.lower.ports import Ports
-from seisops.engine.state import Marched, States
+from seisops.engine.state import States
 from seisops.engine.threads import making
 
 if TYPE_CHECKING:
     from seisops.engine.derivation import Derivation
 
-__all__ = ["AXES", "Edge", "History", "Layer", "Reach", "Scheme"]
+__all__ = ["AXES", "Scheme"]
 
 AXES = {2: ("x", "z"), 3: ("x", "y", "z")}
-
-
-@dataclass(frozen=True)
-class Reach:
-    """How far an equation with its layer looks.
-
-    Attributes
-    ----------
-    compact : tuple of (str, int)
-        Fields and profiles of the layer that live along an axis only, and that axis.
-    layer : int
-        Cells beyond the layer up to which it has an influence, along any axis.
-    parameters : int
-        Cells around, along any axis, from which averages and derivatives of parameters alone are made.
-    between : bool
-        Whether fields lie between the nodes.
-    """
-
-    compact: tuple[tuple[str, int], ...]
-    layer: int
-    parameters: int
-    between: bool
-
-
-@dataclass(frozen=True)
-class Layer:
-    """Where the fields of a layer live: in strips along the edges of the grid, or on all of it.
-
-    Attributes
-    ----------
-    compact : tuple of (str, int)
-        As of `Reach`; empty where they live on the whole grid.
-    widths : tuple of int
-        Cells of a strip along each axis.
-    sides : tuple of tuple of str
-        Ends of each axis that have a layer: "low", "high".
-    cells : int
-        Cells of the layer, the outermost of a strip.
-    halo : int
-        Cells around a strip that its arrays have.
-    """
-
-    compact: tuple[tuple[str, int], ...] = ()
-    widths: tuple[int, ...] = ()
-    sides: tuple[tuple[str, ...], ...] = ()
-    cells: int = 0
-    halo: int = 0
-
-
-@dataclass(frozen=True)
-class History:
-    """A factor of a background: the name of its symbol, and the cells around the grid that its arrays have."""
-
-    name: str
-    halo: int
-
-
-@dataclass(frozen=True)
-class Edge:
-    """What is kept of a function along an edge: the name of its array, the axis, and cells along that."""
-
-    name: str
-    axis: int
-    cells: int
 
 
 class Scheme:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import lcm
 
 import numpy as np
@@ -13,65 +12,15 @@ from numpy.typing import DTypeLike
 from seisops.engine.arrays import in_rows
 from seisops.engine.backend import CPU, Device
 from seisops.engine.backend.memory import Pool, Pools
+from seisops.engine.facts import Field
 from seisops.engine.symbols.names import PREFIX, two_levels
-from seisops.engine.symbols.places import Component
 
-__all__ = ["STATES", "Field", "Marched", "States"]
+__all__ = ["STATES", "States"]
 
 State = Mapping[str, np.ndarray]
 
 #: The memory of all time levels in this process.
 STATES: Pools[Pool] = Pools()
-
-
-@dataclass(frozen=True)
-class Field:
-    """Where a field of a system is kept.
-
-    Attributes
-    ----------
-    name : str
-        Of its symbol.
-    order : int
-        Time levels that it has beside the newest.
-    lead : int
-        Time offset at which its row determines it.
-    parts : tuple of str
-        The arrays that hold it: one, or those at the ends of an axis along which it is compact.
-    axis, cells : int
-        That axis and the extent of the arrays along it, halo included; -1 and 0 for a field on the whole grid.
-    """
-
-    name: str
-    order: int
-    lead: int
-    parts: tuple[str, ...]
-    axis: int = -1
-    cells: int = 0
-
-    @property
-    def compact(self) -> bool:
-        """Whether it lives in strips, where it is advanced in place."""
-        return self.axis >= 0
-
-
-@dataclass(frozen=True)
-class Marched:
-    """An equation in its direction of time.
-
-    Attributes
-    ----------
-    direction : int
-        1 when it is solved forward in time, -1 when backward.
-    entries, exits : tuple of Component
-        What sources enter; what is observed.
-    fields : tuple of Field
-    """
-
-    direction: int
-    entries: tuple[Component, ...]
-    exits: tuple[Component, ...]
-    fields: tuple[Field, ...]
 
 
 class States:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from enum import Enum
 from math import ceil, inf
 from typing import Any
 
@@ -26,25 +27,30 @@ from seisops.wave.storage.policies import Auto, Policy, policy
 from seisops.wave.storage.pool import Pool
 from seisops.wave.time import Time
 
-__all__ = ["Plan", "plan"]
+__all__ = ["Costs", "Product", "ShotGroup", "plan"]
 
 # steps of the two trial runs, whose difference is free of what a run costs once
 TRIALS = (40, 240)
 
-#: What is forecast.
-PRODUCTS = (
-    "F q, F.H d",
-    "G(m, q)",
-    "gradient of full-waveform inversion",
-    "J dm",
-    "J.H d",
-    "iteration of least-squares migration",
-    "Hessian times a vector, beyond Gauss-Newton",
-)
+
+class Product(Enum):
+    """What is forecast."""
+
+    MODELING = "F q, F.H d"
+    MAP = "G(m, q)"
+    GRADIENT = "gradient of full-waveform inversion"
+    BORN = "J dm"
+    MIGRATION = "J.H d"
+    LEAST_SQUARES = "iteration of least-squares migration"
+    HESSIAN = "Hessian times a vector, beyond Gauss-Newton"
+
+    @classmethod
+    def _missing_(cls, value):
+        raise ParameterError(f"solves({value!r}): the products are {', '.join(repr(each.value) for each in cls)}")
 
 
 @dataclass(frozen=True)
-class Kept:
+class ShotGroup:
     """Shots of a process whose backgrounds are kept in the same way.
 
     Attributes
@@ -70,24 +76,25 @@ class Kept:
     forward: float
     backward: float
 
-    def solves(self, what: str) -> tuple[float, float]:
-        """Solves of a shot for one application of something in `PRODUCTS`, and for the first one."""
+    def solves(self, what: Product | str) -> tuple[float, float]:
+        """Solves of a shot for one application of something, and for the first one."""
+        what = Product(what)
         make, f, b = 0 if self.held else 1, self.forward, self.backward
         j, jt = 1 + max(f, make), 1 + b + make
         later = {
-            "gradient of full-waveform inversion": 2 + b + make,
-            "J dm": j,
-            "J.H d": jt,
-            "iteration of least-squares migration": j + jt,
-            "Hessian times a vector, beyond Gauss-Newton": 4 + 2 * (b + make),
+            Product.GRADIENT: 2 + b + make,
+            Product.BORN: j,
+            Product.MIGRATION: jt,
+            Product.LEAST_SQUARES: j + jt,
+            Product.HESSIAN: 4 + 2 * (b + make),
         }.get(what, 1)
         # J makes the background on its way, whatever is computed again later
-        first = {"J dm": 2, "J.H d": 2 + b, "iteration of least-squares migration": 2 + jt}.get(what, later)
+        first = {Product.BORN: 2, Product.MIGRATION: 2 + b, Product.LEAST_SQUARES: 2 + jt}.get(what, later)
         return later, first
 
 
 @dataclass(frozen=True)
-class Plan:
+class Costs:
     """What a survey will cost; print it.
 
     Attributes
@@ -117,9 +124,9 @@ class Plan:
         Time of a solve, from a trial of a few steps on this machine; None if there was none.
     storage : str
         The storage policy.
-    backgrounds : tuple of Kept
+    backgrounds : tuple of ShotGroup
         How the backgrounds of a process's shots are kept; those that do not fit the budget last.
-    second : tuple of Kept
+    second : tuple of ShotGroup
         Likewise, of the larger backgrounds that second derivatives need; empty if the policy has no memory for them.
     """
 
@@ -136,8 +143,8 @@ class Plan:
     exactness: str
     seconds: float | None
     storage: str
-    backgrounds: tuple[Kept, ...]
-    second: tuple[Kept, ...]
+    backgrounds: tuple[ShotGroup, ...]
+    second: tuple[ShotGroup, ...]
 
     @property
     def kept(self) -> int:
@@ -151,13 +158,19 @@ class Plan:
         needed = max(k.working_bytes + (0 if k.held else k.held_bytes) for k in self.backgrounds)
         return self.solve_bytes + held + needed
 
-    def solves(self, what: str) -> tuple[float, float]:
-        """Solves of all shots for one application of something in `PRODUCTS`, and for the first one.
+    def solves(self, what: Product | str) -> tuple[float, float]:
+        """Solves of all shots for one application of something, and for the first one.
 
         Where histories are computed again that need not be a whole number; it is infinite where they do not fit at all.
+
+        Parameters
+        ----------
+        what : Product or str
+            As the printed table has it, such as ``"J.H d"``.
         """
+        what = Product(what)
         later = first = 0.0
-        left, backgrounds = self.shots, self.second if what.startswith("Hessian") else self.backgrounds
+        left, backgrounds = self.shots, self.second if what is Product.HESSIAN else self.backgrounds
         if not backgrounds:
             return inf, inf
         for k in backgrounds:
@@ -182,16 +195,17 @@ class Plan:
             f"{'one application':44} {'solves':>8} {'the first':>10}"
             + ("" if self.seconds is None else f"{'time':>11}"),
         ]
-        for what in PRODUCTS:
+        for what in Product:
             n, first = self.solves(what)
             took = "" if self.seconds is None or n == inf else f" {_duration(n * self.seconds / self.workers):>10}"
-            lines.append(f"{what:44} {_count(n):>8} {_count(first):>10}{took}")
+            lines.append(f"{what.value:44} {_count(n):>8} {_count(first):>10}{took}")
         return "\n".join(lines)
 
 
-def _said(kept: Kept) -> str:
+def _said(kept: ShotGroup) -> str:
     """What becomes of some shots' backgrounds, in words."""
-    more = [f"{n:.3g} in {what.split()[0]}" for what in ("J dm", "J.H d") if (n := kept.solves(what)[0] - 1)]
+    products = {"J": Product.BORN, "J.H": Product.MIGRATION}
+    more = [f"{n:.3g} in {name}" for name, what in products.items() if (n := kept.solves(what)[0] - 1)]
     extra = f"; solves beside its own: {', '.join(more)}" if more else ""
     whose = f"  {kept.shots} of a worker's shots"
     if kept.held:
@@ -209,7 +223,7 @@ def _count(solves: float) -> str:
     return f"{solves:,.0f}" if solves == round(solves) else f"{solves:,.1f}"
 
 
-def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = True) -> Plan:
+def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = True) -> Costs:
     """Say what a modeling operator and its derivatives will cost.
 
     Parameters
@@ -246,7 +260,7 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
     # a field beside its derivative: histories of both
     both = replace(layout, shapes=2 * layout.shapes, state_shapes=2 * layout.state_shapes)
     each = ceil(modeling.domain.shots / workers)
-    return Plan(
+    return Costs(
         shots=modeling.domain.shots,
         workers=workers,
         cells=cells,
@@ -292,16 +306,16 @@ def _planned(x: Any) -> Iterator[tuple[Propagator, tuple[str, ...], Policy | Non
             yield from _planned(x.G)
 
 
-def _if_any(chosen: Policy, layout: Layout, shots: int) -> tuple[Kept, ...]:
+def _if_any(chosen: Policy, layout: Layout, shots: int) -> tuple[ShotGroup, ...]:
     try:
         return _backgrounds(chosen, layout, shots)
     except UnfusedError:
         return ()
 
 
-def _backgrounds(chosen: Policy, layout: Layout, shots: int) -> tuple[Kept, ...]:
+def _backgrounds(chosen: Policy, layout: Layout, shots: int) -> tuple[ShotGroup, ...]:
     """What becomes of the backgrounds of a process's shots, as imaging conditions decide it one by one."""
-    groups: list[Kept] = []
+    groups: list[ShotGroup] = []
     left, pool = chosen.keep_bytes, Pool()
     background = None
     for n in range(shots):
@@ -310,7 +324,7 @@ def _backgrounds(chosen: Policy, layout: Layout, shots: int) -> tuple[Kept, ...]
         held = background.held_bytes <= left
         if held:
             left -= background.held_bytes
-        kept = Kept(
+        kept = ShotGroup(
             1 if held else shots - n,
             background.way,
             held,

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from inspect import signature
+from inspect import Signature
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import sympy
 
-from seisops.engine.derive.describe import describe_system
-from seisops.engine.derive.system import System
-from seisops.engine.symbols.template import Template
 from seisops.errors import ParameterError
-from seisops.wave.discretise.assembly import assemble, rows_within
-from seisops.wave.discretise.schemes import SCHEMES
+from seisops.wave.declaration import Declaration, arguments
 from seisops.wave.grid import Grid
 from seisops.wave.quantities import (
     ANY,
@@ -26,6 +22,12 @@ from seisops.wave.quantities import (
     numbers,
 )
 
+if TYPE_CHECKING:
+    import sympy
+
+    from seisops.engine.derive.system import System
+    from seisops.engine.symbols.template import Template
+
 __all__ = ["WaveEquation"]
 
 
@@ -35,19 +37,23 @@ class WaveEquation:
     A physics is a subclass that names its parameters and fields and writes the residual of each field's equation. Its
     modeling operators, adjoints, Jacobians, absorbing layer and stable time step follow from that.
 
+    What a medium is given by is read as ``medium.get("vp")`` or ``medium.vp``, replaced as ``medium.replace(vp=...)``, and
+    differentiated by; numbers that are impossible, or hardly mean what they are taken for, are refused.
+
     Parameters
     ----------
     grid : Grid
+    *values, **named : array_like
+        What `given` has, by place or by name: one of each alternatives, each an array of the grid's shape or a scalar, which
+        is broadcast.
     ranges : mapping of str to tuple of float, optional
         Lowest and highest value that this medium and its replacements may take, for quantities whose plausible values it
         leaves, as in ``{"vp": (0.1, 20.0)}``.
-    **parameters : array_like
-        One array of the grid's shape (or a scalar, which is broadcast) for every name in `parameters`.
 
     Attributes
     ----------
     parameters : tuple of str
-        Names of the coefficients, in the order in which `residual` receives them.
+        Names of the coefficients, in the order in which `residual` receives them. Of a medium, those that it has.
     fields : tuple of str
         Names of the unknowns. Row i of the residual determines field i at the latest time that occurs in it.
     source : mapping of str to float
@@ -67,8 +73,20 @@ class WaveEquation:
         Symmetry of each field about a free surface: -1 odd (it vanishes there), 1 even. An equation without it cannot
         have a free surface.
     relations : mapping of str to callable
-        How coefficients follow from what else one may want to perturb: ``{"m": lambda vp: vp**-2}`` offers vp beside m.
-        Derivatives of every order are derived from it; it is called with SymPy symbols named as its arguments.
+        How coefficients follow from what else a medium may be given by: ``{"m": lambda vp: vp**-2}``. They are called with
+        arrays, and with SymPy symbols named as their arguments, from which derivatives of every order are derived: write
+        arithmetic.
+    inverses : mapping of str to callable
+        The way back: ``{"vp": lambda m: m**-0.5}`` offers vp beside m.
+    given : tuple of str or tuple of str
+        What a medium is given by, if that is not each coefficient or the one thing that it follows from and that has an
+        inverse: ``(("vp", "m"), "rho")`` are one of vp and m, and rho. Coefficients that are not among them stay inside.
+    defaults : mapping of str to float or None
+        Values of what need not be given. With None the equation is another without it: coefficients that follow from it are
+        then absent from what `residual` receives.
+    settings : mapping of str to callable
+        Names of what is no field, such as a reference frequency; the callable takes what is given and returns what is meant.
+        The equation has them as attributes, relations may have them as arguments, and `replace` replaces them.
     quantities : mapping of str to Quantity
         Units, and values that are plausible, of parameters and of what they follow from. Numbers beyond them are refused,
         as those of another unit, unless `ranges` says that they are meant. By default any finite numbers are taken.
@@ -80,9 +98,13 @@ class WaveEquation:
     --------
     >>> class Acoustic(WaveEquation):
     ...     parameters = ("m",)
+    ...     relations = {"m": lambda vp: vp**-2}
+    ...     inverses = {"vp": lambda m: m**-0.5}
     ...     leapfrog = True
     ...     def residual(self, fields, parameters):
     ...         return (parameters.m * fields.u.dt2 - fields.u.laplace,)
+    ...     def speeds(self):
+    ...         return self.vp, self.vp
     """
 
     parameters: tuple[str, ...] = ()
@@ -93,22 +115,34 @@ class WaveEquation:
     timing: Mapping[str, float] = {}
     surface: Mapping[str, int] = {}
     relations: Mapping[str, Callable] = {}
+    inverses: Mapping[str, Callable] = {}
+    given: tuple[str | tuple[str, ...], ...] = ()
+    defaults: Mapping[str, float | None] = {}
+    settings: Mapping[str, Callable[[Any], Any]] = {}
     quantities: Mapping[str, Quantity] = {}
     leapfrog: bool = False
-    _ranges: Ranges = {}
 
-    def __init__(self, grid: Grid, ranges: Ranges | None = None, **parameters):
-        missing = [name for name in self.parameters if name not in parameters]
-        unknown = [name for name in parameters if name not in self.parameters]
-        if missing or unknown:
-            raise ParameterError(
-                f"{type(self).__name__} has the parameters {self.parameters}: "
-                + "; ".join(f"{kind} {names}" for kind, names in (("missing", missing), ("unknown", unknown)) if names)
-            )
+    _declared: ClassVar[Declaration] = Declaration("WaveEquation")
+    __signature__: ClassVar[Signature | None] = None
+    # of media that have none
+    _ranges: Ranges = {}
+    _settings: Mapping[str, Any] = {}
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        cls._declared = Declaration.of(cls)
+        cls.__signature__ = cls._declared.signature if cls.__init__ is WaveEquation.__init__ else None
+
+    def __init__(self, grid: Grid, *values, ranges: Ranges | None = None, **named):
         if not isinstance(grid, Grid):
             raise ParameterError(f"{type(self).__name__}(grid={grid!r:.80}): the first argument must be a seisops Grid")
+        declared = self._declared
+        chosen = declared.chosen(declared.said(values, named))
         ranges = checked_ranges(self, ranges)
-        self._freeze(grid, {n: self._taken(grid, n, parameters[n], ranges) for n in self.parameters}, ranges)
+        settings = {name: check(chosen[name]) for name, check in self.settings.items() if name in chosen}
+        arrays = {n: self._taken(grid, n, a, ranges) for n, a in chosen.items() if n not in settings}
+        found = {c: declared.follow(c, {**settings, **arrays}) for c in declared.coefficients}
+        self._freeze(grid, {c: _on(grid, a) for c, a in found.items() if a is not None}, ranges, settings)
 
     @classmethod
     def _taken(cls, grid: Grid, name: str, value, ranges: Ranges) -> np.ndarray:
@@ -122,19 +156,44 @@ class WaveEquation:
             )
         return a
 
-    def _freeze(self, grid: Grid, values: Mapping[str, np.ndarray], ranges: Ranges | None = None) -> None:
+    def _freeze(
+        self,
+        grid: Grid,
+        values: Mapping[str, np.ndarray],
+        ranges: Ranges | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
         for a in values.values():
             a.flags.writeable = False
-        object.__setattr__(self, "grid", grid)
-        object.__setattr__(self, "_values", dict(values))
-        if ranges:
-            object.__setattr__(self, "_ranges", dict(ranges))
+        state = {
+            "grid": grid,
+            "_values": dict(values),
+            "_ranges": dict(ranges or {}),
+            "_settings": dict(settings or {}),
+        }
+        present = self._declared.present(values)
+        if present != self._declared.coefficients:
+            state["parameters"] = present
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
 
     def __setattr__(self, name, value):
         raise AttributeError(f"{type(self).__name__} is immutable: use replace({name}=...)")
 
+    def __getattr__(self, name: str) -> Any:
+        """What a medium is given by, by name; None where it is absent."""
+        declared = type(self)._declared
+        if name not in declared.names:
+            return super().__getattribute__(name)  # says what is wrong, also within a property
+        if name in declared.settings:
+            return self._settings.get(name)
+        return self.get(name) if name in self.perturbable else None
+
+    def __dir__(self):
+        return [*super().__dir__(), *self._declared.names]
+
     def __reduce__(self):
-        return _thaw, (type(self), self.grid, self._values, self._ranges)
+        return _thaw, (type(self), self.grid, self._values, self._ranges, self._settings)
 
     def residual(self, fields, parameters) -> tuple:
         """The equations ``A(p) u``, without source, in Devito's symbolic language.
@@ -158,18 +217,23 @@ class WaveEquation:
     @property
     def perturbable(self) -> tuple[str, ...]:
         """Names with respect to which one can differentiate."""
-        return self.parameters
+        declared = self._declared
+        known = declared.leaves(self.parameters)
+        return tuple(name for name in declared.arrays if declared.follow(name, known, lambda *_: True) is not None)
 
     def get(self, name: str) -> np.ndarray:
-        """The array of a perturbable parameter, or of what a relation depends on."""
-        return self.coefficients()[name]
+        """The array of a perturbable parameter, in the unit in which it is given."""
+        self.check_names([name])
+        return self._declared.follow(name, {**self._settings, **self.coefficients()})
 
     def replace(self, **parameters) -> WaveEquation:
         """The same equation with some parameters replaced; see the class for their names and units."""
-        self.check_names(parameters)
+        self.check_names([name for name in parameters if name not in self.settings])
+        read = {**dict.fromkeys(self.perturbable, self.get), **dict.fromkeys(self._settings, self._settings.get)}
+        given = self._declared.restated(parameters, read)
         # equations that take no ranges have none
         ranges = {"ranges": self._ranges} if self._ranges else {}
-        return type(self)(self.grid, **ranges, **{**self._values, **parameters})
+        return type(self)(self.grid, **ranges, **given)
 
     def coefficients(self) -> Mapping[str, np.ndarray]:
         """Arrays of what the residual calls `parameters`."""
@@ -177,19 +241,16 @@ class WaveEquation:
 
     def expressions(self, wrt: Sequence[str]) -> dict[str, sympy.Expr]:
         """The coefficients that depend on what is perturbed, as expressions of symbols named like that."""
-        out: dict[str, sympy.Expr] = {}
-        for coefficient in self.parameters:
-            if coefficient in wrt:
-                out[coefficient] = sympy.Symbol(coefficient)
-            elif coefficient in self.relations:
-                relation = self.relations[coefficient]
-                arguments = list(signature(relation).parameters)
-                if set(arguments) & set(wrt):
-                    out[coefficient] = relation(*map(sympy.Symbol, arguments))
-        return out
+        import sympy
+
+        declared = self._declared
+        known = {**{name: sympy.Symbol(name) for name in declared.coordinates(wrt)}, **self._settings}
+        return {c: declared.follow(c, known) for c in declared.depend(self.parameters, wrt)}
 
     def evaluate(self, expr: sympy.Expr) -> np.ndarray:
         """The values of an expression of `expressions`, or of a derivative of one, in every cell."""
+        import sympy
+
         names = sorted(symbol.name for symbol in expr.free_symbols)
         values = sympy.lambdify([sympy.Symbol(n) for n in names], expr, "numpy")(*map(self.get, names))
         return np.array(np.broadcast_to(np.asarray(values, float), self.grid.shape))
@@ -197,6 +258,10 @@ class WaveEquation:
     def derivatives(self, name: str) -> Mapping[str, np.ndarray]:
         """Derivative of each coefficient with respect to a perturbable parameter, point by point."""
         self.check_names([name])
+        if self._declared.depend(self.parameters, [name]) == (name,):  # mostly, and then without SymPy, slow to load
+            return {name: np.ones(self.grid.shape)}
+        import sympy
+
         slopes = {c: sympy.diff(expr, sympy.Symbol(name)) for c, expr in self.expressions([name]).items()}
         return {c: self.evaluate(slope) for c, slope in slopes.items() if slope != 0}
 
@@ -210,7 +275,7 @@ class WaveEquation:
         """
         slices = tuple(slice(i, i + n) for i, n in zip(first, shape, strict=True))
         values = {name: np.ascontiguousarray(a[slices]) for name, a in self._values.items()}
-        return _thaw(type(self), self.grid.window(first, shape), values, self._ranges)
+        return _thaw(type(self), self.grid.window(first, shape), values, self._ranges, self._settings)
 
     # -- as the engine sees it
 
@@ -227,19 +292,30 @@ class WaveEquation:
     @property
     def kind(self) -> tuple:
         """What equations share that can share compiled code."""
-        return (type(self), self.parameters)
+        return (type(self), self.parameters, *self._settings.items())
 
     def _fingerprint(self) -> list:
         """What makes it what it is: its residual and all that it declares, as text, and its arrays."""
-        within = SCHEMES.interior(self, (self.grid.ndim, 4, "float64"))
-        declared = (self.source, self.observe, self.staggering, within.times, within.row_times, self.surface)
-        relations = {n: str(f(*map(sympy.Symbol, signature(f).parameters))) for n, f in self.relations.items()}
-        rows = describe_system(rows_within(self, Template(self.grid.ndim, 4, "float64")).system)
+        import sympy
+
+        from seisops.wave.discretise.assembly import described  # loads Devito
+
+        rows, times, row_times = described(self, self.grid.ndim)
+        declared = (self.source, self.observe, self.staggering, times, row_times, self.surface)
+        relations = {n: str(f(*map(sympy.Symbol, arguments(f)))) for n, f in self.relations.items()}
         values = [self._values] if self.coefficients() is self._values else [self._values, self.coefficients()]
-        return [self.grid, self.fields, rows, *map(str, map(dict, declared)), self.leapfrog, relations, *values]
+        declared = [
+            *map(str, map(dict, declared)),
+            self.leapfrog,
+            relations,
+            *([self._settings] if self._settings else []),
+        ]
+        return [self.grid, self.fields, rows, *declared, *values]
 
     def system(self, template: Template, boundary, free_surface: bool) -> System:
         """The discrete system with a boundary."""
+        from seisops.wave.discretise.assembly import assemble  # loads Devito
+
         return assemble(self, template, boundary, free_surface)
 
     def check_names(self, names) -> None:
@@ -251,17 +327,23 @@ class WaveEquation:
                 f"it can be differentiated with respect to {', '.join(map(repr, self.perturbable))}"
             )
 
-    # -- speed and stability
+    # -- speeds
+
+    def speeds(self) -> tuple[np.ndarray | float, np.ndarray | float] | None:
+        """Smallest and largest phase velocity in m/s, at every cell or in all; None where an equation does not state them.
+
+        The smallest limits the frequencies that the grid can carry, the largest is what the absorbing layer is made for.
+        """
+        if type(self).velocity is WaveEquation.velocity:
+            return None
+        stated = self.velocity
+        return None if stated is None else (stated, stated)
 
     @property
-    def velocity(self) -> np.ndarray | None:
-        """Largest phase velocity in m/s at every cell, or None where an equation does not state one."""
-        return None
-
-    @property
-    def slowest(self) -> float | None:
-        """Smallest velocity in m/s, which limits the frequencies that the grid can carry; None if unknown."""
-        return None if self.velocity is None else float(np.min(self.velocity))
+    def velocity(self) -> np.ndarray | float | None:
+        """Largest phase velocity in m/s, as of `speeds`; an equation of one speed may state this instead."""
+        speeds = self.speeds()
+        return None if speeds is None else speeds[1]
 
     def __repr__(self):
         ranges = (
@@ -271,10 +353,16 @@ class WaveEquation:
         return f"{type(self).__name__}({', '.join(ranges)}, on {self.grid!r})"
 
 
-def _thaw(cls, grid, values, ranges=None):
+def _thaw(cls, grid, values, ranges=None, settings=None):
     medium = object.__new__(cls)
-    medium._freeze(grid, values, ranges)
+    medium._freeze(grid, values, ranges, settings)
     return medium
+
+
+def _on(grid: Grid, a: Any) -> np.ndarray:
+    """A coefficient in every cell, whatever its relation made of its arguments."""
+    a = np.ascontiguousarray(a, float)
+    return a if a.shape == grid.shape else np.array(np.broadcast_to(a, grid.shape), order="C")
 
 
 def broadcast(grid: Grid, name: str, value, quantity: Quantity = ANY) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seisops.engine import backend
-from seisops.engine.state import Marched
+from seisops.engine.facts import Marched
 from seisops.engine.symbols.places import Component, Place
 from seisops.engine.threads import side_by_side
 from seisops.errors import SpaceError

@@ -92,16 +92,18 @@ def warn(solve: Solve, parts: Sequence[NDArray]) -> None:
 def coarse_grid(solve: Solve, parts: Sequence[NDArray]) -> Iterator[UserWarning]:
     """Too few grid points for a wavelength."""
     medium, grid = solve.modeling.medium, solve.modeling.domain.grid
-    if medium.slowest is None:
+    speeds = medium.speeds()
+    if speeds is None:
         return
+    slowest = float(np.min(speeds[0]))
     for signal in sources(solve, parts):
         highest = bandwidth(signal, solve.modeling.domain.time, level=0.1)
-        points = medium.slowest / (highest * max(grid.spacing)) if highest else np.inf
+        points = slowest / (highest * max(grid.spacing)) if highest else np.inf
         if points < COARSE:
             yield DispersionWarning(
-                f"the grid is coarse for this source: {highest:.4g} Hz at {medium.slowest:.4g} m/s is "
+                f"the grid is coarse for this source: {highest:.4g} Hz at {slowest:.4g} m/s is "
                 f"{points:.2g} points per wavelength at a spacing of {max(grid.spacing):.4g} m; use at most "
-                f"{medium.slowest / (COARSE * highest):.3g} m, or a source of lower frequency"
+                f"{slowest / (COARSE * highest):.3g} m, or a source of lower frequency"
             )
 
 

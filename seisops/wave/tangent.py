@@ -75,13 +75,8 @@ class Tangent(WaveEquation):
     def perturbable(self) -> tuple[str, ...]:
         return (*self.wrt, *self._values)
 
-    @property
-    def velocity(self) -> np.ndarray | None:
-        return self.base.velocity
-
-    @property
-    def slowest(self) -> float | None:
-        return self.base.slowest
+    def speeds(self):
+        return self.base.speeds()
 
     def system(self, template, boundary, free_surface: bool):
         base = self.base.system(template, boundary, free_surface)

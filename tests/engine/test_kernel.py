@@ -10,12 +10,13 @@ import pytest
 
 from seisops.engine.arrays import ALIGNMENT, ROW, aligned, in_rows, zeros
 from seisops.engine.derive.system import System, expand_time
+from seisops.engine.facts import Field, Marched
 from seisops.engine.kernel import Kernel
 from seisops.engine.lower.loop import Loop
 from seisops.engine.lower.piece import End
 from seisops.engine.lower.ports import Ports
 from seisops.engine.lower.timeloop import TimeLoop
-from seisops.engine.state import Field, Marched, States
+from seisops.engine.state import States
 from seisops.engine.symbols.names import PREFIX
 from seisops.engine.symbols.template import Template
 from seisops.wave.boundaries import PML

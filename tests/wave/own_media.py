@@ -3,9 +3,9 @@
 from functools import cache
 
 import numpy as np
-from physics import half
+from physics import ElasticWaves, TiltedWaves, half
 
-from seisops import Acoustic, WaveEquation
+from seisops import Acoustic, ParameterError, Quantity, WaveEquation
 
 
 class VelocityPressure(WaveEquation):
@@ -108,6 +108,94 @@ class Lid(WaveEquation):
     @property
     def velocity(self):
         return self.coefficients()["m"] ** -0.5
+
+
+# ---- given by something else than what the residual is written with
+
+
+class ByVelocity(WaveEquation):
+    """Damped waves, with no more said than how m and vp follow from each other."""
+
+    parameters = ("m", "r")
+    relations = {"m": lambda vp: vp**-2}
+    inverses = {"vp": lambda m: m**-0.5}
+    leapfrog = True
+
+    def residual(self, fields, parameters):
+        return (parameters.m * fields.u.dt2 + parameters.r * fields.u.dtc - fields.u.laplace,)
+
+    def speeds(self):
+        return self.vp, self.vp
+
+
+class Rock(ElasticWaves):
+    """Elastic waves by velocities and density: three coefficients that follow from three parameters."""
+
+    given = ("vp", "vs", "rho")
+    relations = {
+        "lam": lambda vp, vs, rho: rho * (vp**2 - 2 * vs**2),
+        "mu": lambda vs, rho: rho * vs**2,
+        "b": lambda rho: 1 / rho,
+    }
+    inverses = {
+        "vp": lambda lam, mu, b: ((lam + 2 * mu) * b) ** 0.5,
+        "vs": lambda mu, b: (mu * b) ** 0.5,
+        "rho": lambda b: 1 / b,
+    }
+    quantities = {
+        "vp": Quantity("m/s", (50.0, 20e3), positive=True, others={"km/s": 1e3}),
+        "vs": Quantity("m/s", (10.0, 12e3), positive=True, others={"km/s": 1e3}),
+    }
+
+    def speeds(self):
+        return self.vs, self.vp
+
+    velocity = WaveEquation.velocity
+
+
+class Tilted(TiltedWaves):
+    """Tilted waves by velocity or slowness, isotropic unless something is said."""
+
+    given = (("vp", "m"), "epsilon", "delta", "theta")
+    relations, inverses = ByVelocity.relations, ByVelocity.inverses
+    defaults = {"epsilon": 0.0, "delta": 0.0, "theta": 0.0}
+
+
+def frequency(f0):
+    if not f0 > 0:
+        raise ParameterError(f"f0={f0!r}: a positive number in Hz")
+    return float(f0)
+
+
+class Lossy(WaveEquation):
+    """Damped waves by velocity or slowness at a frequency and a quality factor, with density if there is one."""
+
+    parameters = ("relaxed", "r", "b")
+    given = (("vp", "m"), "qp", "f0", "rho", "law")
+    relations = {
+        "m": lambda vp: vp**-2,
+        "relaxed": lambda m, qp: m * (1 + 1 / qp),
+        "r": lambda m, qp, f0: 6 * f0 * m / qp,
+        "b": lambda rho: 1 / rho,
+    }
+    inverses = {
+        "vp": lambda m: m**-0.5,
+        "m": lambda relaxed, qp: relaxed / (1 + 1 / qp),
+        "qp": lambda relaxed, r, f0: 6 * f0 * relaxed / r - 1,
+        "rho": lambda b: 1 / b,
+    }
+    settings = {"f0": frequency, "law": int}
+    defaults = {"rho": None, "law": 1}
+    leapfrog = True
+
+    def residual(self, fields, parameters):
+        """What is lost goes by a first or second derivative, for the sake of a setting that changes the equation."""
+        u, b = fields.u, getattr(parameters, "b", 1)
+        lost = u.dtc if self.law == 1 else u.dt2
+        return (b * (parameters.relaxed * u.dt2 + parameters.r * lost) - b * u.laplace,)
+
+    def speeds(self):
+        return self.vp, self.vp
 
 
 # ---- rough media: velocity and density in every cell, and what the equations make of them

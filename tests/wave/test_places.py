@@ -9,9 +9,8 @@ from own_media import between
 
 import seisops as so
 from seisops import check
-from seisops.engine.symbols.template import Template
 from seisops.errors import ParameterError
-from seisops.wave.discretise.assembly import Interior
+from seisops.wave.discretise.assembly import interior
 
 GRID = so.Grid((41, 31), 10.0)
 TIME = so.Time(81, 0.004)
@@ -26,7 +25,7 @@ def places(cls, leapfrog=None):
     equation._freeze(GRID, {})
     if leapfrog is not None:
         object.__setattr__(equation, "leapfrog", leapfrog)
-    found = Interior(equation, Template(2, 4, "float64"))
+    found = interior(equation, (2, 4, "float64"))
     return list(found.times.values()), list(found.row_times.values())
 
 

@@ -6,6 +6,7 @@ from cases import world
 
 import seisops as so
 from seisops.engine.kernel import Kernel
+from seisops.wave.costs import Product
 from seisops.wave.sampling.imaging import Imaging
 
 
@@ -129,3 +130,13 @@ def test_refusals():
         so.plan(world().Pr)
     with pytest.raises(so.ParameterError, match="workers"):
         so.plan(world().F, workers=0)
+    with pytest.raises(so.ParameterError, match=r"solves\('J.H'\): the products are 'F q, F.H d', .*'J.H d'"):
+        so.plan(world().F, trial=False).solves("J.H")
+
+
+def test_products_go_by_what_the_table_calls_them():
+    p = so.plan(world().F, trial=False)
+    table = str(p)
+    for product in Product:
+        assert p.solves(product) == p.solves(product.value) and f"\n{product.value} " in table
+        assert p.backgrounds[0].solves(product) == p.backgrounds[0].solves(product.value)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
-import numpy as np
-
+from seisops.engine.derive.describe import describe_system
 from seisops.engine.derive.layers import Stretch
 from seisops.engine.derive.system import System, expand_time
 from seisops.engine.stability.rows import Rows
@@ -18,22 +17,34 @@ from seisops.engine.symbols.names import PREFIX
 from seisops.engine.symbols.template import Template
 from seisops.engine.symbols.terms import occurrences, time_offset
 from seisops.errors import ParameterError
-from seisops.wave.discretise.schemes import SCHEMES, Interior
+from seisops.wave.discretise.interior import Interior
 
-if TYPE_CHECKING:
-    from seisops.wave.equation import WaveEquation
-
-__all__ = ["assemble", "rows_within", "within"]
+__all__ = ["Equation", "assemble", "described", "interior"]
 
 
-def symbols(equation: WaveEquation, template: Template):
+class Equation(Protocol):
+    """What is asked of a wave equation; see :class:`~seisops.WaveEquation`."""
+
+    parameters: tuple[str, ...]
+    fields: tuple[str, ...]
+    source: Mapping[str, float]
+    observe: Mapping[str, float]
+    staggering: Mapping[str, tuple[float, ...]]
+    timing: Mapping[str, float]
+    surface: Mapping[str, int]
+    leapfrog: bool
+
+    def residual(self, fields: Any, parameters: Any) -> Sequence: ...
+
+
+def symbols(equation: Equation, template: Template):
     """The namedtuples that a residual is written with."""
     fields = namedtuple("fields", equation.fields)(*(template.field(name) for name in equation.fields))
     parameters = namedtuple("parameters", equation.parameters)(*(template.parameter(n) for n in equation.parameters))
     return fields, parameters
 
 
-def residuals(equation: WaveEquation, template: Template) -> tuple[tuple, tuple]:
+def residuals(equation: Equation, template: Template) -> tuple[tuple, tuple]:
     """The fields of an equation and its rows as its author wrote them."""
     fields, parameters = symbols(equation, template)
     rows = tuple(equation.residual(fields, parameters))
@@ -42,15 +53,15 @@ def residuals(equation: WaveEquation, template: Template) -> tuple[tuple, tuple]
     return fields, rows
 
 
-def rows_within(equation: WaveEquation, template: Template) -> Rows:
-    """The rows of an equation without boundaries, taken apart."""
-    fields, rows = residuals(equation, template)
-    return Rows(System(template, fields, tuple(expand_time(row, template) for row in rows), ({0: 1.0},), ({0: 1.0},)))
-
-
-def within(equation: WaveEquation, template: tuple[int, int, str]) -> Interior:
+def _plain(equation: Equation, template: Template) -> System:
     """An equation without boundaries."""
-    rows = rows_within(equation, Template(*template))
+    fields, rows = residuals(equation, template)
+    return System(template, fields, tuple(expand_time(row, template) for row in rows), ({0: 1.0},), ({0: 1.0},))
+
+
+def within(equation: Equation, system: System) -> Interior:
+    """What is known of an equation without boundaries, given its system."""
+    rows = Rows(system)
     at, after = times(rows, equation.leapfrog)
     for i, name in enumerate(equation.fields):
         if name in equation.timing:
@@ -60,7 +71,19 @@ def within(equation: WaveEquation, template: tuple[int, int, str]) -> Interior:
     return Interior(rows.symbol, dict(zip(names, at, strict=True)), dict(zip(names, after, strict=True)))
 
 
-def _require_levels(equation: WaveEquation, system: System) -> None:
+def interior(equation: Equation, template: tuple[int, int, str]) -> Interior:
+    """What is known of an equation without boundaries."""
+    return within(equation, _plain(equation, Template(*template)))
+
+
+def described(equation: Equation, ndim: int) -> tuple[str, Mapping[str, Fraction], Mapping[str, Fraction]]:
+    """An equation without boundaries as text, and where its fields and rows stand in time; see :class:`Interior`."""
+    system = _plain(equation, Template(ndim, 4, "float64"))
+    found = within(equation, system)
+    return describe_system(system), found.times, found.row_times
+
+
+def _require_levels(equation: Equation, system: System) -> None:
     """Refuse rows that look further back than fields are kept."""
     for name, u, lead in zip(equation.fields, system.fields, system.leads, strict=True):
         for row in system.residuals:
@@ -72,7 +95,7 @@ def _require_levels(equation: WaveEquation, system: System) -> None:
                 )
 
 
-def _require_symmetry(equation: WaveEquation, rows: list, positions: Mapping, template: Template) -> None:
+def _require_symmetry(equation: Equation, rows: list, positions: Mapping, template: Template) -> None:
     """Refuse rows that are not the same in the mirror image above a free surface, where parameters are even."""
     for row in rows:
         for f, at, there in misplaced(row, positions, template.dimensions, template.ndim - 1):
@@ -87,12 +110,12 @@ def _cells(at: Fraction) -> str:
     return "at the nodes" if at == 0 else f"{float(at):+g} cells from the nodes"
 
 
-def assemble(equation: WaveEquation, template: Template, boundary, free_surface: bool) -> System:
+def assemble(equation: Equation, template: Template, boundary, free_surface: bool) -> System:
     """The discrete system of an equation with its boundary.
 
     Parameters
     ----------
-    equation : WaveEquation
+    equation : Equation
         Only its structure matters, not its arrays.
     template : Template
     boundary : PML, Sponge or None
@@ -123,7 +146,7 @@ def assemble(equation: WaveEquation, template: Template, boundary, free_surface:
     rows = [stretch(damp(row, template)) for row in rows]
     order = {name: i for i, name in enumerate(equation.fields)}
     first = {equation.fields[0]: 1.0}
-    known = SCHEMES.interior(equation, (template.ndim, template.space_order, np.dtype(template.dtype).name))
+    known = within(equation, plain)
     _require_levels(equation, plain)
     return System(
         template,

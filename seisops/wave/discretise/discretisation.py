@@ -15,7 +15,8 @@ import numpy as np
 
 from seisops.engine import backend
 from seisops.engine.arrays import in_rows
-from seisops.engine.scheme import Layer, Scheme
+from seisops.engine.facts import Layer
+from seisops.engine.scheme import Scheme
 from seisops.engine.symbols.names import PREFIX
 from seisops.errors import ParameterError, UnstableError
 from seisops.wave._validate import integer, real

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -13,42 +10,21 @@ import numpy as np
 
 from seisops.engine import backend
 from seisops.engine.arrays import VECTOR, whole
+from seisops.engine.facts import Layer, Reach
 from seisops.engine.kept.notes import Notes
 from seisops.engine.kernel import Kernel
-from seisops.engine.scheme import Layer, Reach, Scheme
-from seisops.engine.stability.plane_waves import Symbol
+from seisops.engine.scheme import Scheme
 from seisops.engine.threads import making
+from seisops.wave.discretise.interior import Interior
 
 if TYPE_CHECKING:
     from seisops.engine.derivation import Both, Derivation
     from seisops.wave.equation import WaveEquation
 
-__all__ = ["SCHEMES", "Interior", "Schemes"]
+__all__ = ["SCHEMES", "Schemes"]
 
 #: Equations without boundaries that are remembered, those used last.
 MOST = 32
-
-
-@dataclass(frozen=True)
-class Interior:
-    """An equation without boundaries.
-
-    Attributes
-    ----------
-    symbol : Symbol
-    times, row_times : mapping
-        Place of each field, and of each row, within the time step, by the name of the field's symbol; see
-        :func:`seisops.engine.stability.timing.times`.
-    """
-
-    symbol: Symbol
-    times: Mapping[str, Fraction]
-    row_times: Mapping[str, Fraction]
-
-    @property
-    def staggered(self) -> bool:
-        """Whether fields or rows stand between the time steps."""
-        return any(t != 0 for by_name in (self.times, self.row_times) for t in by_name.values())
 
 
 class Schemes:
@@ -133,9 +109,9 @@ SCHEMES = Schemes()
 
 
 def _interior(equation: WaveEquation, template: tuple[int, int, str]) -> Interior:
-    from seisops.wave.discretise.assembly import within
+    from seisops.wave.discretise.assembly import interior
 
-    return within(equation, template)
+    return interior(equation, template)
 
 
 def _both(equation: WaveEquation, template: tuple[int, int, str], boundary, free_surface: bool) -> Both:

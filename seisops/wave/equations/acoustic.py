@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-from devito import Derivative
-
-from seisops.errors import ParameterError
 from seisops.wave.equation import WaveEquation
-from seisops.wave.grid import Grid
-from seisops.wave.quantities import Quantity, Ranges, checked_ranges
+from seisops.wave.quantities import Quantity
 
 __all__ = ["Acoustic"]
 
@@ -42,6 +37,11 @@ class Acoustic(WaveEquation):
         50 m/s (soil) to 20 km/s (diamond) and densities of 50 kg/m3 (snow) to 25 g/cm3 (osmium); numbers beyond them are
         mostly in other units. Air of 1.2 kg/m3 needs ``ranges={"rho": (1.0, 25e3)}``.
 
+    Attributes
+    ----------
+    vp, m, rho : ndarray
+        What it was given by, or what follows from that; `rho` is None where it was left out.
+
     Raises
     ------
     ParameterError
@@ -49,9 +49,13 @@ class Acoustic(WaveEquation):
         outside the plausible range.
     """
 
+    parameters = ("m", "b")
+    given = (("vp", "m"), "rho")
+    defaults = {"rho": None}
+    relations = {"m": lambda vp: vp**-2, "b": lambda rho: 1 / rho}
+    inverses = {"vp": lambda m: m**-0.5, "rho": lambda b: 1 / b}
     leapfrog = True
     surface = {"u": -1}
-    relations = {"m": lambda vp: vp**-2, "b": lambda rho: 1 / rho}
     # both begin above what the largest values are in km/s and g/cm3
     quantities = {
         "vp": Quantity("m/s", (50.0, 20e3), positive=True, others={"km/s": 1e3}),
@@ -59,28 +63,9 @@ class Acoustic(WaveEquation):
         "rho": Quantity("kg/m3", (50.0, 25e3), positive=True, others={"g/cm3": 1e3}),
     }
 
-    def __init__(self, grid: Grid, vp=None, m=None, rho=None, ranges: Ranges | None = None):
-        if not isinstance(grid, Grid):
-            raise ParameterError(f"Acoustic(grid={grid!r:.80}): the first argument must be a seisops Grid")
-        if (vp is None) == (m is None):
-            raise ParameterError(
-                "Acoustic needs exactly one of vp (m/s) and m (s2/m2), got " + ("both" if vp is not None else "neither")
-            )
-        ranges = checked_ranges(self, ranges)
-        if vp is not None:
-            values = {"m": self.relations["m"](self._taken(grid, "vp", vp, ranges))}
-        else:
-            values = {"m": self._taken(grid, "m", m, ranges)}
-        if rho is not None:
-            values["b"] = self.relations["b"](self._taken(grid, "rho", rho, ranges))
-        self._freeze(grid, values, ranges)
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """Squared slowness m, and with variable density the buoyancy b = 1/rho."""
-        return tuple(self._values) if "_values" in self.__dict__ else ("m",)
-
     def residual(self, fields, parameters):
+        from devito import Derivative  # media are there before equations are
+
         u, m = fields.u, parameters.m
         if "b" not in parameters._fields:
             return (m * u.dt2 - u.laplace,)
@@ -92,38 +77,5 @@ class Acoustic(WaveEquation):
             divergence = divergence + Derivative(flux, d, fd_order=u.space_order, x0=before)
         return (m * parameters.b * u.dt2 - divergence,)
 
-    @property
-    def perturbable(self) -> tuple[str, ...]:
-        return ("m", "vp", "rho") if "b" in self._values else ("m", "vp")
-
-    def get(self, name: str) -> np.ndarray:
-        self.check_names([name])
-        return getattr(self, name)
-
-    @property
-    def m(self) -> np.ndarray:
-        """Squared slowness in s2/m2."""
-        return self._values["m"]
-
-    @property
-    def vp(self) -> np.ndarray:
-        """Velocity in m/s."""
-        return self._values["m"] ** -0.5
-
-    @property
-    def rho(self) -> np.ndarray | None:
-        """Density in kg/m3, or None where it is constant."""
-        return 1.0 / self._values["b"] if "b" in self._values else None
-
-    def replace(self, **parameters) -> Acoustic:
-        """The medium with `vp` or `m`, or `rho`, replaced."""
-        self.check_names(parameters)
-        if "vp" not in parameters and "m" not in parameters:
-            parameters["m"] = self.m
-        if "rho" not in parameters:
-            parameters["rho"] = self.rho
-        return type(self)(self.grid, **parameters, ranges=self._ranges)
-
-    @property
-    def velocity(self) -> np.ndarray:
-        return self.vp
+    def speeds(self):
+        return self.vp, self.vp
