@@ -127,14 +127,17 @@ def _workshop() -> Workshop:
 
 
 def is_prepared(dask_worker: distributed.Worker) -> bool:
+    """Whether a worker has its workshop."""
     return Workshop.name in dask_worker.plugins
 
 
 async def drop(token: str, dask_worker: distributed.Worker) -> None:
+    """Let a worker release what belongs to a token."""
     dask_worker.plugins[Workshop.name].drop(token)
 
 
 def hold(x: Any) -> Any:
+    """A task whose result is what it is given: held by a worker for the tasks that need it."""
     return x
 
 
