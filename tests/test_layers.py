@@ -62,7 +62,7 @@ ROOMS = {
     "wave": (
         ("_validate",),
         ("boundaries", "grid", "quantities", "storage", "time", "discretise.interior"),
-        ("space", "wavelets", "discretise.assembly"),
+        ("space", "wavelets", "declaration", "discretise.assembly"),
         ("equation",),
         ("equations", "discretise"),
         ("sampling",),
