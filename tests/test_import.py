@@ -61,7 +61,7 @@ import seisops as so
 from pylops import linearoperator
 from seisops.spaces import Anonymous
 
-assert so.LinearOperator.__mro__[1] is pylops.LinearOperator is linearoperator.LinearOperator
+assert so.LinearOperator.__mro__[2] is pylops.LinearOperator is linearoperator.LinearOperator
 assert pylops.linearoperator is linearoperator is sys.modules["pylops.linearoperator"]
 assert linearoperator.cgls is pylops.cgls and linearoperator.get_array_module is pylops.utils.get_array_module
 assert linearoperator.count is pylops.utils.decorators.count

@@ -15,7 +15,7 @@ from seisops.inversion.fingerprint import fingerprint
 from seisops.inversion.pointwise import Pointwise
 from seisops.maps import Linearization, LinearMap, Map
 from seisops.operators import LinearOperator, as_operator
-from seisops.spaces import DirectSum, Space, as_array, compatible, joint, shot_numbers
+from seisops.spaces import DirectSum, Space, as_array, compatible, join, joint, shot_numbers, split
 
 __all__ = ["LeastSquares"]
 
@@ -189,13 +189,17 @@ class LeastSquares:
         moved = x if self.P is None else self.P.matvec(x)
         if self.start is not None:
             moved = self.start.ravel() + moved
-        return self._split(moved)
+        return self.arguments(moved)
 
-    def _split(self, x: NDArray) -> tuple[NDArray, ...]:
-        if isinstance(self._whole, DirectSum) and self.free > 1:
-            cuts = np.cumsum([space.size for space in self.G.domain[: self.free]])[:-1]
-            return tuple(s.asarray(part) for s, part in zip(self.G.domain, np.split(x.ravel(), cuts), strict=False))
-        return (self._whole.asarray(x.ravel()),)
+    def arguments(self, x: NDArray) -> tuple[NDArray, ...]:
+        """Cut what is looked for, or a direction, into the map's arguments.
+
+        Parameters
+        ----------
+        x : ndarray
+            An array with the elements of all these arguments.
+        """
+        return tuple(split(x, self.G.domain[: self.free]))
 
     # ---- value and gradient
 
@@ -248,7 +252,7 @@ class LeastSquares:
         return self._pulled_model([g for g in at.linearization.pullback(y, wanted) if g is not None])
 
     def _pulled_model(self, parts: Sequence[NDArray]) -> NDArray:
-        flat = np.concatenate([part.ravel() for part in parts])
+        flat = join(parts)
         return np.array((flat if self.P is None else self.P.rmatvec(flat)).ravel(), np.float64)
 
     # ---- Hessians
@@ -357,7 +361,7 @@ class GaussNewton(LinearOperator):
 
     def _direction(self, x: NDArray) -> tuple[NDArray, ...]:
         flat = x.ravel()
-        return self.misfit._split(flat if self.misfit.P is None else self.misfit.P.matvec(flat))
+        return self.misfit.arguments(flat if self.misfit.P is None else self.misfit.P.matvec(flat))
 
     def _products(self, at: _Point, dm: tuple[NDArray, ...]) -> NDArray:
         misfit = self.misfit

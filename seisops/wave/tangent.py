@@ -9,10 +9,11 @@ import sympy
 
 from seisops.engine.derive.tangent import tangent as tangent_system
 from seisops.errors import ParameterError
-from seisops.fusion import FusedSolve, Gather, fuse, propagates
-from seisops.maps import Part
+from seisops.fusion import FusedSolve, fuse, propagates
 from seisops.operators import (
     BlockDiag,
+    Embedding,
+    Gather,
     HStack,
     LinearOperator,
     Product,
@@ -142,7 +143,7 @@ def tangent(op: LinearOperator, wrt: Sequence[str]) -> LinearOperator:
         return lifted[id(modeling)]
 
     normal = fuse(op)
-    return fuse(compose(Part([normal.range] * 2, 1).H, _pair(normal, lift)))
+    return fuse(compose(Embedding.among([normal.range] * 2, 1).H, _pair(normal, lift)))
 
 
 def _pair(op: LinearOperator, lift) -> LinearOperator:
