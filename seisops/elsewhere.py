@@ -8,13 +8,11 @@ from typing import Any
 from seisops._pylops import pylops
 from seisops.fusion import fuse
 from seisops.operators import (
-    BlockDiag,
-    HStack,
     LinearOperator,
     Product,
     Scaled,
+    Stack,
     Sum,
-    VStack,
     compose,
     scale,
 )
@@ -44,6 +42,6 @@ def here(op: LinearOperator) -> LinearOperator:
             return compose(*map(here, op.children))
         case Sum():
             return Sum([here(term) for term in op.children])
-        case VStack() | HStack() | BlockDiag():
+        case Stack():
             return type(op)([here(block) for block in op.children])
     return op.stands_for if hasattr(op, "spread") else op

@@ -241,8 +241,14 @@ class Map(ABC):
         self._check(point)
         return self._linearize(*point)
 
-    def _linearize_at(self, *x: NDArray) -> Linearization:
-        """Return the linearisation at a point that nobody else changes: a part's, at the point of the whole."""
+    def linearize_at(self, *x: NDArray) -> Linearization:
+        """Return the value and the derivatives at a point that is nobody else's: neither copied nor checked.
+
+        Parameters
+        ----------
+        *x : array_like
+            One array for every argument, which stays as it is: a part's, at the point of the whole.
+        """
         return self._linearize(*self._point(x))
 
     def jacobian(self, *x: ArrayLike, argument: int = 0) -> LinearOperator:
@@ -450,8 +456,8 @@ class Composed(Map):
 
     def _linearize(self, *x: NDArray) -> Linearization:
         with ExitStack() as opened:
-            inner = [opened.enter_context(m._linearize_at(*x)) for m in self.inner]
-            outer = opened.enter_context(self.outer._linearize_at(*(at_x.value.ravel() for at_x in inner)))
+            inner = [opened.enter_context(m.linearize_at(*x)) for m in self.inner]
+            outer = opened.enter_context(self.outer.linearize_at(*(at_x.value.ravel() for at_x in inner)))
 
             def jacobians() -> list[LinearOperator]:
                 columns = zip(*(at_x.jacobians for at_x in inner), strict=True)
@@ -499,7 +505,7 @@ class Stacked(Map):
 
     def _linearize(self, *x: NDArray) -> Linearization:
         with ExitStack() as opened:
-            parts = [opened.enter_context(m._linearize_at(*x)) for m in self.maps]
+            parts = [opened.enter_context(m.linearize_at(*x)) for m in self.maps]
             value = join(part.value for part in parts)
             return Linearization(
                 value,
@@ -552,7 +558,7 @@ class Arranged(Map):
         return self.inner(*self._inner(x))
 
     def _linearize(self, *x: NDArray) -> Linearization:
-        at_x = self.inner._linearize_at(*self._inner(x))
+        at_x = self.inner.linearize_at(*self._inner(x))
 
         def by(argument: int) -> LinearOperator:
             terms = [

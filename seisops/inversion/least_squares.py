@@ -234,7 +234,7 @@ class LeastSquares:
     def _linearize(self, x: NDArray) -> _Point:
         # what is fixed is ours, and was looked at once; P may use again the array that it returns
         self.domain.require_finite(x, "LeastSquares: x")
-        linearization = self.G._linearize_at(*map(np.array, self._model(x)), *self.fixed)
+        linearization = self.G.linearize_at(*map(np.array, self._model(x)), *self.fixed)
         return _Point(x, linearization, self.G.range.asarray(linearization.value) - self.data)
 
     def _weighted(self, y: NDArray) -> NDArray:

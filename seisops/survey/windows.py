@@ -245,7 +245,7 @@ class ShotwiseLinearization(Linearization):
         value = of.range.zeros()
         try:
             for i, part in enumerate(of.parts):
-                self._parts.append(part._linearize_at(*of._of(x, i)))
+                self._parts.append(part.linearize_at(*of._of(x, i)))
                 of._put(value, self._parts[-1].value, i)
         except BaseException:
             self._close_parts()
@@ -403,7 +403,7 @@ class JacobianOf:
 
     def __call__(self, shot: int) -> LinearOperator:
         number, q = self.numbers[shot], self.space.take(self.q, [shot]).ravel()
-        J = Jacobian._within(self.pool, self.recipe.modeling(number), q, self.wrt, self.storage)
+        J = Jacobian.within(self.pool, self.recipe.modeling(number), q, self.wrt, self.storage)
         return compose(J, self.recipe.restriction(number))
 
     def made_of(self, shots: Sequence[int]) -> list:
@@ -422,7 +422,7 @@ class ParametricOf:
     pool: Pool
 
     def __call__(self, shot: int) -> Map:
-        G = Parametric._within(self.pool, self.recipe.modeling(shot), self.wrt, self.storage)
+        G = Parametric.within(self.pool, self.recipe.modeling(shot), self.wrt, self.storage)
         R = self.recipe.restriction(shot)
         n = len(self.wrt)
         domain = [*[R.domain] * n, G.domain[-1]]

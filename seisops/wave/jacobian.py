@@ -71,9 +71,7 @@ class Jacobian(LinearOperator):
         self._set(F, q, wrt, policy(storage))
 
     @classmethod
-    def _within(
-        cls, pool: Pool, F: LinearOperator, q: ArrayLike, wrt: str | Sequence[str], storage: Policy
-    ) -> Jacobian:
+    def within(cls, pool: Pool, F: LinearOperator, q: ArrayLike, wrt: str | Sequence[str], storage: Policy) -> Jacobian:
         """A Jacobian whose memory is part of that of others."""
         new = object.__new__(cls)
         new._set(F, q, wrt, storage, pool)
@@ -172,10 +170,10 @@ class Parametric(Map):
         super().__init__((*(modeling.domain.model() for _ in self.wrt), self.F.domain), self.F.range)
 
     def select(self, shots: Sequence[int]) -> Parametric:
-        return Parametric._within(self._pool, self.F.select(shots), self.wrt, self.policy)
+        return Parametric.within(self._pool, self.F.select(shots), self.wrt, self.policy)
 
     @classmethod
-    def _within(cls, pool: Pool, F: LinearOperator, wrt: str | Sequence[str], storage: Policy) -> Parametric:
+    def within(cls, pool: Pool, F: LinearOperator, wrt: str | Sequence[str], storage: Policy) -> Parametric:
         """A map whose memory is part of that of others."""
         new = cls(F, wrt, storage)
         new._pool = pool
@@ -240,7 +238,7 @@ class Parametric(Map):
     def _make_tangent(self):
         medium = the_modeling(self.F).medium
         directions = tuple(direction(medium, name) for name in self.wrt)
-        inner = Parametric._within(self._pool, tangent(self.F, self.wrt), (*self.wrt, *directions), self.policy)
+        inner = Parametric.within(self._pool, tangent(self.F, self.wrt), (*self.wrt, *directions), self.policy)
         n = len(self.wrt)
         parameters, sources = [*range(n), *range(n + 1, 2 * n + 1)], (n, 2 * n + 1)
         return Arranged(inner, self._domain * 2, [*((i,) for i in parameters), sources])

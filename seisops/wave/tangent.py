@@ -19,6 +19,7 @@ from seisops.operators import (
     Product,
     Sampler,
     Scaled,
+    Stack,
     Sum,
     VStack,
     compose,
@@ -28,10 +29,10 @@ from seisops.wave.equation import WaveEquation, broadcast
 from seisops.wave.modeling import Modeling
 from seisops.wave.sampling.samplers import Channel, located
 
-__all__ = ["Tangent", "direction", "tangent"]
+__all__ = ["TangentEquation", "direction", "tangent"]
 
 
-class Tangent(WaveEquation):
+class TangentEquation(WaveEquation):
     """A wave equation and its derivative in a direction of its parameters.
 
     Its parameters are those that move, by their names, and their directions, by the names of :func:`direction`.
@@ -51,7 +52,7 @@ class Tangent(WaveEquation):
         self._freeze(base.grid, values)
 
     def __reduce__(self):
-        return Tangent, (self.base, {name: self.get(direction(self.base, name)) for name in self.wrt})
+        return TangentEquation, (self.base, {name: self.get(direction(self.base, name)) for name in self.wrt})
 
     def _fingerprint(self) -> list:
         return [self.base, self.wrt, self._values]
@@ -66,7 +67,7 @@ class Tangent(WaveEquation):
 
     @property
     def kind(self) -> tuple:
-        return (Tangent, self.base.kind, tuple(self._rates))
+        return (TangentEquation, self.base.kind, tuple(self._rates))
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -110,11 +111,11 @@ class Tangent(WaveEquation):
         rates = {direction(self.base, c): self.evaluate(expr) for c, expr in self._rates.items()}
         return {**self.base.coefficients(), **rates}
 
-    def replace(self, **parameters) -> Tangent:
+    def replace(self, **parameters) -> TangentEquation:
         self.check_names(parameters)
         base = {name: a for name, a in parameters.items() if name not in self._values}
         values = {**self._values, **parameters}
-        return Tangent(
+        return TangentEquation(
             self.base.replace(**base) if base else self.base,
             {name: values[direction(self.base, name)] for name in self.wrt},
         )
@@ -139,7 +140,7 @@ def tangent(op: LinearOperator, wrt: Sequence[str]) -> LinearOperator:
 
     def lift(modeling: Modeling) -> Modeling:
         if id(modeling) not in lifted:
-            lifted[id(modeling)] = modeling.over(Tangent(modeling.medium, dict.fromkeys(wrt, 0.0)))
+            lifted[id(modeling)] = modeling.over(TangentEquation(modeling.medium, dict.fromkeys(wrt, 0.0)))
         return lifted[id(modeling)]
 
     normal = fuse(op)
@@ -160,7 +161,7 @@ def _pair(op: LinearOperator, lift) -> LinearOperator:
             return compose(*(_pair(factor, lift) for factor in op.children))
         case Sum():
             return Sum([_pair(term, lift) for term in op.children])
-        case VStack() | HStack() | BlockDiag():
+        case Stack():
             blocks = type(op)([_pair(block, lift) for block in op.children])
             before = [] if isinstance(op, VStack) else [_sorted([block.domain for block in op.children]).H]
             after = [] if isinstance(op, HStack) else [_sorted([block.range for block in op.children])]
