@@ -189,16 +189,10 @@ class LeastSquares:
         moved = x if self.P is None else self.P.matvec(x)
         if self.start is not None:
             moved = self.start.ravel() + moved
-        return self.arguments(moved)
+        return self._arguments(moved)
 
-    def arguments(self, x: NDArray) -> tuple[NDArray, ...]:
-        """Cut what is looked for, or a direction, into the map's arguments.
-
-        Parameters
-        ----------
-        x : ndarray
-            An array with the elements of all these arguments.
-        """
+    def _arguments(self, x: NDArray) -> tuple[NDArray, ...]:
+        """What is looked for, or a direction, cut into the map's arguments."""
         return tuple(split(x, self.G.domain[: self.free]))
 
     # ---- value and gradient
@@ -361,7 +355,7 @@ class GaussNewton(LinearOperator):
 
     def _direction(self, x: NDArray) -> tuple[NDArray, ...]:
         flat = x.ravel()
-        return self.misfit.arguments(flat if self.misfit.P is None else self.misfit.P.matvec(flat))
+        return self.misfit._arguments(flat if self.misfit.P is None else self.misfit.P.matvec(flat))
 
     def _products(self, at: _Point, dm: tuple[NDArray, ...]) -> NDArray:
         misfit = self.misfit

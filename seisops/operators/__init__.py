@@ -3,6 +3,9 @@
 A leaf implements `_apply` and `_apply_adjoint`; everything else follows. Expressions are immutable trees of a
 few nodes (`Adjoint`, `Product`, `Sum`, `Scaled`, the stacks). Every operator is a true
 `pylops.LinearOperator`.
+
+What all operators share is in `base`, what Python's ``*``, ``+`` and the like mean in `syntax`; nodes are in `expressions`
+and `stacks`, leaves in `identity`, `parts`, `outside` and `wavefield`. `rules` says how imports go one way all the same.
 """
 
 from seisops.operators.base import LinearOperator
