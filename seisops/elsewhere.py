@@ -11,13 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from seisops._pylops import pylops
 from seisops.fusion import fuse
 from seisops.operators import (
-    BlockDiag,
-    HStack,
     LinearOperator,
     Product,
     Scaled,
+    Stack,
     Sum,
-    VStack,
     compose,
     scale,
 )
@@ -84,6 +82,6 @@ def here(op: LinearOperator) -> LinearOperator:
             return compose(*map(here, op.children))
         case Sum():
             return Sum([here(term) for term in op.children])
-        case VStack() | HStack() | BlockDiag():
+        case Stack():
             return type(op)([here(block) for block in op.children])
     return op.stands_for if hasattr(op, "spread") else op

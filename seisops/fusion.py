@@ -12,12 +12,11 @@ They apply only across boundaries that are wavefields; whatever is small stays a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from seisops._pylops import linearoperator as stock
@@ -29,6 +28,7 @@ from seisops.operators import (
     Everything,
     Expression,
     External,
+    Gather,
     HStack,
     Identity,
     LinearOperator,
@@ -36,21 +36,21 @@ from seisops.operators import (
     Propagator,
     Sampler,
     Scaled,
+    Stack,
     Sum,
     VStack,
+    add,
     as_operator,
     compose,
     require_affordable,
+    rules,
     scale,
 )
 from seisops.spaces import DirectSum, Space, compatible, joint
 
-Stack: TypeAlias = "type[VStack] | type[HStack] | type[BlockDiag]"
-
 __all__ = [
     "Fused",
     "FusedSolve",
-    "Gather",
     "fuse",
     "holds_ours",
     "kind",
@@ -226,6 +226,7 @@ def take_apart(op: pylops.LinearOperator) -> Fused:
     return parts
 
 
+@rules.normal_form.define
 def normalise(op: LinearOperator) -> LinearOperator:
     """Return the normal form of an expression of ours.
 
@@ -234,37 +235,23 @@ def normalise(op: LinearOperator) -> LinearOperator:
     op : LinearOperator
         The expression.
     """
-    normal = _normal(op)
-    for form in (normal, normal._origin):
-        if isinstance(form, Expression):
-            form._is_normal = True
-    return normal
-
-
-Expression._normalise = staticmethod(normalise)
-
-
-# ---- the normal form
-
-
-def _normal(op: LinearOperator) -> LinearOperator:
     if not op.children or not propagates(op):
         return op
     match op:
         case FusedSolve():
             return op
         case Adjoint():
-            return op if not op.op.children else _normal(op.op).H
+            return op if not op.op.children else normalise(op.op).H
         case Scaled():
-            return scale(op.scalar, _normal(op.op))
+            return scale(op.scalar, normalise(op.op))
         case Sum():
-            return _merged_sum([_normal(term) for term in op.children])
+            return _merged_sum([normalise(term) for term in op.children])
         case VStack():
-            return _merged_column([_normal(child) for child in op.children])
+            return _merged_column([normalise(child) for child in op.children])
         case HStack():
-            return _merged_column([_normal(child).H for child in op.children]).H
+            return _merged_column([normalise(child).H for child in op.children]).H
         case BlockDiag():
-            return BlockDiag([_normal(child) for child in op.children])
+            return BlockDiag([normalise(child) for child in op.children])
         case Product():
             return _normal_product(op)
     return op
@@ -273,7 +260,7 @@ def _normal(op: LinearOperator) -> LinearOperator:
 def _normal_product(op: Product) -> LinearOperator:
     simple = compose(*op.children)
     if not isinstance(simple, Product):
-        return _normal(simple)
+        return normalise(simple)
     return compose(*(_segment(factors) for factors in _segments(simple.children)))
 
 
@@ -301,7 +288,7 @@ def _segment(factors: list[LinearOperator]) -> LinearOperator:
     if k is None:
         return compose(*factors)
     if len(factors) == 1:
-        return _normal(factors[0])
+        return normalise(factors[0])
     before, factor, after = factors[:k], factors[k], factors[k + 1 :]
     is_adjoint = isinstance(factor, Adjoint)
     propagator = factor.op if is_adjoint else factor
@@ -309,20 +296,20 @@ def _segment(factors: list[LinearOperator]) -> LinearOperator:
     if isinstance(propagator, Propagator):
         readers, left = _reader(before, factor.range)
         writers, right = _writer(after, factor.domain)
-        return Fused(left, readers, propagator, is_adjoint, writers, _normal(right)).operator
+        return Fused(left, readers, propagator, is_adjoint, writers, normalise(right)).operator
     if isinstance(factor, Sum):
         writers, right = _writer(after, factor.domain)
         near = [_stacked(HStack, [w.H for w in writers])] if after and not _is_everything(writers) else []
         terms = _merged_sum([_product([*before, term, *near]) for term in factor.children])
-        return compose(terms, _normal(right))
+        return compose(terms, normalise(right))
     distributed = _distribute(before, factor, after)
     if distributed is not None:
-        return _normal(distributed)
-    return compose(*(_normal(f) for f in factors))
+        return normalise(distributed)
+    return compose(*(normalise(f) for f in factors))
 
 
 def _product(factors: Sequence[LinearOperator]) -> LinearOperator:
-    return _normal(compose(*factors))
+    return normalise(compose(*factors))
 
 
 def _distribute(
@@ -390,7 +377,7 @@ def _written(op: LinearOperator) -> tuple[tuple[Sampler, ...], LinearOperator]:
     return (Everything(op.range),), op
 
 
-def _collected(ops: Sequence[LinearOperator], stack: Stack) -> tuple[tuple[Sampler, ...], LinearOperator]:
+def _collected(ops: Sequence[LinearOperator], stack: type[Stack]) -> tuple[tuple[Sampler, ...], LinearOperator]:
     written = [_written(op) for op in ops]
     return tuple(s for samplers, _ in written for s in samplers), _stacked(stack, [right for _, right in written])
 
@@ -405,54 +392,13 @@ def _is_everything(samplers: tuple[Sampler, ...]) -> bool:
     return len(samplers) == 1 and isinstance(samplers[0], Everything)
 
 
-def _stacked(stack: Stack, ops: Sequence[LinearOperator]) -> LinearOperator:
+def _stacked(stack: type[Stack], ops: Sequence[LinearOperator]) -> LinearOperator:
     """Stack operators; one stands for itself, and identities on the diagonal are an identity."""
     if len(ops) == 1:
         return ops[0]
     if stack is BlockDiag and all(isinstance(op, Identity) for op in ops):
         return Identity(DirectSum([op.domain for op in ops]))
     return stack(ops)
-
-
-class Gather(LinearOperator):
-    """Adds the parts of a direct sum that belong together: part i to part ``targets[i]`` of the result."""
-
-    symbol = "gather"
-
-    def __init__(self, spaces: Sequence[Space], targets: Sequence[int]) -> None:
-        self.spaces = tuple(spaces)
-        self.targets = tuple(targets)
-        self.firsts = [self.targets.index(target) for target in range(max(targets) + 1)]
-        super().__init__(DirectSum(spaces), joint([self.spaces[first] for first in self.firsts]))
-        self._starts = np.cumsum([0, *(space.size for space in self.spaces)])
-        self._ends = np.cumsum([self.spaces[first].size for first in self.firsts])
-
-    def _fingerprint(self) -> Sequence[Any]:
-        return [self.targets]
-
-    def _pairs(self, whole: NDArray, gathered: NDArray) -> Iterator[tuple[NDArray, NDArray]]:
-        for i, target in enumerate(self.targets):
-            part = whole[self._starts[i] : self._starts[i + 1]]
-            yield part, gathered[self._ends[target] - part.size : self._ends[target]]
-
-    def _apply(self, x: NDArray) -> NDArray:
-        y = np.zeros(self.range.size, self.range.dtype)
-        for part, target in self._pairs(x, y):
-            target += part
-        return y
-
-    def _apply_adjoint(self, y: NDArray) -> NDArray:
-        x = self.domain.zeros()
-        for part, target in self._pairs(x, y.ravel()):
-            part[...] = target
-        return x
-
-    @property
-    def shots(self) -> int | None:
-        return joint(self.spaces).shots
-
-    def select(self, shots: Sequence[int]) -> Gather:
-        return Gather([space.select(shots) for space in self.spaces], self.targets)
 
 
 def _distinct(samplers: tuple[Sampler, ...]) -> tuple[tuple[Sampler, ...], LinearOperator]:
@@ -506,7 +452,7 @@ def _written_alike(op: LinearOperator) -> tuple:
     return (id(parts.propagator), parts.adjoint, *map(_key, side))
 
 
-def _merge(group: list[LinearOperator], stack: Stack) -> list[LinearOperator]:
+def _merge(group: list[LinearOperator], stack: type[Stack]) -> list[LinearOperator]:
     """Merge operators that differ only in what they read into one solve."""
     parts = [part for part in map(_apart, group) if part is not None]
     if len(parts) < 2:
@@ -524,7 +470,7 @@ def _merged_column(ops: list[LinearOperator]) -> LinearOperator:
 def _merged_sum(ops: list[LinearOperator]) -> LinearOperator:
     terms = [term for op in ops for term in (op.children if isinstance(op, Sum) else (op,))]
     terms = _merged_terms([term.H for term in _merged_terms(terms)])
-    return terms[0].H if len(terms) == 1 else Sum([term.H for term in terms])
+    return add(*(term.H for term in terms))
 
 
 def _merged_terms(terms: list[LinearOperator]) -> list[LinearOperator]:

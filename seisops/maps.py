@@ -12,10 +12,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seisops.errors import ParameterError, SpaceError, unidentified
-from seisops.operators import HStack, Identity, LinearOperator, Sum, VStack, Zero, as_operator, compose, scale
-from seisops.spaces import DirectSum, Space, compatible, joint
+from seisops.operators import (
+    Embedding,
+    HStack,
+    Identity,
+    LinearOperator,
+    VStack,
+    Zero,
+    add,
+    as_operator,
+    compose,
+    scale,
+)
+from seisops.spaces import DirectSum, Space, compatible, join, joint, split
 
-__all__ = ["Arranged", "Composed", "LinearMap", "Linearization", "Map", "Part", "Stacked"]
+__all__ = ["Arranged", "Composed", "LinearMap", "Linearization", "Map", "Stacked"]
 
 
 def __dir__() -> list[str]:
@@ -78,7 +89,7 @@ class Linearization:
         if not chosen:
             return np.zeros_like(self.value)
         row = HStack(chosen)
-        return row.range.asarray(row.matvec(_joined(j.domain.asarray(x) for j, x in zip(chosen, moving, strict=True))))
+        return row.range.asarray(row.matvec(join(j.domain.asarray(x) for j, x in zip(chosen, moving, strict=True))))
 
     def pullback(self, y: ArrayLike, wanted: Sequence[bool] | None = None) -> tuple[NDArray | None, ...]:
         """Return ``J_i.H y`` for every argument: gradients, in one solve where the Jacobians share it.
@@ -95,9 +106,7 @@ class Linearization:
         if not chosen:
             return (None,) * len(wanted)
         row = HStack(chosen)
-        flat = row.rmatvec(row.range.asarray(y).ravel())
-        cuts = np.cumsum([j.domain.size for j in chosen])[:-1]
-        parts = iter([j.domain.asarray(part) for j, part in zip(chosen, np.split(flat, cuts), strict=True)])
+        parts = iter(split(row.rmatvec(row.range.asarray(y).ravel()), [j.domain for j in chosen]))
         return tuple(next(parts) if want else None for want in wanted)
 
     def _require_open(self) -> None:
@@ -236,8 +245,14 @@ class Map(ABC):
         self._check(point)
         return self._linearize(*point)
 
-    def _linearize_at(self, *x: NDArray) -> Linearization:
-        """Return the linearisation at a point that nobody else changes: a part's, at the point of the whole."""
+    def linearize_at(self, *x: NDArray) -> Linearization:
+        """Return the value and the derivatives at a point that is nobody else's: neither copied nor checked.
+
+        Parameters
+        ----------
+        *x : array_like
+            One array for every argument, which stays as it is: a part's, at the point of the whole.
+        """
         return self._linearize(*self._point(x))
 
     def jacobian(self, *x: ArrayLike, argument: int = 0) -> LinearOperator:
@@ -445,8 +460,8 @@ class Composed(Map):
 
     def _linearize(self, *x: NDArray) -> Linearization:
         with ExitStack() as opened:
-            inner = [opened.enter_context(m._linearize_at(*x)) for m in self.inner]
-            outer = opened.enter_context(self.outer._linearize_at(*(at_x.value.ravel() for at_x in inner)))
+            inner = [opened.enter_context(m.linearize_at(*x)) for m in self.inner]
+            outer = opened.enter_context(self.outer.linearize_at(*(at_x.value.ravel() for at_x in inner)))
 
             def jacobians() -> list[LinearOperator]:
                 columns = zip(*(at_x.jacobians for at_x in inner), strict=True)
@@ -490,12 +505,12 @@ class Stacked(Map):
         return self.maps
 
     def _call(self, *x: NDArray) -> NDArray:
-        return _joined(m(*x) for m in self.maps)
+        return join(m(*x) for m in self.maps)
 
     def _linearize(self, *x: NDArray) -> Linearization:
         with ExitStack() as opened:
-            parts = [opened.enter_context(m._linearize_at(*x)) for m in self.maps]
-            value = _joined(part.value for part in parts)
+            parts = [opened.enter_context(m.linearize_at(*x)) for m in self.maps]
+            value = join(part.value for part in parts)
             return Linearization(
                 value,
                 lambda: [VStack(column) for column in zip(*(part.jacobians for part in parts), strict=True)],
@@ -538,7 +553,7 @@ class Arranged(Map):
         return Arranged(self.inner.select(shots), [space.select(shots) for space in self._domain], self.groups)
 
     def _inner(self, x: Sequence[NDArray]) -> list[NDArray]:
-        return [x[g[0]] if len(g) == 1 else _joined(x[i] for i in g) for g in self.groups]
+        return [x[g[0]] if len(g) == 1 else join(x[i] for i in g) for g in self.groups]
 
     def _fingerprint(self) -> Sequence[Any]:
         return [self.inner, self.groups]
@@ -547,16 +562,18 @@ class Arranged(Map):
         return self.inner(*self._inner(x))
 
     def _linearize(self, *x: NDArray) -> Linearization:
-        at_x = self.inner._linearize_at(*self._inner(x))
+        at_x = self.inner.linearize_at(*self._inner(x))
 
         def by(argument: int) -> LinearOperator:
             terms = [
-                jacobian if len(group) == 1 else compose(jacobian, Part([self._domain[i] for i in group], place))
+                jacobian
+                if len(group) == 1
+                else compose(jacobian, Embedding.among([self._domain[i] for i in group], place))
                 for jacobian, group in zip(at_x.jacobians, self.groups, strict=True)
                 for place, i in enumerate(group)
                 if i == argument
             ]
-            return _sum(terms) if terms else Zero(self._domain[argument], self._range)
+            return add(*terms) if terms else Zero(self._domain[argument], self._range)
 
         return Linearization(at_x.value, lambda: [by(i) for i in range(len(self._domain))], at_x.close)
 
@@ -566,55 +583,10 @@ class Arranged(Map):
         return Arranged(self.inner.tangent(), self._domain * 2, [*self.groups, *directions])
 
 
-class Part(LinearOperator):
-    """Puts an array into one part of a direct sum, zeros into the others; its adjoint picks that part.
-
-    Parameters
-    ----------
-    parts : sequence of Space
-        What the sum consists of; a direct sum among them counts as one part.
-    index : int
-        Which one.
-    """
-
-    def __init__(self, parts: Sequence[Space], index: int) -> None:
-        self.parts = tuple(parts)
-        self.index = index
-        start = sum(part.size for part in self.parts[:index])
-        self._slice = slice(start, start + self.parts[index].size)
-        super().__init__(self.parts[index], joint(self.parts))
-
-    symbol = "E"
-
-    @property
-    def shots(self) -> int | None:
-        """The number of shots of the whole."""
-        return self.range.shots
-
-    def select(self, shots: Sequence[int]) -> Part:
-        """Return the same for the parts of some shots."""
-        return Part([part.select(shots) for part in self.parts], self.index)
-
-    def _fingerprint(self) -> Sequence[Any]:
-        return [self.index]
-
-    def _apply(self, x: NDArray) -> NDArray:
-        out = np.zeros(self.range.size, self.range.dtype)
-        out[self._slice] = x.ravel()
-        return out
-
-    def _apply_adjoint(self, y: NDArray) -> NDArray:
-        return y.ravel()[self._slice].reshape(self.domain.shape)
-
-
-def _sum(terms: Sequence[LinearOperator]) -> LinearOperator:
-    return terms[0] if len(terms) == 1 else Sum(terms)
-
-
 def _chain(outer: Sequence[LinearOperator], inner: Sequence[LinearOperator]) -> LinearOperator:
     """The chain rule for one argument; products with zero, which might be solves, are left out."""
     terms = [compose(a, b) for a, b in zip(outer, inner, strict=True) if not isinstance(b, Zero)]
-    return _sum(terms) if terms else Zero(inner[0].domain, outer[0].range)
+    return add(*terms) if terms else Zero(inner[0].domain, outer[0].range)
 
 
 def _common_arguments(maps: Sequence[Map]) -> tuple[Space, ...]:
@@ -623,10 +595,6 @@ def _common_arguments(maps: Sequence[Map]) -> tuple[Space, ...]:
         if len(other.domain) != len(first.domain) or not all(map(compatible, first.domain, other.domain)):
             raise SpaceError(f"cannot combine maps of different arguments: {first!r} and {other!r}")
     return first.domain
-
-
-def _joined(values: Iterable[NDArray]) -> NDArray:
-    return np.concatenate([value.ravel() for value in values])
 
 
 def _is_number(x: Any) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -28,8 +28,10 @@ __all__ = [
     "Traces",
     "as_array",
     "compatible",
+    "join",
     "joint",
     "shot_numbers",
+    "split",
 ]
 
 
@@ -465,7 +467,7 @@ class DirectSum(Space):
 
     def take(self, x: NDArray, shots: Sequence[int]) -> NDArray:
         """Return the part of an array that belongs to some shots."""
-        return np.concatenate([p.take(a, shots).ravel() for p, a in zip(self._parts, self.split(x), strict=True)])
+        return join(part.take(piece, shots) for part, piece in zip(self._parts, self.split(x), strict=True))
 
     def put(self, x: NDArray, part: NDArray, shots: Sequence[int]) -> None:
         """Write what :meth:`take` returns back in place, or add it, part by part."""
@@ -475,12 +477,7 @@ class DirectSum(Space):
 
     def split(self, x: ArrayLike) -> list[NDArray]:
         """Return the parts of an array, shaped as their spaces (views where `x` needs no conversion)."""
-        x = self.asarray(x)
-        pieces, start = [], 0
-        for part in self._parts:
-            pieces.append(x[start : start + part.size].reshape(part.shape))
-            start += part.size
-        return pieces
+        return split(self.asarray(x), self._parts)
 
     def join(self, arrays: Sequence[ArrayLike]) -> NDArray:
         """Return the flat array made of one array for each part."""
@@ -488,7 +485,7 @@ class DirectSum(Space):
             raise SpaceError(
                 f"{len(arrays)} arrays do not make an element of {self}, which has {len(self._parts)} parts"
             )
-        return np.concatenate([part.asarray(x).ravel() for part, x in zip(self._parts, arrays, strict=True)])
+        return join(part.asarray(x) for part, x in zip(self._parts, arrays, strict=True))
 
     def place(self, element: int) -> dict[str, int]:
         """Return which part an element is in, and where it is there."""
@@ -509,6 +506,43 @@ class DirectSum(Space):
 def joint(spaces: Sequence[Space]) -> Space:
     """Return the direct sum of several spaces; one stands for itself."""
     return spaces[0] if len(spaces) == 1 else DirectSum(spaces)
+
+
+def split(x: NDArray, spaces: Sequence[Space]) -> list[NDArray]:
+    """Cut an array of a direct sum into the arrays that it consists of.
+
+    Parameters
+    ----------
+    x : ndarray
+        The array; of any shape, with the elements that the sum has.
+    spaces : sequence of Space
+        What the sum consists of; a direct sum among them counts as one, and so does a single space as a sum of one.
+
+    Returns
+    -------
+    list of ndarray
+        One array for each space, in its shape and dtype: views of a contiguous `x` where nothing has to be converted.
+
+    Raises
+    ------
+    SpaceError
+        If there are more or fewer elements.
+    """
+    x, ends = np.ravel(x), list(accumulate(space.size for space in spaces))
+    if x.size != ends[-1]:
+        raise SpaceError(f"an array of {x.size} elements is not in {joint(spaces)}: expected {ends[-1]}")
+    return [space.asarray(x[end - space.size : end]) for space, end in zip(spaces, ends, strict=True)]
+
+
+def join(arrays: Iterable[NDArray]) -> NDArray:
+    """Return the array of a direct sum: the arrays that it consists of one after the other, flat.
+
+    Parameters
+    ----------
+    arrays : iterable of ndarray
+        One array of each space, in any shape. They are not looked at: :meth:`DirectSum.join` checks what users give.
+    """
+    return np.concatenate([np.ravel(array) for array in arrays])
 
 
 class PerShot(DirectSum):
@@ -532,7 +566,7 @@ class PerShot(DirectSum):
     def take(self, x: NDArray, shots: Sequence[int]) -> NDArray:
         """Return the part of an array that belongs to some shots."""
         pieces = self.split(x)
-        return np.concatenate([pieces[i].ravel() for i in self._numbers(shots)])
+        return join(pieces[i] for i in self._numbers(shots))
 
     def put(self, x: NDArray, part: NDArray, shots: Sequence[int]) -> None:
         """Write what :meth:`take` returns back in place."""

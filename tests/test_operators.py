@@ -17,7 +17,9 @@ from seisops.errors import ParameterError, SpaceError
 from seisops.operators import (
     Adjoint,
     BlockDiag,
+    Embedding,
     External,
+    Gather,
     HStack,
     Identity,
     LinearOperator,
@@ -27,8 +29,9 @@ from seisops.operators import (
     VStack,
     Zero,
     as_operator,
+    rules,
 )
-from seisops.spaces import Axis, DirectSum, Space
+from seisops.spaces import Axis, DirectSum, Space, split
 
 
 class Matrix(LinearOperator):
@@ -57,6 +60,8 @@ def operators(dtype="float64"):
 
 def build(name, dtype="float64"):
     a, b, c = operators(dtype)
+    two = Space("two", [Axis("n", 2), *a.domain.axes], dtype)
+    corner = Space("corner", [Axis("x", 2), Axis("z", 1)], dtype)
     return {
         "leaf": lambda: a,
         "adjoint": lambda: a.H,
@@ -75,6 +80,10 @@ def build(name, dtype="float64"):
         "blocks": lambda: HStack([a, c]) @ BlockDiag([b, b]) @ VStack([a, c]),
         "external": lambda: a @ pylops.Diagonal(np.arange(6.0)),
         "column with external": lambda: VStack([a, pylops.Identity(6)]),
+        "one of two": lambda: Embedding(a.domain, two, 1),
+        "window": lambda: Embedding(corner, a.domain, (slice(1, 3), slice(1))).H,
+        "part of a sum": lambda: Embedding.among([a.range, a.domain, a.range], 1),
+        "gathered": lambda: Gather([a.domain, a.range, a.domain, a.range], [1, 0, 1, 0]),
     }[name]()
 
 
@@ -92,6 +101,7 @@ NAMES = [
     "zero scale",
 ]
 NAMES += ["column", "row", "diagonal", "blocks", "external", "column with external"]
+NAMES += ["one of two", "window", "part of a sum", "gathered"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -424,6 +434,48 @@ def test_impossible_selections(key, error):
     w = World()
     with pytest.raises(error):
         (w.Pr @ w.A)[key]
+
+
+def test_embeddings_put_what_they_are_given_in_its_place():
+    image, _ = spaces()
+    whole, x = Space("whole", [Axis("n", 2), Axis("x", 4), Axis("z", 2)], "float64"), image.random(0)
+    expected = whole.zeros()
+    expected[1, 1:4] = x
+    op = Embedding(image, whole, (1, slice(1, 4)))
+    np.testing.assert_array_equal(op @ x, expected)
+    taken = op.H @ expected
+    np.testing.assert_array_equal(taken, x)
+    assert not np.may_share_memory(taken, expected)  # the caller may use its array again
+    with pytest.raises(SpaceError, match=r"image\[x=3, z=2\] does not fit into whole.*have shape \(4, 2\)"):
+        Embedding(image, whole, 0)
+
+
+def test_parts_of_sums_follow_their_shots():
+    w = World()
+    pairs = DirectSum([w.Pr.range, w.Pr2.range])  # counts as one of three
+    for number, part in enumerate([w.Ps.range, pairs, w.Pr.range]):
+        op = Embedding.among([w.Ps.range, pairs, w.Pr.range], number)[[2, 0]]
+        assert op.domain == part.select([2, 0]) and op.range.parts[1] == w.Pr.range.select([2, 0])
+        pieces = split(
+            op @ op.domain.random(0), [w.Ps.range.select([2, 0]), pairs.select([2, 0]), w.Pr.range.select([2, 0])]
+        )
+        assert [bool(piece.any()) for piece in pieces] == [i == number for i in range(3)]
+        assert dot_test(op) < 1e-12
+    gathered = Gather([pairs, w.Ps.range, pairs], [0, 1, 0])
+    assert gathered.range.parts == (w.Pr.range, w.Pr2.range, w.Ps.range)
+    x = gathered.domain.random(1)
+    first, between, last = split(x, [pairs, w.Ps.range, pairs])
+    np.testing.assert_array_equal(gathered @ x, np.concatenate([first + last, between.ravel()]))
+    assert gathered[1].domain == gathered.domain.select([1]) and dot_test(gathered[1]) < 1e-12
+
+
+def test_rules_are_defined_at_home():
+    for rule in (getattr(rules, name) for name in rules.__all__ if name != "Rule"):
+        assert rule.home.startswith("seisops.")
+        with pytest.raises(RuntimeError, match=f"in {rule.home}, not in {__name__}"):
+            rule.define(build)
+    with pytest.raises(RuntimeError, match="not imported yet"):
+        rules.Rule("seisops.nowhere")(1)
 
 
 def test_selection_refusals_and_bystanders():

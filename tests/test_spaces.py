@@ -14,7 +14,7 @@ from seisops.errors import (
     UnfusedError,
     UnstableError,
 )
-from seisops.spaces import Anonymous, Axis, DirectSum, PerShot, Space, Traces, compatible
+from seisops.spaces import Anonymous, Axis, DirectSum, PerShot, Space, Traces, compatible, join, split
 
 TIME = Axis("time", 5, 0.004, 0.0)
 IMAGE = Space("image", [Axis("x", 3, 10.0, 0.0), Axis("z", 2)])
@@ -196,6 +196,27 @@ def test_direct_sum():
     assert not BOTH.extended and BOTH.shots == 3
     with pytest.raises(SpaceError, match="2 parts"):
         BOTH.join([x])
+
+
+def test_arrays_are_cut_by_any_spaces_that_make_up_a_sum():
+    flat = np.arange(float(2 * BOTH.size + IMAGE.size))
+    pieces = split(flat, [BOTH, IMAGE, BOTH])  # a sum among them stays whole
+    assert [(p.shape, p.dtype) for p in pieces] == [(s.shape, s.dtype) for s in (BOTH, IMAGE, BOTH)]
+    np.testing.assert_array_equal(join(pieces), flat)
+    np.testing.assert_array_equal(join([pieces[1], pieces[0]])[: IMAGE.size], pieces[1].ravel())
+    (whole,) = split(flat[: IMAGE.size].reshape(1, -1), [IMAGE])
+    assert whole.shape == IMAGE.shape
+    for wrong in (flat[1:], np.append(flat, 0.0)):
+        with pytest.raises(SpaceError, match=f"an array of {wrong.size} elements is not in .*expected {flat.size}"):
+            split(wrong, [BOTH, IMAGE, BOTH])
+
+
+def test_what_is_cut_can_be_written_into():
+    x = BOTH.zeros()
+    for piece in (*split(x, [BOTH]), *split(x, BOTH.parts), *BOTH.split(x)):
+        assert np.may_share_memory(piece, x)
+        piece += 1
+    np.testing.assert_array_equal(x, 3)
 
 
 @pytest.mark.parametrize(

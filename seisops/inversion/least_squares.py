@@ -15,7 +15,7 @@ from seisops.inversion.fingerprint import fingerprint
 from seisops.inversion.pointwise import Pointwise
 from seisops.maps import Linearization, LinearMap, Map
 from seisops.operators import LinearOperator, as_operator
-from seisops.spaces import DirectSum, Space, as_array, compatible, joint, shot_numbers
+from seisops.spaces import DirectSum, Space, as_array, compatible, join, joint, shot_numbers, split
 
 __all__ = ["LeastSquares"]
 
@@ -189,13 +189,11 @@ class LeastSquares:
         moved = x if self.P is None else self.P.matvec(x)
         if self.start is not None:
             moved = self.start.ravel() + moved
-        return self._split(moved)
+        return self._arguments(moved)
 
-    def _split(self, x: NDArray) -> tuple[NDArray, ...]:
-        if isinstance(self._whole, DirectSum) and self.free > 1:
-            cuts = np.cumsum([space.size for space in self.G.domain[: self.free]])[:-1]
-            return tuple(s.asarray(part) for s, part in zip(self.G.domain, np.split(x.ravel(), cuts), strict=False))
-        return (self._whole.asarray(x.ravel()),)
+    def _arguments(self, x: NDArray) -> tuple[NDArray, ...]:
+        """What is looked for, or a direction, cut into the map's arguments."""
+        return tuple(split(x, self.G.domain[: self.free]))
 
     # ---- value and gradient
 
@@ -230,7 +228,7 @@ class LeastSquares:
     def _linearize(self, x: NDArray) -> _Point:
         # what is fixed is ours, and was looked at once; P may use again the array that it returns
         self.domain.require_finite(x, "LeastSquares: x")
-        linearization = self.G._linearize_at(*map(np.array, self._model(x)), *self.fixed)
+        linearization = self.G.linearize_at(*map(np.array, self._model(x)), *self.fixed)
         return _Point(x, linearization, self.G.range.asarray(linearization.value) - self.data)
 
     def _weighted(self, y: NDArray) -> NDArray:
@@ -248,7 +246,7 @@ class LeastSquares:
         return self._pulled_model([g for g in at.linearization.pullback(y, wanted) if g is not None])
 
     def _pulled_model(self, parts: Sequence[NDArray]) -> NDArray:
-        flat = np.concatenate([part.ravel() for part in parts])
+        flat = join(parts)
         return np.array((flat if self.P is None else self.P.rmatvec(flat)).ravel(), np.float64)
 
     # ---- Hessians
@@ -357,7 +355,7 @@ class GaussNewton(LinearOperator):
 
     def _direction(self, x: NDArray) -> tuple[NDArray, ...]:
         flat = x.ravel()
-        return self.misfit._split(flat if self.misfit.P is None else self.misfit.P.matvec(flat))
+        return self.misfit._arguments(flat if self.misfit.P is None else self.misfit.P.matvec(flat))
 
     def _products(self, at: _Point, dm: tuple[NDArray, ...]) -> NDArray:
         misfit = self.misfit

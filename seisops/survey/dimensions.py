@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from seisops.errors import ParameterError
 from seisops.survey.shot import Shot
-from seisops.survey.stores import Store, Traces
+from seisops.survey.stores import Store, StoredTraces
 from seisops.survey.together import axes_of, counts_of, time_of
 from seisops.wave.time import Time
 
@@ -134,7 +134,7 @@ def shots_of(
                 np.stack([_of_shot(what, f"source_{axis}", get, position, ids[k]) for axis in axes], axis=-1),
                 receivers[rows],
                 time,
-                None if store is None else Traces(store, rows, 0, time.n),
+                None if store is None else StoredTraces(store, rows, 0, time.n),
                 int(_of_shot(what, "record", get, position, ids[k])[0]) if "record" in arrays else None,
                 dead[rows] if dead is not None and dead[rows].any() else None,
             )

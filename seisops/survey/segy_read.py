@@ -16,7 +16,7 @@ from seisops.survey import segy_geometry as geometry
 from seisops.survey.segy_file import BYTE_ORDERS, EMPTY, SegyFile, misread, open_segy
 from seisops.survey.segy_format import FORMATS
 from seisops.survey.shot import Shot
-from seisops.survey.stores import SegyStore, Traces
+from seisops.survey.stores import SegyStore, StoredTraces
 from seisops.wave._validate import integer, real
 from seisops.wave.time import Time
 
@@ -264,7 +264,7 @@ def _shots(
                 own.sources[:1, columns],
                 own.receivers[:, columns],
                 time,
-                Traces(store, own.rows, 0, time.n),
+                StoredTraces(store, own.rows, 0, time.n),
                 int(own.record[0]),
                 dead if dead.any() else None,
             )

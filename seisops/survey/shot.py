@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seisops.errors import ParameterError
-from seisops.survey.stores import Traces
+from seisops.survey.stores import StoredTraces
 from seisops.wave.time import Time
 
 __all__ = ["Shot", "checked_points"]
@@ -25,8 +25,8 @@ class Shot:
         Coordinates in metres.
     time : Time
         The samples of the data.
-    data : array_like of shape (n_receivers, nt), or Traces, optional
-        Traces are samples somewhere else, read when they are asked for.
+    data : array_like of shape (n_receivers, nt), or StoredTraces, optional
+        StoredTraces are samples somewhere else, read when they are asked for.
     record : int, optional
         The number of the shot in its survey, such as the field record number.
     dead : array_like of bool, optional
@@ -43,7 +43,7 @@ class Shot:
     sources: NDArray[np.float64]
     receivers: NDArray[np.float64]
     time: Time
-    traces: Traces | None
+    traces: StoredTraces | None
     record: int | None
     dead: NDArray[np.bool_] | None
 
@@ -52,7 +52,7 @@ class Shot:
         sources: ArrayLike,
         receivers: ArrayLike,
         time: Time,
-        data: ArrayLike | Traces | None = None,
+        data: ArrayLike | StoredTraces | None = None,
         record: int | None = None,
         dead: ArrayLike | None = None,
     ):
@@ -64,11 +64,11 @@ class Shot:
             )
         if not isinstance(time, Time):
             raise ParameterError(f"a shot needs a Time, got {time!r}")
-        if data is not None and not isinstance(data, Traces):
+        if data is not None and not isinstance(data, StoredTraces):
             data = np.array(data)  # the shot's own
             if data.ndim != 2:
                 raise ParameterError(f"data of shape {data.shape}: one shot has data (receivers, time)")
-            data = Traces.of(data)
+            data = StoredTraces.of(data)
         if data is not None and data.shape != (len(receivers), time.n):
             raise ParameterError(
                 f"data of shape {data.shape} do not fit {len(receivers)} receivers and {time.n} samples of {time!r}"
@@ -111,7 +111,7 @@ class Shot:
         sources: ArrayLike | None = None,
         receivers: ArrayLike | None = None,
         time: Time | None = None,
-        data: ArrayLike | Traces | None = None,
+        data: ArrayLike | StoredTraces | None = None,
     ) -> Shot:
         """The same shot with something else in it.
 

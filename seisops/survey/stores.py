@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from seisops.errors import ParameterError, SpaceError
 from seisops.survey.segy_file import SegyFile
 
-__all__ = ["ArrayStore", "SegyStore", "Store", "Traces", "runs"]
+__all__ = ["ArrayStore", "SegyStore", "Store", "StoredTraces", "runs"]
 
 
 class Store(Protocol):
@@ -106,7 +106,7 @@ class SegyStore:
         return out
 
 
-class Traces:
+class StoredTraces:
     """Some samples of some traces of a store, in a dtype: what a shot holds of its data until they are asked for.
 
     Parameters
@@ -127,7 +127,7 @@ class Traces:
         self.dtype = store.dtype if dtype is None else np.dtype(dtype)
 
     @classmethod
-    def of(cls, array: NDArray) -> Traces:
+    def of(cls, array: NDArray) -> StoredTraces:
         """Traces in memory, (traces, samples). Integers become float32, floats of 16 or 128 bits are refused."""
         array = np.asarray(array)
         if array.dtype.kind in "biu":
@@ -152,21 +152,21 @@ class Traces:
         """The samples, shape (traces, samples)."""
         return self.store.read(self.rows, slice(self.first, self.first + self.n)).astype(self.dtype, copy=False)
 
-    def take(self, index: NDArray | slice) -> Traces:
+    def take(self, index: NDArray | slice) -> StoredTraces:
         """Some of the traces."""
-        return Traces(self.store, self.rows[index], self.first, self.n, self.dtype)
+        return StoredTraces(self.store, self.rows[index], self.first, self.n, self.dtype)
 
-    def window(self, first: int, n: int) -> Traces:
+    def window(self, first: int, n: int) -> StoredTraces:
         """`n` of the samples from number `first` on."""
         if first < 0 or first + n > self.n:
             raise ParameterError(f"samples {first} to {first + n} of traces of {self.n}")
-        return Traces(self.store, self.rows, self.first + first, n, self.dtype)
+        return StoredTraces(self.store, self.rows, self.first + first, n, self.dtype)
 
-    def astype(self, dtype: np.dtype) -> Traces:
+    def astype(self, dtype: np.dtype) -> StoredTraces:
         """The same traces in another dtype."""
-        return Traces(self.store, self.rows, self.first, self.n, dtype)
+        return StoredTraces(self.store, self.rows, self.first, self.n, dtype)
 
     def __reduce__(self):
         if self.in_memory:  # not the traces of other shots
-            return Traces.of, (np.ascontiguousarray(self.read()),)
-        return Traces, (self.store, self.rows, self.first, self.n, self.dtype)
+            return StoredTraces.of, (np.ascontiguousarray(self.read()),)
+        return StoredTraces, (self.store, self.rows, self.first, self.n, self.dtype)

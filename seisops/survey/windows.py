@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from seisops.errors import ParameterError
 from seisops.fusion import fuse
 from seisops.maps import Arranged, Composed, Linearization, LinearMap, Map
-from seisops.operators import Identity, LinearOperator, compose
+from seisops.operators import Embedding, Identity, LinearOperator, compose
 from seisops.spaces import Axis, PerShot, Space, Traces, shot_numbers
 from seisops.survey.shot import Shot
 from seisops.wave._validate import real
@@ -27,7 +27,7 @@ from seisops.wave.storage.policies import Policy, policy
 from seisops.wave.storage.pool import Pool
 from seisops.wave.time import Time
 
-__all__ = ["Parts", "Recipe", "Shotwise", "ShotwiseMap", "Window", "WindowedModeling"]
+__all__ = ["Parts", "Recipe", "Shotwise", "ShotwiseMap", "WindowedModeling"]
 
 
 class Build(Protocol):
@@ -96,35 +96,6 @@ class Made:
     def made_of(self, shots: Sequence[int]) -> list:
         """Those of the shots."""
         return [self.parts[i] for i in shots]
-
-
-class Window(LinearOperator):
-    """Restriction of a model to a part of its grid; its adjoint puts the part back among zeros.
-
-    Parameters
-    ----------
-    model, part : Space
-        Of models on the grid, and on the part.
-    first : tuple of int
-        Index in the grid of the part's first point.
-    """
-
-    symbol = "R"
-
-    def __init__(self, model: Space, part: Space, first: Sequence[int]):
-        self.slices = tuple(slice(i, i + n) for i, n in zip(first, part.shape, strict=True))
-        super().__init__(model, part)
-
-    def _fingerprint(self) -> list:
-        return [[s.start for s in self.slices]]
-
-    def _apply(self, x: NDArray) -> NDArray:
-        return x[self.slices]
-
-    def _apply_adjoint(self, y: NDArray) -> NDArray:
-        out = self.domain.zeros()
-        out[self.slices] = y
-        return out
 
 
 class Shotwise(LinearOperator):
@@ -274,7 +245,7 @@ class ShotwiseLinearization(Linearization):
         value = of.range.zeros()
         try:
             for i, part in enumerate(of.parts):
-                self._parts.append(part._linearize_at(*of._of(x, i)))
+                self._parts.append(part.linearize_at(*of._of(x, i)))
                 of._put(value, self._parts[-1].value, i)
         except BaseException:
             self._close_parts()
@@ -387,12 +358,14 @@ class Recipe:
         axes = dict.fromkeys(s.time for s in some)
         return [self.medium, [self.discretisations[time] for time in axes], self.interpolation, geometry]
 
-    def restriction(self, shot: int) -> Window:
+    def restriction(self, shot: int) -> LinearOperator:
         """From a model to the window of a shot."""
         first, shape = self.window(shot)
-        waves = (Wavefield(grid, Time(2, 1.0), 1, self.dtype.name) for grid in (
-            self.medium.grid, self.medium.grid.window(first, shape)))  # fmt: skip
-        return Window(*(w.model() for w in waves), first)
+        grid = self.medium.grid
+        part, whole = (
+            Wavefield(g, Time(2, 1.0), 1, self.dtype.name).model() for g in (grid.window(first, shape), grid)
+        )
+        return Embedding(part, whole, tuple(slice(i, i + n) for i, n in zip(first, shape, strict=True))).H
 
     def space(self, counts: Sequence[int]) -> Space:
         """Of traces, so many in each shot."""
@@ -430,7 +403,7 @@ class JacobianOf:
 
     def __call__(self, shot: int) -> LinearOperator:
         number, q = self.numbers[shot], self.space.take(self.q, [shot]).ravel()
-        J = Jacobian._within(self.pool, self.recipe.modeling(number), q, self.wrt, self.storage)
+        J = Jacobian.within(self.pool, self.recipe.modeling(number), q, self.wrt, self.storage)
         return compose(J, self.recipe.restriction(number))
 
     def made_of(self, shots: Sequence[int]) -> list:
@@ -449,7 +422,7 @@ class ParametricOf:
     pool: Pool
 
     def __call__(self, shot: int) -> Map:
-        G = Parametric._within(self.pool, self.recipe.modeling(shot), self.wrt, self.storage)
+        G = Parametric.within(self.pool, self.recipe.modeling(shot), self.wrt, self.storage)
         R = self.recipe.restriction(shot)
         n = len(self.wrt)
         domain = [*[R.domain] * n, G.domain[-1]]

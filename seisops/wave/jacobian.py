@@ -13,6 +13,7 @@ from seisops.fusion import FusedSolve, fuse, propagates
 from seisops.maps import Arranged, Linearization, Map
 from seisops.operators import (
     BlockDiag,
+    Embedding,
     HStack,
     LinearOperator,
     Product,
@@ -20,10 +21,11 @@ from seisops.operators import (
     Scaled,
     Sum,
     VStack,
+    add,
     compose,
     scale,
 )
-from seisops.spaces import Space
+from seisops.spaces import join, split
 from seisops.wave.modeling import Modeling
 from seisops.wave.sampling.imaging import Imaging
 from seisops.wave.storage.policies import Policy, policy
@@ -69,9 +71,7 @@ class Jacobian(LinearOperator):
         self._set(F, q, wrt, policy(storage))
 
     @classmethod
-    def _within(
-        cls, pool: Pool, F: LinearOperator, q: ArrayLike, wrt: str | Sequence[str], storage: Policy
-    ) -> Jacobian:
+    def within(cls, pool: Pool, F: LinearOperator, q: ArrayLike, wrt: str | Sequence[str], storage: Policy) -> Jacobian:
         """A Jacobian whose memory is part of that of others."""
         new = object.__new__(cls)
         new._set(F, q, wrt, storage, pool)
@@ -170,10 +170,10 @@ class Parametric(Map):
         super().__init__((*(modeling.domain.model() for _ in self.wrt), self.F.domain), self.F.range)
 
     def select(self, shots: Sequence[int]) -> Parametric:
-        return Parametric._within(self._pool, self.F.select(shots), self.wrt, self.policy)
+        return Parametric.within(self._pool, self.F.select(shots), self.wrt, self.policy)
 
     @classmethod
-    def _within(cls, pool: Pool, F: LinearOperator, wrt: str | Sequence[str], storage: Policy) -> Parametric:
+    def within(cls, pool: Pool, F: LinearOperator, wrt: str | Sequence[str], storage: Policy) -> Parametric:
         """A map whose memory is part of that of others."""
         new = cls(F, wrt, storage)
         new._pool = pool
@@ -217,7 +217,7 @@ class Parametric(Map):
             by_parameters = [born]
         else:
             model = self._domain[0]
-            by_parameters = [compose(born, Slot(model, born.domain, i)) for i in range(len(self.wrt))]
+            by_parameters = [compose(born, Embedding(model, born.domain, i)) for i in range(len(self.wrt))]
         return Linearization(value, (*by_parameters, F), close=jacobian._hand_in)
 
     def jacobian(self, *x: ArrayLike, argument: int = 0) -> LinearOperator:
@@ -238,35 +238,10 @@ class Parametric(Map):
     def _make_tangent(self):
         medium = the_modeling(self.F).medium
         directions = tuple(direction(medium, name) for name in self.wrt)
-        inner = Parametric._within(self._pool, tangent(self.F, self.wrt), (*self.wrt, *directions), self.policy)
+        inner = Parametric.within(self._pool, tangent(self.F, self.wrt), (*self.wrt, *directions), self.policy)
         n = len(self.wrt)
         parameters, sources = [*range(n), *range(n + 1, 2 * n + 1)], (n, 2 * n + 1)
         return Arranged(inner, self._domain * 2, [*((i,) for i in parameters), sources])
-
-
-class Slot(LinearOperator):
-    """Places a model into one slot of a perturbation of several parameters."""
-
-    symbol = "Slot"
-
-    def __init__(self, model: Space, perturbation: Space, index: int):
-        self.index = index
-        super().__init__(model, perturbation)
-
-    def _fingerprint(self) -> list:
-        return [self.index]
-
-    @property
-    def shots(self):
-        return None
-
-    def _apply(self, x):
-        out = self.range.zeros()
-        out[self.index] = x
-        return out
-
-    def _apply_adjoint(self, y):
-        return y[self.index].copy()
 
 
 def names(wrt) -> tuple[str, ...]:
@@ -330,20 +305,19 @@ def _derivative(op, x, wrt, storage, run, pool):
             if jacobian is not None:
                 jacobians.append(compose(*factors, jacobian))
             x = value
-        return x, _sum(jacobians)
+        return x, add(*jacobians)
     if isinstance(op, HStack | BlockDiag):
-        cuts = np.cumsum([child.domain.size for child in op.children])[:-1]
-        parts = [child.domain.asarray(part) for child, part in zip(op.children, np.split(x.ravel(), cuts), strict=True)]
+        parts = split(x, [child.domain for child in op.children])
     else:
         parts = [x] * len(op.children)
     pairs = [_derivative(child, part, wrt, storage, run, pool) for child, part in zip(op.children, parts, strict=True)]
     values, jacobians = zip(*pairs, strict=True)
     if isinstance(op, Sum | HStack):
-        return (sum(values) if run else None), _sum([j for j in jacobians if j is not None])
+        return (sum(values) if run else None), add(*(j for j in jacobians if j is not None))
     if isinstance(op, VStack | BlockDiag):
         if any(j is None for j in jacobians):
             raise ParameterError(f"a block of {op} does not depend on the medium: differentiate the others alone")
-        return (np.concatenate([v.ravel() for v in values]) if run else None), VStack(jacobians)
+        return (join(values) if run else None), VStack(jacobians)
     raise ParameterError(f"cannot differentiate {op}")
 
 
@@ -354,7 +328,3 @@ def _of_solve(op: FusedSolve, x, wrt, storage, run, pool):
     imaging = Imaging(modeling.domain, modeling.medium, wrt, storage, solve.at_source(x), pool)
     value = solve.apply(x, imaging) if run else None
     return value, FusedSolve(modeling, op.readers, (imaging,))
-
-
-def _sum(jacobians):
-    return jacobians[0] if len(jacobians) == 1 else Sum(jacobians)

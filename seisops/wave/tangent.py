@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import sympy
 
-from seisops.engine.derive.tangent import tangent as tangent_system
 from seisops.errors import ParameterError
-from seisops.fusion import FusedSolve, Gather, fuse, propagates
-from seisops.maps import Part
+from seisops.fusion import FusedSolve, fuse, propagates
 from seisops.operators import (
     BlockDiag,
+    Embedding,
+    Gather,
     HStack,
     LinearOperator,
     Product,
     Sampler,
     Scaled,
+    Stack,
     Sum,
     VStack,
     compose,
@@ -27,10 +28,13 @@ from seisops.wave.equation import WaveEquation, broadcast
 from seisops.wave.modeling import Modeling
 from seisops.wave.sampling.samplers import Channel, located
 
-__all__ = ["Tangent", "direction", "tangent"]
+if TYPE_CHECKING:
+    import sympy
+
+__all__ = ["TangentEquation", "direction", "tangent"]
 
 
-class Tangent(WaveEquation):
+class TangentEquation(WaveEquation):
     """A wave equation and its derivative in a direction of its parameters.
 
     Its parameters are those that move, by their names, and their directions, by the names of :func:`direction`.
@@ -50,7 +54,7 @@ class Tangent(WaveEquation):
         self._freeze(base.grid, values)
 
     def __reduce__(self):
-        return Tangent, (self.base, {name: self.get(direction(self.base, name)) for name in self.wrt})
+        return TangentEquation, (self.base, {name: self.get(direction(self.base, name)) for name in self.wrt})
 
     def _fingerprint(self) -> list:
         return [self.base, self.wrt, self._values]
@@ -65,7 +69,7 @@ class Tangent(WaveEquation):
 
     @property
     def kind(self) -> tuple:
-        return (Tangent, self.base.kind, tuple(self._rates))
+        return (TangentEquation, self.base.kind, tuple(self._rates))
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -79,12 +83,16 @@ class Tangent(WaveEquation):
         return self.base.speeds()
 
     def system(self, template, boundary, free_surface: bool):
+        from seisops.engine.derive.tangent import tangent as tangent_system  # loads Devito
+
         base = self.base.system(template, boundary, free_surface)
         return tangent_system(base, tuple(self._rates), direction(self.base, ""))
 
     @property
     def _rates(self) -> dict[str, sympy.Expr]:
         """How the coefficients of the residual move, by coefficient: the chain rule of their relations."""
+        import sympy
+
         out = {}
         for coefficient, expr in self.base.expressions(self.wrt).items():
             moves = ((sympy.Symbol(n), sympy.Symbol(direction(self.base, n))) for n in self.wrt)
@@ -92,6 +100,8 @@ class Tangent(WaveEquation):
         return out
 
     def expressions(self, wrt: Sequence[str]) -> dict[str, sympy.Expr]:
+        import sympy
+
         out = self.base.expressions([name for name in wrt if name in self.wrt])
         named = {sympy.Symbol(name) for name in wrt}
         rates = {direction(self.base, c): expr for c, expr in self._rates.items()}
@@ -104,11 +114,11 @@ class Tangent(WaveEquation):
         rates = {direction(self.base, c): self.evaluate(expr) for c, expr in self._rates.items()}
         return {**self.base.coefficients(), **rates}
 
-    def replace(self, **parameters) -> Tangent:
+    def replace(self, **parameters) -> TangentEquation:
         self.check_names(parameters)
         base = {name: a for name, a in parameters.items() if name not in self._values}
         values = {**self._values, **parameters}
-        return Tangent(
+        return TangentEquation(
             self.base.replace(**base) if base else self.base,
             {name: values[direction(self.base, name)] for name in self.wrt},
         )
@@ -133,11 +143,11 @@ def tangent(op: LinearOperator, wrt: Sequence[str]) -> LinearOperator:
 
     def lift(modeling: Modeling) -> Modeling:
         if id(modeling) not in lifted:
-            lifted[id(modeling)] = modeling.over(Tangent(modeling.medium, dict.fromkeys(wrt, 0.0)))
+            lifted[id(modeling)] = modeling.over(TangentEquation(modeling.medium, dict.fromkeys(wrt, 0.0)))
         return lifted[id(modeling)]
 
     normal = fuse(op)
-    return fuse(compose(Part([normal.range] * 2, 1).H, _pair(normal, lift)))
+    return fuse(compose(Embedding.among([normal.range] * 2, 1).H, _pair(normal, lift)))
 
 
 def _pair(op: LinearOperator, lift) -> LinearOperator:
@@ -154,7 +164,7 @@ def _pair(op: LinearOperator, lift) -> LinearOperator:
             return compose(*(_pair(factor, lift) for factor in op.children))
         case Sum():
             return Sum([_pair(term, lift) for term in op.children])
-        case VStack() | HStack() | BlockDiag():
+        case Stack():
             blocks = type(op)([_pair(block, lift) for block in op.children])
             before = [] if isinstance(op, VStack) else [_sorted([block.domain for block in op.children]).H]
             after = [] if isinstance(op, HStack) else [_sorted([block.range for block in op.children])]

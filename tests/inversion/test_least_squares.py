@@ -13,7 +13,7 @@ from seisops.check import dot_test
 from seisops.engine.kernel import Kernel
 from seisops.inversion import LeastSquares
 from seisops.inversion.pointwise import Pointwise
-from seisops.maps import Part
+from seisops.operators import Embedding
 from seisops.spaces import DirectSum
 
 
@@ -172,7 +172,7 @@ def test_several_parameters_are_concatenated():
     assert vp.shape == rho.shape == w.grid.shape and np.array_equal(rho, w.medium.rho)
     # one of them alone, by an operator of ours into the direct sum
     whole = DirectSum(w.G.domain[:2])
-    only = LeastSquares(w.G, w.d, w.q, P=Part(w.G.domain[:2], 1), start=x * np.repeat([1, 0], x.size // 2))
+    only = LeastSquares(w.G, w.d, w.q, P=Embedding.among(w.G.domain[:2], 1), start=x * np.repeat([1, 0], x.size // 2))
     assert only.domain.size == x.size // 2 and whole.size == x.size
     np.testing.assert_allclose(only(w.medium.rho)[1], by_rho.ravel(), rtol=0, atol=rounding)
     assert only(w.medium.rho)[0] == value

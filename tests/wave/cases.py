@@ -14,8 +14,7 @@ import numpy as np
 
 import seisops as so
 import seisops.wave
-from seisops.operators import Expression, LinearOperator, Propagator, Sampler
-from seisops.wave.jacobian import Slot
+from seisops.operators import Embedding, Expression, LinearOperator, Propagator, Sampler
 from seisops.wave.sampling.samplers import Channel
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
@@ -151,11 +150,11 @@ def imaging():
     return world().jacobian(storage=so.storage.Full())._operator
 
 
-@case(Slot)
-def slot():
+@case(Embedding)
+def embedding():
     w = world()
     several = seisops.wave.sampling.imaging.perturbation_space(w.waves, ("m", "vp"))
-    return Slot(w.waves.model(), several, 1)
+    return Embedding(w.waves.model(), several, 1)
 
 
 @case(Channel)

@@ -7,7 +7,7 @@ import pytest
 from cases import world
 
 import seisops as so
-from seisops.wave.tangent import Tangent
+from seisops.wave.tangent import TangentEquation
 
 GRID = so.Grid((24, 21), 10.0)
 VP = np.linspace(1500.0, 4500.0, 504).reshape(GRID.shape)
@@ -83,7 +83,7 @@ def test_where_the_medium_is_moved_the_same_holds():
         lambda: F.at(vp=1.5),
         lambda: so.Parametric(F)(world().medium.vp, q),
         lambda: so.Jacobian(F, q).at(m=1.0),
-        lambda: Tangent(world().medium, {"m": 1e-9}).replace(m=1.0),
+        lambda: TangentEquation(world().medium, {"m": 1e-9}).replace(m=1.0),
     ):
         with pytest.raises(so.ParameterError, match="perhaps vp in"):
             attempt()
@@ -102,8 +102,8 @@ def slow():
         lambda medium: medium.window((2, 3), (9, 8)),
         lambda medium: pickle.loads(pickle.dumps(medium.window((2, 3), (9, 8)))).replace(m=0.1),
         lambda medium: so.Modeling(so.Wavefield(GRID, so.Time(31, 2.0)), medium).at(vp=3.0).medium,
-        lambda medium: Tangent(medium, {"vp": 1e-3}).replace(vp=2.0).base,
-        lambda medium: pickle.loads(pickle.dumps(Tangent(medium, {"vp": 1e-3}))).base,
+        lambda medium: TangentEquation(medium, {"vp": 1e-3}).replace(vp=2.0).base,
+        lambda medium: pickle.loads(pickle.dumps(TangentEquation(medium, {"vp": 1e-3}))).base,
     ],
 )
 def test_what_is_said_to_be_meant_stays(kept):
@@ -115,7 +115,7 @@ def test_what_is_said_to_be_meant_stays(kept):
 
 def test_a_direction_is_no_parameter():
     """It has the unit of one, and any size."""
-    assert Tangent(world().medium, {"vp": 1e-9, "m": -1.0}).get("tan0_m").max() == -1.0
+    assert TangentEquation(world().medium, {"vp": 1e-9, "m": -1.0}).get("tan0_m").max() == -1.0
 
 
 class Damped(so.WaveEquation):

@@ -11,7 +11,7 @@ from physics import Heat, TiltedWaves
 import seisops as so
 from seisops.check import dot_test, taylor_test
 from seisops.engine.kernel import Kernel
-from seisops.wave.tangent import Tangent
+from seisops.wave.tangent import TangentEquation
 
 # Systems of a field and its derivative take long to lower, with layers and density above all: there the order is the
 # lowest. What is proven holds for the discrete equations, whatever their order.
@@ -185,13 +185,13 @@ def test_equations_of_users(name):
 def test_relations_are_differentiated_to_any_order():
     w = world(density=True)
     vp, dvp, rho = w.medium.vp, 3.0, w.medium.rho
-    first = Tangent(w.medium, {"vp": dvp, "rho": 2.0})
+    first = TangentEquation(w.medium, {"vp": dvp, "rho": 2.0})
     np.testing.assert_allclose(first.coefficients()["tan0_m"], -2 * vp**-3 * dvp)
     np.testing.assert_allclose(first.coefficients()["tan0_b"], -2.0 * rho**-2)
     slopes = first.derivatives("vp")
     np.testing.assert_allclose(slopes["m"], -2 * vp**-3)
     np.testing.assert_allclose(slopes["tan0_m"], 6 * vp**-4 * dvp)
-    second = Tangent(first, {"vp": 1.0, "rho": 0.0, "tan0_vp": 0.0, "tan0_rho": 0.0})
+    second = TangentEquation(first, {"vp": 1.0, "rho": 0.0, "tan0_vp": 0.0, "tan0_rho": 0.0})
     np.testing.assert_allclose(second.coefficients()["tan1_tan0_m"], 6 * vp**-4 * dvp)
     assert second.primal is w.medium and second.order == 2
     moved = first.replace(vp=2 * vp, tan0_vp=1.0)
@@ -204,9 +204,11 @@ def test_a_wrong_derivative_is_noticed(monkeypatch):
     """The check itself: a second derivative that drops what the direction does to the coefficients fails."""
     w = world()
     G = so.Parametric(w.F, "vp")
-    derivatives = Tangent.derivatives
+    derivatives = TangentEquation.derivatives
     monkeypatch.setattr(
-        Tangent, "derivatives", lambda self, n: {c: a for c, a in derivatives(self, n).items() if c == "m" or n != "vp"}
+        TangentEquation,
+        "derivatives",
+        lambda self, n: {c: a for c, a in derivatives(self, n).items() if c == "m" or n != "vp"},
     )
     with pytest.raises(AssertionError):
         check(G, w.medium)
