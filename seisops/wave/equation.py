@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from seisops.engine.kept.function import Function, function_of
+from seisops.engine.kept.notes import Notes, told
 from seisops.errors import ParameterError
 from seisops.wave.declaration import Declaration, arguments
 from seisops.wave.grid import Grid
@@ -249,21 +251,31 @@ class WaveEquation:
 
     def evaluate(self, expr: sympy.Expr) -> np.ndarray:
         """The values of an expression of `expressions`, or of a derivative of one, in every cell."""
-        import sympy
-
-        names = sorted(symbol.name for symbol in expr.free_symbols)
-        values = sympy.lambdify([sympy.Symbol(n) for n in names], expr, "numpy")(*map(self.get, names))
-        return np.array(np.broadcast_to(np.asarray(values, float), self.grid.shape))
+        names, function = self._function(expr)
+        return self._everywhere(function(*map(self.get, names)))
 
     def derivatives(self, name: str) -> Mapping[str, np.ndarray]:
         """Derivative of each coefficient with respect to a perturbable parameter, point by point."""
         self.check_names([name])
-        if self._declared.depend(self.parameters, [name]) == (name,):  # mostly, and then without SymPy, slow to load
-            return {name: np.ones(self.grid.shape)}
+        slopes = Notes(told(self.kind)).get(("slopes", name), lambda: self._slopes(name))
+        return {c: self._everywhere(function(*map(self.get, names))) for c, (names, function) in slopes.items()}
+
+    def _slopes(self, name: str) -> dict[str, tuple[list[str], Function]]:
+        """The same as functions, with the names of what they are functions of."""
         import sympy
 
         slopes = {c: sympy.diff(expr, sympy.Symbol(name)) for c, expr in self.expressions([name]).items()}
-        return {c: self.evaluate(slope) for c, slope in slopes.items() if slope != 0}
+        return {c: self._function(slope) for c, slope in slopes.items() if slope != 0}
+
+    @staticmethod
+    def _function(expr: sympy.Expr) -> tuple[list[str], Function]:
+        import sympy
+
+        names = sorted(symbol.name for symbol in expr.free_symbols)
+        return names, function_of([sympy.Symbol(n) for n in names], expr)
+
+    def _everywhere(self, values: Any) -> np.ndarray:
+        return np.array(np.broadcast_to(np.asarray(values, float), self.grid.shape))
 
     def window(self, first: Sequence[int], shape: Sequence[int]) -> WaveEquation:
         """The same equation on a part of the grid.

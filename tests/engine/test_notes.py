@@ -9,8 +9,8 @@ import pytest
 
 import seisops as so
 from seisops.engine.kept import notes as module
-from seisops.engine.kept.notes import Notes
-from seisops.wave.discretise.schemes import Schemes, _told
+from seisops.engine.kept.notes import Notes, told
+from seisops.wave.discretise.schemes import Schemes
 
 #: Data, an image and what was imported, for a medium with or without density.
 SOLVES = """
@@ -125,16 +125,16 @@ def test_equations_of_others_are_derived_in_each_process(monkeypatch):
     """What they do is not known by their name; nor is that of ours in whose place somebody has put something."""
     grid = so.Grid((12, 11), 10.0)
     ours = so.Acoustic(grid, vp=2000.0)
-    before = _told((ours.kind, so.PML))
-    assert before == _told((so.Acoustic(grid, vp=1500.0).kind, so.PML)) is not None
-    assert before != _told((so.Acoustic(grid, vp=2000.0, rho=1000.0).kind, so.PML))
-    assert _told((type("Mine", (so.Acoustic,), {})(grid, vp=2000.0).kind,)) is None
-    assert _told((ours.kind, type("Layer", (so.PML,), {}))) is None
+    before = told((ours.kind, so.PML))
+    assert before == told((so.Acoustic(grid, vp=1500.0).kind, so.PML)) is not None
+    assert before != told((so.Acoustic(grid, vp=2000.0, rho=1000.0).kind, so.PML))
+    assert told((type("Mine", (so.Acoustic,), {})(grid, vp=2000.0).kind,)) is None
+    assert told((ours.kind, type("Layer", (so.PML,), {}))) is None
 
     monkeypatch.setattr(
         so.Acoustic, "residual", lambda self, fields, parameters: (2 * fields.u.dt2 - fields.u.laplace,)
     )
-    assert _told((ours.kind, so.PML)) != before
+    assert told((ours.kind, so.PML)) != before
 
 
 def test_a_scheme_that_was_released_is_made_again(folder):

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from seisops.engine.kept.disk import opened
 
-__all__ = ["Notes", "sources"]
+__all__ = ["Notes", "sources", "told"]
 
 Noted = TypeVar("Noted")
 
@@ -78,3 +78,30 @@ def sources() -> tuple[str, ...]:
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     python = f"python {sys.version_info.major}.{sys.version_info.minor}"
     return (digest.hexdigest(), python, *(f"{name} {version(name)}" for name in DERIVING))
+
+
+def told(kind: tuple) -> tuple | None:
+    """What is known by classes, numbers and text, as every process says it; None if classes are not this package's.
+
+    What those do is not known by their names.
+    """
+    out: list = []
+    for part in kind:
+        if isinstance(part, tuple):
+            said = told(part)
+        elif isinstance(part, type) and part is not type(None):
+            said = _named(part)
+        else:
+            said = (part if part is None or isinstance(part, str | int) else repr(part),)
+        if said is None:
+            return None
+        out.append(said)
+    return tuple(out)
+
+
+def _named(cls: type) -> tuple | None:
+    if not cls.__module__.startswith("seisops."):
+        return None
+    # as somebody may have put another in its place
+    code = getattr(getattr(cls, "residual", None), "__code__", None)
+    return cls.__module__, cls.__qualname__, code and (code.co_filename.rpartition("seisops")[2], code.co_code.hex())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from math import prod
 from typing import TypeAlias
 
-import numpy as np
+from seisops.engine.kept.function import Function
 
 __all__ = [
     "Difference",
@@ -22,32 +21,6 @@ __all__ = [
     "Scaled",
     "Total",
 ]
-
-
-class Function:
-    """A function of numbers or arrays, in Python text.
-
-    Parameters
-    ----------
-    source : str
-        One definition, of names that NumPy has.
-    """
-
-    def __init__(self, source: str):
-        self.source = source
-
-    def __reduce__(self):
-        return Function, (self.source,)
-
-    @cached_property
-    def _function(self) -> Callable:
-        names, made = dict(vars(np)), {}
-        exec(self.source, names, made)
-        (function,) = made.values()
-        return function
-
-    def __call__(self, *values):
-        return self._function(*values)
 
 
 @dataclass(frozen=True)

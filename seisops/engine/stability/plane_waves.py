@@ -13,7 +13,8 @@ from math import prod
 
 import numpy as np
 
-from seisops.engine.stability.arithmetic import Difference, Expression, Function
+from seisops.engine.kept.function import Function
+from seisops.engine.stability.arithmetic import Difference, Expression
 from seisops.engine.symbols.names import PREFIX
 from seisops.errors import UnstableError
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,12 +10,12 @@ import sympy
 from devito import Derivative
 
 from seisops.engine.derive.system import System
+from seisops.engine.kept.function import Function, function_of
 from seisops.engine.stability.arithmetic import (
     Difference,
     Differenced,
     Expression,
     Field,
-    Function,
     Number,
     Of,
     Parameter,
@@ -126,7 +125,7 @@ class Rows:
         plain: dict = {}
         exprs = [_constant(part.coefficient, plain) for row in self.parts for part in row]
         arguments = [plain.get(name, sympy.Symbol(name)) for name in self.names]
-        return _function([*arguments, *self._units.values()], [sympy.sympify(e).xreplace(self._units) for e in exprs])
+        return function_of([*arguments, *self._units.values()], [sympy.sympify(e).xreplace(self._units) for e in exprs])
 
     @cached_property
     def _units(self) -> dict:
@@ -174,14 +173,9 @@ class Rows:
         if isinstance(expr, Derivative):
             return Differenced(self._difference(expr), self._coefficient(expr.expr))
         if not leaves(expr):
-            return Number(_function(list(self._units.values()), expr.xreplace(self._units)))
+            return Number(function_of(list(self._units.values()), expr.xreplace(self._units)))
         stand_ins = sympy.symbols(f"a0:{len(expr.args)}")
-        return Of(_function(stand_ins, _plain(expr)(*stand_ins)), tuple(map(self._coefficient, expr.args)))
-
-
-def _function(arguments, exprs) -> Function:
-    """What SymPy would have NumPy compute."""
-    return Function(inspect.getsource(sympy.lambdify(arguments, exprs, "numpy", cse=True)))
+        return Of(function_of(stand_ins, _plain(expr)(*stand_ins)), tuple(map(self._coefficient, expr.args)))
 
 
 def _plain(expr):

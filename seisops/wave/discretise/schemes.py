@@ -11,7 +11,7 @@ import numpy as np
 from seisops.engine import backend
 from seisops.engine.arrays import VECTOR, whole
 from seisops.engine.facts import Layer, Reach
-from seisops.engine.kept.notes import Notes
+from seisops.engine.kept.notes import Notes, told
 from seisops.engine.kernel import Kernel
 from seisops.engine.scheme import Scheme
 from seisops.engine.threads import making
@@ -46,7 +46,7 @@ class Schemes:
         with making:
             found = self._interiors.pop(key, None)
             if found is None:
-                found = Notes(_told(key)).get(("interior",), lambda: _interior(equation, template))
+                found = Notes(told(key)).get(("interior",), lambda: _interior(equation, template))
             self._interiors[key] = found
             while len(self._interiors) > MOST:
                 self._interiors.popitem(last=False)
@@ -71,7 +71,7 @@ class Schemes:
 
         with making:
             if kind not in self._reaches:
-                self._reaches[kind] = Notes(_told(kind)).get(("reach",), lambda: both().reach())
+                self._reaches[kind] = Notes(told(kind)).get(("reach",), lambda: both().reach())
             layer = _layer(self._reaches[kind], boundary, free_surface, template, shape)
             key = (*kind, layer, on)
             if key not in self._schemes:
@@ -81,8 +81,8 @@ class Schemes:
 
                     return Derivation(both(), layer)
 
-                told = _told(kind)
-                notes = Notes(None if told is None else (*told, repr(layer)))
+                of = told(kind)
+                notes = Notes(None if of is None else (*of, repr(layer)))
                 self._schemes[key] = Scheme(template, layer, backend.device(on), notes, derive)
                 self._alive.add(self._schemes[key])
             return self._schemes[key]
@@ -119,33 +119,6 @@ def _both(equation: WaveEquation, template: tuple[int, int, str], boundary, free
     from seisops.engine.symbols.template import Template
 
     return Both.of(equation.system(Template(*template), boundary, free_surface))
-
-
-def _told(kind: tuple) -> tuple | None:
-    """A kind of equation in words that every process says alike; None where it holds classes that are not this package's.
-
-    What those do is not known by their names.
-    """
-    out: list = []
-    for part in kind:
-        if isinstance(part, tuple):
-            told = _told(part)
-        elif isinstance(part, type) and part is not type(None):
-            told = _named(part)
-        else:
-            told = (part if part is None or isinstance(part, str | int) else repr(part),)
-        if told is None:
-            return None
-        out.append(told)
-    return tuple(out)
-
-
-def _named(cls: type) -> tuple | None:
-    if not cls.__module__.startswith("seisops."):
-        return None
-    # as somebody may have put another in its place
-    code = getattr(getattr(cls, "residual", None), "__code__", None)
-    return cls.__module__, cls.__qualname__, code and (code.co_filename.rpartition("seisops")[2], code.co_code.hex())
 
 
 def model_shape(shape: tuple[int, ...], boundary, free_surface: bool) -> tuple[int, ...]:
