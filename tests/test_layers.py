@@ -174,6 +174,17 @@ def test_the_package_is_layered(root):
     assert not violations(root), "\n".join(violations(root))
 
 
+def test_media_are_declared_apart_from_the_engine(root):
+    """To have a medium takes no symbols, which are slow to load; and what assembles an equation does not know its class."""
+    declare = ("seisops.wave.declaration", "seisops.wave.equation", "seisops.wave.quantities", "seisops.wave.equations")
+    heavy = ("sympy", "devito", "seisops.engine", "seisops.wave.discretise")
+    for found in imports(root):
+        if found.module.startswith(declare):
+            assert not (found.eager and found.target.startswith(heavy)), found
+        if found.module == "seisops.wave.discretise.assembly":
+            assert found.target not in declare, found
+
+
 def test_examples_is_no_package(root):
     # Devito's wheel carries a package `examples`, which ours would shadow.
     assert not [*(root / "examples").rglob("__init__.py")]
