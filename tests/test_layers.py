@@ -276,6 +276,20 @@ def test_no_modules_import_one_another(root):
     assert not found, "\n".join(" imports ".join([*circle, circle[0]]) for circle in found)
 
 
+def test_neither_devito_nor_sympy_is_loaded_before_something_is_derived(root):
+    """They take longer to import than many a survey to model, and what was derived before is noted."""
+    known, eager = modules(root), [found for found in imports(root) if found.eager]
+    reached, ahead = set(), [PACKAGE]
+    while ahead:
+        module = ahead.pop()
+        if module not in reached:
+            reached.add(module)
+            ahead += [found.target for found in eager if found.module == module and found.target in known]
+    heavy = [f"{i.module}, line {i.line}: {i.target}" for i in eager if i.target.split(".")[0] in ("devito", "sympy")]
+    assert heavy, "no import was found: the test reads nothing"
+    assert not [said for said in heavy if said.split(",")[0] in reached]
+
+
 def test_examples_is_no_package(root):
     # Devito's wheel carries a package `examples`, which ours would shadow.
     assert not [*(root / "examples").rglob("__init__.py")]

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from inspect import Parameter, Signature, signature
+from inspect import Parameter, Signature
 from typing import Any
 
 from seisops.errors import ParameterError
-from seisops.wave.quantities import ANY, Quantity
+from seisops.wave.quantities import ANY, Quantity, arguments
 
-__all__ = ["Declaration", "arguments"]
-
-
-def arguments(relation: Callable) -> tuple[str, ...]:
-    """The names of what a relation is a function of."""
-    return tuple(signature(relation).parameters)
+__all__ = ["Declaration"]
 
 
 def _union(how: Callable, names: Sequence[set[str]]) -> set[str]:

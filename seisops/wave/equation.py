@@ -11,12 +11,13 @@ import numpy as np
 from seisops.engine.kept.function import Function, function_of
 from seisops.engine.kept.notes import Notes, told
 from seisops.errors import ParameterError
-from seisops.wave.declaration import Declaration, arguments
+from seisops.wave.declaration import Declaration
 from seisops.wave.grid import Grid
 from seisops.wave.quantities import (
     ANY,
     Quantity,
     Ranges,
+    arguments,
     check_possible,
     checked_ranges,
     governing,
@@ -313,16 +314,12 @@ class WaveEquation:
         from seisops.wave.discretise.assembly import described  # loads Devito
 
         rows, times, row_times = described(self, self.grid.ndim)
-        declared = (self.source, self.observe, self.staggering, times, row_times, self.surface)
+        said = (self.source, self.observe, self.staggering, times, row_times, self.surface)
         relations = {n: str(f(*map(sympy.Symbol, arguments(f)))) for n, f in self.relations.items()}
         values = [self._values] if self.coefficients() is self._values else [self._values, self.coefficients()]
-        declared = [
-            *map(str, map(dict, declared)),
-            self.leapfrog,
-            relations,
-            *([self._settings] if self._settings else []),
-        ]
-        return [self.grid, self.fields, rows, *declared, *values]
+        settings = [self._settings] if self._settings else []
+        structure = [rows, *map(str, map(dict, said)), self.leapfrog, relations]
+        return [self.grid, self.fields, *structure, *settings, *values]
 
     def system(self, template: Template, boundary, free_surface: bool) -> System:
         """The discrete system with a boundary."""

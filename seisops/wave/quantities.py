@@ -12,7 +12,17 @@ import numpy as np
 
 from seisops.errors import ParameterError
 
-__all__ = ["ANY", "Quantity", "Ranges", "check_possible", "checked_ranges", "governing", "implausible", "numbers"]
+__all__ = [
+    "ANY",
+    "Quantity",
+    "Ranges",
+    "arguments",
+    "check_possible",
+    "checked_ranges",
+    "governing",
+    "implausible",
+    "numbers",
+]
 
 # by how much the ends of a range may be missed on the way from one quantity to another, and in single precision
 ROUNDING = 1e-6
@@ -59,6 +69,11 @@ class Physics(Protocol):
 
 
 Ranges = Mapping[str, tuple[float, float]]
+
+
+def arguments(relation: Callable) -> tuple[str, ...]:
+    """The names of what a relation is a function of."""
+    return tuple(signature(relation).parameters)
 
 
 def numbers(name: str, value) -> np.ndarray:
@@ -173,7 +188,7 @@ def _plausible(physics: Physics, name: str, ranges: Ranges) -> tuple[float, floa
 def _argument(physics: Physics, name: str) -> str | None:
     """What a quantity is a function of, if of one other that is known."""
     relation = physics.relations.get(name)
-    names = list(signature(relation).parameters) if relation else []
+    names = arguments(relation) if relation else ()
     return names[0] if len(names) == 1 and names[0] in physics.quantities else None
 
 

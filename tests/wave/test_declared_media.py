@@ -14,7 +14,7 @@ import seisops as so
 from seisops.check import taylor_test
 from seisops.errors import ParameterError
 from seisops.inversion import fingerprint
-from seisops.wave.tangent import Tangent
+from seisops.wave.tangent import TangentEquation
 
 GRID = so.Grid((22, 19), 10.0)
 
@@ -183,7 +183,7 @@ def test_settings_are_no_fields():
 
 def test_derivatives_of_every_order_go_through_all_relations():
     medium = make("lossy")
-    first = Tangent(medium, {"vp": 2.0, "qp": 1.0})
+    first = TangentEquation(medium, {"vp": 2.0, "qp": 1.0})
     m, qp, dm = medium.m, medium.qp, -2 * medium.vp**-3 * 2.0
     np.testing.assert_allclose(first.coefficients()["tan0_r"], 6 * 20.0 * (dm / qp - m / qp**2))
     np.testing.assert_allclose(first.derivatives("qp")["tan0_r"], 6 * 20.0 * (-dm / qp**2 + 2 * m / qp**3))
@@ -233,7 +233,7 @@ def test_speeds():
     smallest, largest = rock.speeds()
     np.testing.assert_allclose(smallest, VS)
     np.testing.assert_allclose(rock.velocity, VP)
-    assert largest is not smallest and Tangent(rock, {"vp": 1.0}).speeds()[0].max() == smallest.max()
+    assert largest is not smallest and TangentEquation(rock, {"vp": 1.0}).speeds()[0].max() == smallest.max()
     own = Slope(GRID, m=VP**-2)  # which states its one velocity
     np.testing.assert_array_equal(own.speeds(), [own.velocity, own.velocity])
     nothing = type("Own", (so.WaveEquation,), {"parameters": ("m",)})(GRID, m=1.0)

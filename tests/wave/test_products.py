@@ -14,6 +14,7 @@ from seisops.engine.lower.advance import Advance
 from seisops.wave.discretise import discretisation
 from seisops.wave.discretise.padding import Padding
 from seisops.wave.discretise.resampling import Resampling
+from seisops.wave.discretise.schemes import Schemes
 
 # random sources are meant to hold every frequency
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
@@ -321,7 +322,8 @@ def test_another_interpolation_in_the_adjoint_is_caught(monkeypatch):
 
 
 def test_a_tampered_injection_scale_is_caught(monkeypatch):
-    monkeypatch.setattr(discretisation.PLANS, "_plans", {})
+    monkeypatch.setenv("SEISOPS_CACHE", "off")  # where what is derived would be found
+    monkeypatch.setattr(discretisation, "SCHEMES", Schemes())
     injection = Advance._injection
 
     def tampered(self, step, component, factor):
