@@ -20,7 +20,7 @@ from seisops.engine.derive.system import System, transpose
 from seisops.engine.lower.advance import Advance
 from seisops.engine.lower.assignment import RECIPROCAL, Assignment
 from seisops.engine.lower.piece import Maker
-from seisops.engine.lower.ports import Ports, at, points
+from seisops.engine.lower.ports import AGAIN, READ, Image, Ports, at
 from seisops.engine.lower.sheet import Sheet
 from seisops.engine.symbols.template import PREFIX, Template
 from seisops.engine.symbols.terms import leaves, looked_around, occurrences, time_offset
@@ -119,7 +119,7 @@ class Kernel:
 
     def _made_again(self, sheet: Sheet) -> list[Assignment]:
         """The background one step back, and its factors there where their neighbours are looked at."""
-        march = Advance(sheet, self.again.system, self.again.write, "again", self.born, again=True)
+        march = Advance(sheet, self.again.system, self.again.write, AGAIN, self.born, again=True)
         out = march.assignments()
         if not self._pointwise:
             for h, factor in zip(self.born.histories, self.born.factors, strict=True):
@@ -142,15 +142,15 @@ class Kernel:
         system, template = self.system, self.template
         out: list[Assignment] = []
         observed = [sum(o * march.field(j) for j, o in component.weights) for component in system.exits]
-        for n in self.read.points:
-            data, weight, cells, dims = points(template, "read", n)
-            gathered = weight * at(observed[n], cells)
+        for port in self.read.at_points(READ):
+            data, weight, cells, dims = port.symbols(template)
+            gathered = weight * at(observed[port.component], cells)
             out += sheet.add(data, gathered, when=(template.time, *dims))
-        for k, n in enumerate(self.read.stacks):
-            weighted = template.signal(f"read_signal{k}") * observed[n]
-            out += sheet.add(template.image(f"read_image{k}"), weighted)
-        for n in self.read.field:
-            out += sheet.put(template.saved(f"read{n}_field"), observed[n])
+        for port in self.read.stacked(READ):
+            image, signal = port.symbols(template)
+            out += sheet.add(image, signal * observed[port.component])
+        for port in self.read.whole(READ):
+            out += sheet.put(port.symbols(template), observed[port.component])
         if self.read.history:
             when = template.when(self.born.every)
             for h, factor in zip(self.born.histories, self.born.factors, strict=True):
@@ -171,7 +171,7 @@ class Kernel:
     def _images(self, sheet: Sheet) -> list[Assignment]:
         when, out = self.template.when(self.born.every), []
         for (p, around), expr in self._gradients().items():
-            image = self.template.image(f"read_{p.name.removeprefix(PREFIX)}", halo=p in self.born.continued)
+            image = Image(READ).symbol(self.template, p, p in self.born.continued)
             expr = self.born.every * expr
             if self.again and self._pointwise:
                 out += self._in_pieces(sheet, image, expr)
@@ -257,13 +257,13 @@ class Kernel:
             Every array, the state's and the :meth:`reciprocals` too, by symbol name, with the halo that its symbol has;
             those that this kernel has no symbol for are ignored.
         bounds : mapping
-            Number of points and taps of each set of points.
+            Numbers of points and of taps of each set of points, by the names of the loops over them.
         threads : int, optional
             OpenMP threads; by default as many as the environment says.
         """
         template = self.template
         scalars = {d.spacing.name: float(h) for d, h in zip(template.dimensions, spacing, strict=True)}
         scalars["dt"] = float(dt)
-        bounds = {f"{PREFIX}{name}": int(n) for name, n in bounds.items()}
+        bounds = {name: int(n) for name, n in bounds.items()}
         known = {n: a for n, a in arrays.items() if n in self.program.names}
         self.program(known, tuple(shape), scalars, steps, self.system.direction, bounds, threads)

@@ -25,7 +25,7 @@ from seisops.operators import (
 )
 from seisops.wave.equation import WaveEquation, broadcast
 from seisops.wave.modeling import Modeling
-from seisops.wave.sampling.samplers import Channel, located
+from seisops.wave.sampling.channel import Channel, located
 
 __all__ = ["Tangent", "direction", "tangent"]
 

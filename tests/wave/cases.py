@@ -16,7 +16,7 @@ import seisops as so
 import seisops.wave
 from seisops.operators import Expression, LinearOperator, Propagator, Sampler
 from seisops.wave.jacobian import Slot
-from seisops.wave.sampling.samplers import Channel
+from seisops.wave.sampling.channel import Channel
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 
