@@ -27,6 +27,7 @@ from seisops.wave.jacobian import Jacobian, Parametric
 from seisops.wave.modeling import Modeling
 from seisops.wave.quantities import Quantity
 from seisops.wave.sampling.projection import Projection
+from seisops.wave.sampling.snapshots import Snapshots
 from seisops.wave.sampling.wavelet import Wavelet
 from seisops.wave.space import Wavefield
 from seisops.wave.time import Time
@@ -52,6 +53,7 @@ __all__ = [
     "SeisopsError",
     "SelectionError",
     "Shot",
+    "Snapshots",
     "Space",
     "SpaceError",
     "Sponge",

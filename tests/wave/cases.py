@@ -130,6 +130,12 @@ def wavelet():
     return world().Pw
 
 
+@case(so.Snapshots)
+def snapshots():
+    w = world()
+    return so.Snapshots(w.waves, w.time.samples[[3, 20, 30]])
+
+
 @case(so.Modeling)
 def modeling():
     return world().A
