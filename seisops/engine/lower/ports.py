@@ -174,10 +174,6 @@ class WholeField:
         """The field, an entry for each row."""
         return Bindings(rows={f"{PREFIX}{self.side}{self.component}_field": rows})
 
-    def result(self, bindings: Bindings) -> Rows:
-        """The field."""
-        return bindings.rows[f"{PREFIX}{self.side}{self.component}_field"]
-
 
 @dataclass(frozen=True)
 class Image:

@@ -43,11 +43,13 @@ class Snapshots(Coupling, Sampler):
 
     Notes
     -----
-    In a solve, as in ``Snapshots(waves, times) * Ainv * Ps.H``, only the snapshots and a few time levels are in memory. A
-    sample of the data is a weighted sum over all of the solver's steps, as band-limited resampling has no ends in double
-    precision, and spans some 40 to 400 samples in single precision. So the solve writes a field out at each step, into a
-    block of some MiB (7 levels at least), and adds products of blocks and weights to the snapshots: that costs about half a
-    solve for few snapshots, and for each further one what a multiplication and an addition for each cell and step cost.
+    In a solve, as in ``Snapshots(waves, times) * Ainv * Ps.H``, the wavefield between the snapshots is not in memory. A
+    sample of the data is a weighted sum over all of the solver's steps: band-limited resampling has no ends in double
+    precision, and spans 40 to 400 samples in single precision. Up to four snapshots are stacks with these weights, made in
+    the loop that makes the field, for 10 to 30 % of a solve each. For more, the solve writes the field out at each step, to
+    a block of 8 MiB, or as large as the snapshots, but of 7 steps at least, and adds the product of block and weights to
+    them. Measured at order 8 on one core, 16 snapshots cost 2.5 solves more in 2D (400 x 300) and 0.6 in 3D (90 x 80 x 70),
+    50 cost 2.4 (float32) to 4 (float64) more in 2D and 0.7 to 1.2 in 3D.
     """
 
     symbol = "Snapshots"

@@ -78,9 +78,9 @@ class Room:
         """Rows of a part of the time loop in which a field's levels are there, of which so many sums are made.
 
         Adding to sums is worth the way to memory if there are as many levels to add. Parts start where the time levels of
-        all fields take the places that they take at row 0.
+        all fields take the places that they take at row 0, those of a background that is made again beside it, too.
         """
-        unit = lcm(self.every, *(self.plan.states(transposed).period for transposed in (False, self.transposed)))
+        unit = lcm(self.every, *(self.plan.states(transposed).period for transposed in (False, True)))
         level = prod(self.discretisation.padding.shape) * np.dtype(self.discretisation.dtype).itemsize
         return ceil(max(sums, BLOCK_BYTES // level, 1) / unit) * unit
 
