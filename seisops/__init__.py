@@ -26,7 +26,9 @@ from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian, Parametric
 from seisops.wave.modeling import Modeling
 from seisops.wave.quantities import Quantity
-from seisops.wave.sampling.samplers import Projection, Wavelet
+from seisops.wave.sampling.projection import Projection
+from seisops.wave.sampling.snapshots import Snapshots
+from seisops.wave.sampling.wavelet import Wavelet
 from seisops.wave.space import Wavefield
 from seisops.wave.time import Time
 from seisops.wave.wavelets import gaussian_derivative, ormsby, ricker
@@ -51,6 +53,7 @@ __all__ = [
     "SeisopsError",
     "SelectionError",
     "Shot",
+    "Snapshots",
     "Space",
     "SpaceError",
     "Sponge",

@@ -21,7 +21,7 @@ from seisops.wave.costs import plan
 from seisops.wave.equations.acoustic import Acoustic
 from seisops.wave.grid import Grid
 from seisops.wave.modeling import Modeling
-from seisops.wave.sampling.samplers import Projection
+from seisops.wave.sampling.projection import Projection
 from seisops.wave.space import Wavefield
 from seisops.wave.storage.policies import Auto, Subsampled
 from seisops.wave.time import Time

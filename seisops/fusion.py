@@ -135,7 +135,11 @@ class FusedSolve(Expression):
         for sampler in (*self.readers, *self.writers):
             if isinstance(sampler, Everything):
                 what = f"reading or writing all of the wavefield in {self._formula()}"
-                require_affordable(sampler.domain, what, "put a sampler on that side, such as Pr * Ainv * Ps.H")
+                require_affordable(
+                    sampler.domain,
+                    what,
+                    "put a sampler on that side, such as Pr * Ainv * Ps.H, or Snapshots(waves, times) for some samples",
+                )
 
     def _forward(self, x: NDArray) -> NDArray:
         self._check_budget()

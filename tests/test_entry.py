@@ -203,7 +203,7 @@ def test_shots_are_selected_in_one_way(data, shots):
     assert so.Wavelet(WAVES, np.arange(3.0)[:, None] * np.ones(41)).select(shots).signature[0, 0] == 2.0
     x = RAGGED.range.random(0)
     np.testing.assert_array_equal(RAGGED.range.take(x, shots)[0], RAGGED.range.shot(x, 2))
-    with pytest.raises(SelectionError, match="shot 3 is out of range: Points.* has 3 shots"):
+    with pytest.raises(SelectionError, match="shot 3 is out of range: Coordinates.* has 3 shots"):
         RAGGED.points.select([3])
 
 

@@ -19,7 +19,7 @@ from seisops.wave.equations.acoustic import Acoustic
 from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian, Parametric
 from seisops.wave.modeling import Modeling
-from seisops.wave.sampling.samplers import Projection
+from seisops.wave.sampling.projection import Projection
 from seisops.wave.space import Wavefield
 from seisops.wave.storage import policies as storage
 from seisops.wave.time import Time

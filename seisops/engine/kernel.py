@@ -81,12 +81,12 @@ class Kernel:
             Every array, the state's and the :meth:`reciprocals` too, by symbol name, with the halo that its symbol has;
             those that this kernel has no symbol for are ignored.
         bounds : mapping
-            Number of points and taps of each set of points.
+            Numbers of points and of taps of each set of points, by the names of the loops over them.
         threads : int, optional
             OpenMP threads; by default as many as the environment says.
         """
         scalars = {f"h_{axis}": float(h) for axis, h in zip(self.axes, spacing, strict=True)}
         scalars["dt"] = float(dt)
-        bounds = {f"{PREFIX}{name}": int(n) for name, n in bounds.items()}
+        bounds = {name: int(n) for name, n in bounds.items()}
         known = {n: a for n, a in arrays.items() if n in self.program.names}
         self.program(known, tuple(shape), scalars, steps, self.marched.direction, bounds, threads)

@@ -14,8 +14,9 @@ from seisops.operators import Identity, LinearOperator, Scaled, scale
 from seisops.spaces import Space, Traces
 from seisops.wave._validate import integer
 from seisops.wave.modeling import Modeling
-from seisops.wave.sampling.points import Points
-from seisops.wave.sampling.samplers import Projection, Wavelet
+from seisops.wave.sampling.points import Coordinates
+from seisops.wave.sampling.projection import Projection
+from seisops.wave.sampling.wavelet import Wavelet
 from seisops.wave.space import Wavefield
 
 __all__ = ["Encoding", "Mix", "Spread"]
@@ -140,7 +141,7 @@ class Encoding:
             points = np.concatenate([writer.points.shot(s) for s in range(self.shots)])
             grid = writer.points.grid
             # where they may lie was checked before
-            together = Points(points, grid, self.n, margin=np.inf)
+            together = Coordinates(points, grid, self.n, margin=np.inf)
             waves = cast(Wavefield, writer.domain.select(copies))
             writer = Projection(waves, together, writer.interpolation)
         else:
@@ -253,7 +254,7 @@ def _pair(F: LinearOperator, parts: Fused) -> tuple[Projection, Projection | Wav
     return sides[0], sides[1]
 
 
-def _same_in_all(points: Points, what: str, F: LinearOperator) -> None:
+def _same_in_all(points: Coordinates, what: str, F: LinearOperator) -> None:
     for s, count in enumerate(points.counts):
         if count != points.counts[0]:
             differs = f"shot 0 has {points.counts[0]} and shot {s} has {count}"

@@ -21,7 +21,7 @@ from seisops.wave.discretise.discretisation import Discretisation, discretise
 from seisops.wave.equation import WaveEquation
 from seisops.wave.jacobian import Jacobian, Parametric, names
 from seisops.wave.modeling import Modeling
-from seisops.wave.sampling.samplers import Projection
+from seisops.wave.sampling.projection import Projection
 from seisops.wave.space import Wavefield
 from seisops.wave.storage.policies import Policy, policy
 from seisops.wave.storage.pool import Pool

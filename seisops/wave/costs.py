@@ -20,7 +20,7 @@ from seisops.operators import LinearOperator, Propagator
 from seisops.wave._validate import integer
 from seisops.wave.jacobian import Jacobian, Parametric
 from seisops.wave.modeling import Modeling
-from seisops.wave.sampling.samplers import Projection
+from seisops.wave.sampling.projection import Projection
 from seisops.wave.space import Wavefield
 from seisops.wave.storage.layout import Layout
 from seisops.wave.storage.policies import Auto, Policy, policy

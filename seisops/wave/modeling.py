@@ -6,24 +6,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 
-import numpy as np
 from numpy.typing import NDArray
 
 from seisops.engine import backend
-from seisops.engine.facts import Marched
-from seisops.engine.symbols.places import Component, Place
 from seisops.engine.threads import side_by_side
 from seisops.errors import SpaceError
-from seisops.operators import Everything, LinearOperator, Propagator, Sampler, require_affordable
+from seisops.operators import LinearOperator, Propagator, Sampler, require_affordable
 from seisops.spaces import Space, joint
 from seisops.wave.boundaries import PML
 from seisops.wave.discretise.discretisation import Discretisation, discretise
 from seisops.wave.equation import WaveEquation
+from seisops.wave.sampling.everything import coupling
 from seisops.wave.sampling.imaging import Imaging
-from seisops.wave.sampling.lattice import from_nodes, to_nodes
-from seisops.wave.sampling.samplers import Projection, Taps, Wavelet, located
-from seisops.wave.solver import Input, March, Output, Replay, Solver
+from seisops.wave.sampling.ways import Way
+from seisops.wave.sampling.where import Where
+from seisops.wave.solver import Replay, Solver
 from seisops.wave.space import Wavefield
+from seisops.wave.storage.background import March
 from seisops.wave.storage.layout import Layout
 from seisops.wave.storage.pool import Arrays
 from seisops.wave.suitability import sources, warn
@@ -161,14 +160,10 @@ class Solve(LinearOperator):
     parametric = True
 
     def __init__(self, modeling: Modeling, readers: tuple[Sampler, ...], writers: tuple[Sampler, ...], adjoint: bool):
-        for sampler in (*readers, *writers):
-            if not isinstance(located(sampler)[0], Projection | Wavelet | Imaging | Everything):
-                raise SpaceError(f"{sampler!r} cannot be read from, or written to, a wave equation")
         self.modeling, self.readers, self.writers, self.is_adjoint = modeling, readers, writers, adjoint
-        if modeling.discretisation.free_surface:
-            for sampler, _ in map(located, (*readers, *writers)):
-                if isinstance(sampler, Projection):
-                    sampler.points.require_below(modeling.domain.grid.origin[-1])
+        self.reading, self.writing = (tuple(map(coupling, side)) for side in (readers, writers))
+        for sampler in (*self.reading, *self.writing):
+            sampler.require_fit(modeling.discretisation)
         self.said: set = set()  # what it warned of, shared with what is made of it
         self.looked: set = set()  # what was looked at, so that it need not be again
         super().__init__(_total(writers), _total(readers))
@@ -206,35 +201,28 @@ class Solve(LinearOperator):
 
     def apply(self, x: NDArray, imaging: Imaging | None = None) -> NDArray:
         """Apply, and on the way let an imaging condition record the background of each shot."""
-        for sampler, _ in map(located, (*self.readers, *self.writers)):
-            if isinstance(sampler, Everything):
-                require_affordable(
-                    sampler.domain,
-                    f"the wavefield of {self.modeling}",
-                    "read it at points or stack it: Pr * Ainv * Ps.H, or use fewer shots: F[0:1]",
-                )
+        for sampler in (*self.readers, *self.writers):
+            require_affordable(
+                sampler.range,
+                f"the wavefield of {self.modeling}",
+                "read it at points, stack it, or take snapshots of it: Pr * Ainv * Ps.H, or use fewer shots: F[0:1]",
+            )
         parts = self.parts(x)
         warn(self, parts)
-        out, readers = [r.range.zeros() for r in self.readers], [located(r)[0] for r in self.readers]
+        out = [r.range.zeros() for r in self.readers]
         one = partial(self._one_shot, parts=parts, recorder=imaging)
         together = self._small and backend.device(self.modeling.discretisation.device).concurrency > 1
         shots = side_by_side(one, self.shots) if together else map(one, range(self.shots))
         for shot, found in enumerate(shots):
-            for reader, o, values in zip(readers, out, found, strict=True):
-                if isinstance(reader, Projection):
-                    reader.range.shot(o, shot)[...] = values
-                elif isinstance(reader, Imaging):
-                    o += values
-                else:
-                    o[shot] = values
+            for reader, o, values in zip(self.reading, out, found, strict=True):
+                reader.deliver(values, shot, o)
         return self.range.join(out) if len(out) > 1 else out[0]
 
     @property
     def _small(self) -> bool:
         """Whether several shots at once are better off than one on all cores: their fields stay close to each core."""
-        return self.modeling.solver.state_bytes <= SMALL and not any(
-            isinstance(located(s)[0], Everything) for s in (*self.readers, *self.writers)
-        )
+        whole = any(s.range.extended for s in (*self.readers, *self.writers))
+        return self.modeling.solver.state_bytes <= SMALL and not whole
 
     def at_source(self, x: NDArray) -> AtSource:
         """What makes the backgrounds of this solve's shots when it is applied to `x`."""
@@ -245,126 +233,41 @@ class Solve(LinearOperator):
         """What it is applied to, an array for each writer."""
         return self.domain.split(x) if len(self.writers) > 1 else [x]
 
-    def given(self, shot: int, parts) -> Input:
+    def where(self, entering: bool) -> Where:
+        """The side on which something enters the wavefield, or the other."""
+        system = self.modeling.solver.scheme.of(self.is_adjoint)
+        components = system.entries if entering else system.exits
+        return Where(self.modeling.discretisation, components, self.is_adjoint, entering)
+
+    @property
+    def imaging(self) -> list[Imaging]:
+        """The imaging conditions among its samplers."""
+        return [s.imaging for s in (*self.writing, *self.reading) if s.imaging is not None]
+
+    def given(self, shot: int, parts: Sequence[NDArray]) -> list[Way]:
         """What enters the wavefield of a shot, of an array for each writer."""
-        d, given = self.modeling.discretisation, Input()
-        points: dict[int, list] = {}
-        for (sampler, channel), x in zip(map(located, self.writers), parts, strict=True):
-            if isinstance(sampler, Imaging):
-                given.image = sampler.spread(x, d.padding)
-                continue
-            for n, place in self._places(self._system.entries, channel):
-                if isinstance(sampler, Projection):
-                    signals = self._in(sampler.range.shot(x, shot), place)
-                    points.setdefault(n, []).append((self._taps(sampler, shot, place, entering=True), signals))
-                elif isinstance(sampler, Wavelet):
-                    image = from_nodes(d.padding.embed(x[shot]), place)
-                    given.stacks.append((n, image, self._in(sampler.signature[shot], place)))
-                else:
-                    given.fields[n] = from_nodes(_embed_each(self._in(x[shot], place, axis=0), d.padding), place)
-        for n, sets in points.items():
-            taps, traces = zip(*sets, strict=True)
-            given.points[n] = Taps.joined(taps), np.concatenate(traces)
-        return given
+        where = self.where(entering=True)
+        return [way for w, x in zip(self.writing, parts, strict=True) for way in w.entering(shot, x, where)]
 
     def _one_shot(self, shot: int, parts, recorder: Imaging | None) -> list[NDArray]:
         """Solve for one shot; what each of the readers finds."""
-        readers = self.readers
-        imaging = [s for s in (*self.writers, *readers) if isinstance(s, Imaging)]
+        imaging = self.imaging
         if len(imaging) + (recorder is not None) > 1:
             raise SpaceError("two imaging conditions in one solve: build one Jacobian with both parameters in wrt")
-        given, wanted = self.given(shot, parts), self._wanted(shot)
-        if recorder is not None:
-            wanted.records = recorder.storage.records
+        where = self.where(entering=False)
+        wanted = [r.leaving(shot, where) for r in self.reading]
         met = recorder if recorder is not None else imaging[0] if imaging else None
-        derivative = (met.coefficients, met.every) if met else ((), 1)
-        run = partial(self.modeling.solver.run, self.is_adjoint, given, wanted, *derivative)
+        derivative = (met.coefficients, met.every) if met is not None else ((), 1)
+        ways = [way for several in wanted for way in several]
+        run = partial(self.modeling.solver.run, self.is_adjoint, self.given(shot, parts), ways, *derivative)
         if recorder is not None:
-            result = run(through=partial(recorder.record, shot))
+            results = run(records=recorder.storage.records, through=partial(recorder.record, shot))
         elif imaging:
-            result = imaging[0].meet(shot, self.is_adjoint, run)
+            results = imaging[0].meet(shot, self.is_adjoint, run)
         else:
-            result = run()
-        return self._found(shot, result)
-
-    def _wanted(self, shot: int) -> Output:
-        """What the readers want to know of the wavefield of a shot."""
-        wanted, points = Output(), {}
-        for reader, channel in map(located, self.readers):
-            if isinstance(reader, Imaging):
-                wanted.image = True
-                continue
-            for n, place in self._places(self._system.exits, channel):
-                if isinstance(reader, Projection):
-                    points.setdefault(n, []).append(self._taps(reader, shot, place))
-                elif isinstance(reader, Wavelet):
-                    wanted.signals.append((n, self._out_transposed(reader.signature[shot], place)))
-                elif n not in wanted.fields:
-                    wanted.fields = (*wanted.fields, n)
-        wanted.points = {n: Taps.joined(taps) for n, taps in points.items()}
-        return wanted
-
-    def _found(self, shot: int, result: dict) -> list[NDArray]:
-        """What each reader makes of the results of a march, in the order of :meth:`_wanted`."""
-        d = self.modeling.discretisation
-        stacks, taken, out = iter(result["stacks"]), dict.fromkeys(result["traces"], 0), []
-        for reader, channel in map(located, self.readers):
-            if isinstance(reader, Imaging):
-                out.append(reader.gather(result["image"], d.padding))
-                continue
-            parts = []
-            for n, place in self._places(self._system.exits, channel):
-                if isinstance(reader, Projection):
-                    first, taken[n] = taken[n], taken[n] + len(reader.points.shot(shot))
-                    parts.append(self._out(result["traces"][n][first : taken[n]], place))
-                elif isinstance(reader, Wavelet):
-                    parts.append(d.padding.crop(to_nodes(next(stacks), place)))
-                else:
-                    inside = to_nodes(result["fields"][n], place)[(slice(None), *d.padding.interior)]
-                    parts.append(self._out(inside, place, axis=0))
-            out.append(sum(parts[1:], parts[0]))
-        return out
-
-    @property
-    def _system(self) -> Marched:
-        return self.modeling.solver.scheme.of(self.is_adjoint)
-
-    @staticmethod
-    def _places(components: Sequence[Component], channel: int) -> list[tuple[int, Place]]:
-        """Numbers and places of the components of a channel."""
-        return [(n, c.place) for n, c in enumerate(components) if c.channel == channel]
-
-    def taps(self, sampler: Projection, channel: int, shot: int, entering: bool) -> list[Taps]:
-        """How the points of a shot meet each of the components of a channel."""
-        components = self._system.entries if entering else self._system.exits
-        return [self._taps(sampler, shot, place, entering) for _, place in self._places(components, channel)]
-
-    def _taps(self, sampler: Projection, shot: int, place: Place, entering: bool = False) -> Taps:
-        d = self.modeling.discretisation
-        return sampler.taps(shot, d.padding.origin_index, d.padding.shape, place, entering)
-
-    # -- between the time axis of the data and that of the solver; the cell volume belongs to the side of the source
-
-    def _in(self, x, place: Place, axis=-1):
-        d = self.modeling.discretisation
-        resampling, x = d.resampling(place.time), np.ascontiguousarray(x)
-        if self.is_adjoint:
-            return resampling.down_adjoint(x, axis)
-        return resampling.up(x, axis) / x.dtype.type(d.grid.cell_volume)
-
-    def _out(self, x, place: Place, axis=-1):
-        d = self.modeling.discretisation
-        resampling, x = d.resampling(place.time), np.ascontiguousarray(x)
-        if self.is_adjoint:
-            return resampling.up_adjoint(x, axis) / x.dtype.type(d.grid.cell_volume)
-        return resampling.down(x, axis)
-
-    def _out_transposed(self, x, place: Place):
-        d = self.modeling.discretisation
-        resampling = d.resampling(place.time)
-        if self.is_adjoint:
-            return resampling.up(x) / x.dtype.type(d.grid.cell_volume)
-        return resampling.down_adjoint(x)
+            results = run()
+        left = iter(results)
+        return [r.found([next(left) for _ in w], where) for r, w in zip(self.reading, wanted, strict=True)]
 
 
 class AtSource:
@@ -387,7 +290,7 @@ class AtSource:
     def again(
         self, shot: int, coefficients: tuple[str, ...], every: int, kind: str = "history"
     ) -> AbstractContextManager[March]:
-        """A march for the background of a shot; see :data:`seisops.wave.storage.background.Again`."""
+        """A march for the background of a shot; see :data:`seisops.wave.storage.background.Start`."""
         return self.solve.modeling.solver.background(self._given(shot), coefficients, every, kind)
 
     def replay(self, shot: int, edges: Arrays, end: Arrays) -> Replay:
@@ -398,15 +301,9 @@ class AtSource:
         """The strongest signal of each source."""
         return sources(self.solve, self.solve.parts(self.x))
 
-    def _given(self, shot: int) -> Input:
+    def _given(self, shot: int) -> list[Way]:
         return self.solve.given(shot, self.solve.parts(self.x))
 
 
 def _total(samplers: Sequence[Sampler]) -> Space:
     return joint([s.range for s in samplers])
-
-
-def _embed_each(field, padding):
-    out = np.zeros((len(field), *padding.shape), field.dtype)
-    out[(slice(None), *padding.interior)] = field
-    return out

@@ -92,6 +92,13 @@ class Wavefield(Space):
         """The space of one image for each shot."""
         return Space("images", [Axis("shot", self.shots), *self._space_axes()], self.dtype)
 
+    def snapshots(self, numbers: Sequence[int]) -> Space:
+        """The space of the fields of each shot at some samples of the time axis."""
+        apart = set(np.diff(numbers).tolist())
+        step = apart.pop() * self.time.step if len(apart) == 1 else None
+        time = Axis("time", len(numbers), step, float(self.time.samples[numbers[0]]))
+        return Space("snapshots", [Axis("shot", self.shots), time, *self._space_axes()], self.dtype)
+
     def model(self) -> Space:
         """The space of one array on the grid, shared by all shots."""
         return Space("model", self._space_axes(), self.dtype)

@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seisops.errors import AccuracyWarning, DispersionWarning
-from seisops.operators import Sampler
-from seisops.wave.grid import NODE_TOLERANCE
+from seisops.wave.sampling.coupling import Coupling
 from seisops.wave.sampling.imaging import Imaging
-from seisops.wave.sampling.samplers import Projection, Taps, Wavelet, located
+from seisops.wave.sampling.where import Where
 from seisops.wave.wavelets import bandwidth
 
 __all__ = ["outside", "warn"]
@@ -47,8 +46,8 @@ class Solve(Protocol):
     """What is looked at of a solve: readers after a modeling operator after writers."""
 
     modeling: Any
-    readers: tuple[Sampler, ...]
-    writers: tuple[Sampler, ...]
+    reading: tuple[Coupling, ...]
+    writing: tuple[Coupling, ...]
     is_adjoint: bool
     said: set  # the kinds of warnings that were given
     looked: set  # those that need not be looked for again
@@ -57,8 +56,12 @@ class Solve(Protocol):
     def shots(self) -> int:
         """The number of shots."""
 
-    def taps(self, sampler: Projection, channel: int, shot: int, entering: bool) -> list[Taps]:
-        """The weights of a shot's points."""
+    @property
+    def imaging(self) -> list[Imaging]:
+        """The imaging conditions among its samplers."""
+
+    def where(self, entering: bool) -> Where:
+        """The side on which something enters the wavefield, or the other."""
 
 
 def warn(solve: Solve, parts: Sequence[NDArray]) -> None:
@@ -146,33 +149,27 @@ def coarse_time(solve: Solve, parts: Sequence[NDArray]) -> Iterator[UserWarning]
 
 def silent_points(solve: Solve, parts: Sequence[NDArray]) -> Iterator[UserWarning]:
     """Shots all of whose sources or receivers lie on a free surface where what they emit or hear vanishes."""
-    grid, sides = solve.modeling.domain.grid, (("sources", solve.writers), ("receivers", solve.readers))
-    if not solve.modeling.discretisation.free_surface or solve.is_adjoint or _imaging(solve):
+    if not solve.modeling.discretisation.free_surface or solve.is_adjoint or solve.imaging:
         return
-    for side, (sampler, channel) in ((side, located(s)) for side, samplers in sides for s in samplers):
-        if not isinstance(sampler, Projection):
-            continue
-        silent = [shot for shot in range(solve.shots) if _is_silent(solve, sampler, channel, shot, side == "sources")]
-        if silent:
+    grid = solve.modeling.domain.grid
+    for side, samplers in (("sources", solve.writing), ("receivers", solve.reading)):
+        where = solve.where(entering=side == "sources")
+        for sampler in samplers:
+            silent = {shot: n for shot in range(solve.shots) if (n := sampler.silent(shot, where))}
+            if not silent:
+                continue
+            shot, n = next(iter(silent.items()))
             more = f" and of {len(silent) - 1} more" if len(silent) > 1 else ""
             yield AccuracyWarning(
-                f"all {side} of shot {silent[0]} ({len(sampler.points.shot(silent[0]))}){more} lie on the free surface at "
-                f"z = {grid.origin[-1]:g} m, where the wavefield vanishes: data are exactly 0; move them down by a cell "
-                f"({grid.spacing[-1]:g} m) or so"
+                f"all {side} of shot {shot} ({n}){more} lie on the free surface at z = {grid.origin[-1]:g} m, where the "
+                f"wavefield vanishes: data are exactly 0; move them down by a cell ({grid.spacing[-1]:g} m) or so"
             )
-
-
-def _is_silent(solve: Solve, sampler: Projection, channel: int, shot: int, entering: bool) -> bool:
-    points, grid = sampler.points.shot(shot), solve.modeling.domain.grid
-    if not len(points) or np.any(points[:, -1] > grid.origin[-1] + NODE_TOLERANCE * grid.spacing[-1]):
-        return False
-    return not any(taps.weights.any() for taps in solve.taps(sampler, channel, shot, entering))
 
 
 def sparse_background(solve: Solve, parts: Sequence[NDArray]) -> Iterator[UserWarning]:
     """Backgrounds kept at so few steps that their products with perturbations, or with adjoint fields, are aliased."""
     d = solve.modeling.discretisation
-    for imaging in _imaging(solve):
+    for imaging in solve.imaging:
         every, rate = imaging.every, 1.0 / (imaging.every * d.dt)
         highest = max((bandwidth(s, d.time, level=BAND) for s in imaging.source.signals()), default=0.0)
         # Taken at a rate, what is scattered comes with mirror images at the rate less its frequencies. They do no harm where
@@ -211,14 +208,10 @@ def sources(solve: Solve, parts: Sequence[NDArray]) -> Iterator[NDArray]:
 
 
 def _signals(solve: Solve, parts: Sequence[NDArray]) -> Iterator[NDArray]:
-    for (sampler, _), x in zip(map(located, solve.writers), parts, strict=True):
-        signals = x if isinstance(sampler, Projection) else sampler.signature if isinstance(sampler, Wavelet) else None
+    for sampler, x in zip(solve.writing, parts, strict=True):
+        signals = sampler.signals(x)
         if signals is not None and signals.size:
             yield signals
-
-
-def _imaging(solve: Solve) -> list[Imaging]:
-    return [sampler for sampler in (*solve.readers, *solve.writers) if isinstance(sampler, Imaging)]
 
 
 def outside() -> int:

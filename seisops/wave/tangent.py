@@ -26,7 +26,7 @@ from seisops.operators import (
 )
 from seisops.wave.equation import WaveEquation, broadcast
 from seisops.wave.modeling import Modeling
-from seisops.wave.sampling.samplers import Channel, located
+from seisops.wave.sampling.channel import Channel, located
 
 if TYPE_CHECKING:
     import sympy

@@ -15,6 +15,7 @@ from seisops.engine.symbols.names import PREFIX
 from seisops.engine.symbols.template import Template
 from seisops.errors import ParameterError
 from seisops.wave.discretise.schemes import SCHEMES
+from seisops.wave.sampling import ways
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.AccuracyWarning")
 
@@ -116,6 +117,19 @@ def test_codes_are_refused_where_the_processor_has_no_histories(host):
     for storage in (so.storage.Compressed(), so.storage.Disk("/tmp"), so.storage.Fourier([10.0]), so.storage.Probed(2)):
         with pytest.raises(ParameterError, match=r"coded by the processor, but waves are on host: use .* Full\(\)"):
             so.Jacobian(F, q, storage=storage).H @ y
+
+
+def test_snapshots_are_summed_where_waves_are(host, monkeypatch):
+    """Blocks of steps, and products of matrices between them."""
+    monkeypatch.setattr(ways, "BLOCK_BYTES", 1)
+    found = []
+    for device in ("cpu", "host"):
+        waves = so.Wavefield(so.Grid((20, 17), 10.0), so.Time(25, 0.002), dtype="float64", device=device)
+        A = so.Modeling(waves, so.Acoustic(waves.grid, vp=2000.0), boundary=None)
+        F = so.Snapshots(waves, waves.time.samples[4::4]) * A * so.Projection(waves, [[50.0, 50.0]]).H
+        found.append((F @ F.domain.random(0), F.H @ F.range.random(1)))
+    for a, b in zip(*found, strict=True):
+        assert np.linalg.norm(a - b) < 1e-12 * np.linalg.norm(a)
 
 
 def test_entries_come_round():

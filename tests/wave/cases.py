@@ -15,7 +15,7 @@ import numpy as np
 import seisops as so
 import seisops.wave
 from seisops.operators import Embedding, Expression, LinearOperator, Propagator, Sampler
-from seisops.wave.sampling.samplers import Channel
+from seisops.wave.sampling.channel import Channel
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 
@@ -127,6 +127,12 @@ def projection():
 @case(so.Wavelet)
 def wavelet():
     return world().Pw
+
+
+@case(so.Snapshots)
+def snapshots():
+    w = world()
+    return so.Snapshots(w.waves, w.time.samples[[3, 20, 30]])
 
 
 @case(so.Modeling)

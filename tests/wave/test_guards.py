@@ -11,7 +11,7 @@ from test_own_equations import around, elastic, tilted
 import seisops as so
 from seisops.engine import arrays
 from seisops.engine.backend import cpu
-from seisops.wave.sampling import samplers
+from seisops.wave.sampling import taps
 from seisops.wave.storage import policies as storage
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
@@ -43,7 +43,7 @@ class Guarded:
 def guarded(monkeypatch):
     so.memory.forget()  # what was made before is not handed out again
     made = Guarded()
-    for module in (arrays, cpu, samplers):
+    for module in (arrays, cpu, taps):
         monkeypatch.setattr(module, "zeros", made.zeros)
     return made
 

@@ -8,8 +8,8 @@ import seisops as so
 from seisops.engine.symbols.places import Place
 from seisops.errors import ParameterError
 from seisops.wave.grid import Grid
-from seisops.wave.sampling import samplers
-from seisops.wave.sampling.points import WIDTHS, Points, on_nodes, weights
+from seisops.wave.sampling import taps as tables
+from seisops.wave.sampling.points import WIDTHS, Coordinates, on_nodes, weights
 
 GRID = Grid((21, 16), (10.0, 5.0), origin=(100.0, 0.0))
 ORIGIN_INDEX = (6, 0)
@@ -165,29 +165,29 @@ def test_weights_refuse(arguments, message):
 
 def test_points_for_all_shots():
     coordinates = random_points(4)
-    points = Points(coordinates, GRID, shots=3)
+    points = Coordinates(coordinates, GRID, shots=3)
     assert len(points) == 3 and points.counts == (4, 4, 4) and points.offsets == (0, 4, 8, 12)
     np.testing.assert_array_equal(points.shot(2), coordinates)
-    assert points == Points(np.stack([coordinates] * 3), GRID, 3)
-    assert points == Points(coordinates.tolist(), GRID, 3)
-    assert repr(points) == "Points(shots=3, 4 points per shot, in x 100 to 300 m, z 0 to 75 m)"
+    assert points == Coordinates(np.stack([coordinates] * 3), GRID, 3)
+    assert points == Coordinates(coordinates.tolist(), GRID, 3)
+    assert repr(points) == "Coordinates(shots=3, 4 points per shot, in x 100 to 300 m, z 0 to 75 m)"
 
 
 def test_ragged_points():
     arrays = [random_points(n, seed=n) for n in (3, 0, 5)]
-    points = Points(arrays, GRID, shots=3)
+    points = Coordinates(arrays, GRID, shots=3)
     assert points.counts == (3, 0, 5) and "0 to 5 points" in repr(points)
     chosen = points.select([2, 0])
-    assert chosen.counts == (5, 3) and chosen == Points([arrays[2], arrays[0]], GRID, 2)
+    assert chosen.counts == (5, 3) and chosen == Coordinates([arrays[2], arrays[0]], GRID, 2)
     assert points.select(slice(1, 3)).counts == (0, 5)
     copy = pickle.loads(pickle.dumps(points))
     assert copy == points and hash(copy) == hash(points) and not copy.shot(0).flags.writeable
-    assert points != Points(arrays[0], GRID, 3) and points != 1
+    assert points != Coordinates(arrays[0], GRID, 3) and points != 1
 
 
 def test_points_are_immutable():
     coordinates = random_points(2)
-    points = Points(coordinates, GRID, 1)
+    points = Coordinates(coordinates, GRID, 1)
     coordinates[:] = 0
     assert points.shot(0).min() > 0
     with pytest.raises(ValueError, match="read-only"):
@@ -221,7 +221,7 @@ OUTSIDE = [[110.0, 5.0], [99.0, 80.0], [90.0, 5.0]]
 )
 def test_points_refuse(coordinates, shots, message):
     with pytest.raises(ParameterError, match=message):
-        Points(coordinates, GRID, shots)
+        Coordinates(coordinates, GRID, shots)
 
 
 # ---- what a projection keeps of them
@@ -250,7 +250,7 @@ def test_shots_with_the_same_points_share_a_table():
 def test_tables_beyond_the_room_are_made_anew(monkeypatch):
     P = projection([random_points(5, seed) for seed in range(3)])
     kept = [table(P, shot) for shot in range(3)]
-    monkeypatch.setattr(samplers, "KEPT", kept[0].nbytes + kept[1].nbytes // 2)
+    monkeypatch.setattr(tables, "KEPT", kept[0].nbytes + kept[1].nbytes // 2)
     Q = projection([random_points(5, seed) for seed in range(3)])
     assert table(Q, 0) is table(Q, 0) and table(Q, 1) is not table(Q, 1)
     for shot in range(3):

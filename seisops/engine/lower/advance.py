@@ -14,11 +14,11 @@ from seisops.engine.derive.born import Born
 from seisops.engine.derive.reverse import edges
 from seisops.engine.derive.system import Step, System, march
 from seisops.engine.lower.assignment import GRID, Assignment
-from seisops.engine.lower.ports import Ports, at, points
+from seisops.engine.lower.ports import WRITE, AtPoints, Ports
 from seisops.engine.lower.sheet import Sheet
 from seisops.engine.symbols.location import position, sign
 from seisops.engine.symbols.names import PREFIX
-from seisops.engine.symbols.terms import depends, differentiated, leaves
+from seisops.engine.symbols.terms import at, depends, differentiated, leaves
 
 __all__ = ["Advance"]
 
@@ -32,8 +32,8 @@ class Advance:
     system : System
     write : Ports
         What enters.
-    kind : str
-        Begins the names of the symbols of what enters.
+    side : str
+        Of its ports.
     born : Born, optional
         Of which an image port writes the rows.
     again : bool, optional
@@ -46,11 +46,11 @@ class Advance:
         sheet: Sheet,
         system: System,
         write: Ports,
-        kind: str = "write",
+        side: str = WRITE,
         born: Born | None = None,
         again: bool = False,
     ):
-        self.sheet, self.system, self.write, self.kind, self.born, self.again = sheet, system, write, kind, born, again
+        self.sheet, self.system, self.write, self.side, self.born, self.again = sheet, system, write, side, born, again
         self.strips, self.template = sheet.strips, system.template
         self.steps: list[Step] = march(system)
 
@@ -81,13 +81,13 @@ class Advance:
         """What is written to every cell at every step, by row."""
         system, template = self.system, self.template
         dense = [sympy.S.Zero] * len(system.fields)
-        for k, n in enumerate(self.write.stacks):
-            stack = template.image(f"{self.kind}_image{k}") * template.signal(f"{self.kind}_signal{k}")
-            for i, s in system.entries[n].weights:
-                dense[i] = dense[i] + s * stack
-        for n in self.write.field:
-            for i, s in system.entries[n].weights:
-                dense[i] = dense[i] + s * template.saved(f"{self.kind}{n}_field")
+        for port in self.write.stacked(self.side):
+            image, signal = port.symbols(template)
+            for i, s in system.entries[port.component].weights:
+                dense[i] = dense[i] + s * (image * signal)
+        for port in self.write.whole(self.side):
+            for i, s in system.entries[port.component].weights:
+                dense[i] = dense[i] + s * port.symbols(template)
         if self.write.image and self.born.every == 1:
             for i, row in enumerate(self.born.rows):
                 dense[i] = dense[i] + row
@@ -163,17 +163,17 @@ class Advance:
         out: list[Assignment] = []
         if self._kick(step) != 0:
             out += self.sheet.everywhere(step.field, self._kick(step), self._when, add=True)
-        for n in self.write.points:
-            for i, s in self.system.entries[n].weights:
+        for port in self.write.at_points(self.side):
+            for i, s in self.system.entries[port.component].weights:
                 if i == step.index:
-                    out += self._injection(step, n, s)
+                    out += self._injection(step, port, s)
         if self.again:
             for edge in edges(self.strips, "ring"):
                 out += self.sheet.bring_back(step.field, edge)
         return out + self.mirror(step.field)
 
-    def _injection(self, step: Step, component: int, factor: float) -> list[Assignment]:
-        data, weight, cells, dims = points(self.template, self.kind, component)
+    def _injection(self, step: Step, port: AtPoints, factor: float) -> list[Assignment]:
+        data, weight, cells, dims = port.symbols(self.template)
         scale = factor * at(step.scale, cells)
         return self.sheet.add(at(step.field, cells), scale * weight * data, when=(self.template.time, *dims))
 

@@ -17,10 +17,9 @@ from seisops.engine.lower.advance import Advance
 from seisops.engine.lower.assignment import Assignment
 from seisops.engine.lower.loop import Made
 from seisops.engine.lower.maker import Maker
-from seisops.engine.lower.ports import Ports, at, points
+from seisops.engine.lower.ports import AGAIN, READ, Image, Ports
 from seisops.engine.lower.sheet import Sheet
-from seisops.engine.symbols.names import PREFIX
-from seisops.engine.symbols.terms import leaves, looked_around, occurrences, time_offset
+from seisops.engine.symbols.terms import at, leaves, looked_around, occurrences, time_offset
 from seisops.errors import ParameterError
 
 __all__ = ["Replayed", "TimeLoop"]
@@ -105,7 +104,7 @@ class TimeLoop:
 
     def _made_again(self, sheet: Sheet) -> list[Assignment]:
         """The background one step back, and its factors there where their neighbours are looked at."""
-        march = Advance(sheet, self.again.system, self.again.write, "again", self.born, again=True)
+        march = Advance(sheet, self.again.system, self.again.write, AGAIN, self.born, again=True)
         out = march.assignments()
         if not self._pointwise:
             for h, factor in zip(self.born.histories, self.born.factors, strict=True):
@@ -128,15 +127,15 @@ class TimeLoop:
         system, template = self.system, self.template
         out: list[Assignment] = []
         observed = [sum(o * march.field(j) for j, o in component.weights) for component in system.exits]
-        for n in self.read.points:
-            data, weight, cells, dims = points(template, "read", n)
-            gathered = weight * at(observed[n], cells)
+        for port in self.read.at_points(READ):
+            data, weight, cells, dims = port.symbols(template)
+            gathered = weight * at(observed[port.component], cells)
             out += sheet.add(data, gathered, when=(template.time, *dims))
-        for k, n in enumerate(self.read.stacks):
-            weighted = template.signal(f"read_signal{k}") * observed[n]
-            out += sheet.add(template.image(f"read_image{k}"), weighted)
-        for n in self.read.field:
-            out += sheet.put(template.saved(f"read{n}_field"), observed[n])
+        for port in self.read.stacked(READ):
+            image, signal = port.symbols(template)
+            out += sheet.add(image, signal * observed[port.component])
+        for port in self.read.whole(READ):
+            out += sheet.put(port.symbols(template), observed[port.component])
         if self.read.history:
             when = template.when(self.born.every)
             for h, factor in zip(self.born.histories, self.born.factors, strict=True):
@@ -157,7 +156,7 @@ class TimeLoop:
     def _images(self, sheet: Sheet) -> list[Assignment]:
         when, out = self.template.when(self.born.every), []
         for (p, around), expr in self._gradients().items():
-            image = self.template.image(f"read_{p.name.removeprefix(PREFIX)}", halo=p in self.born.continued)
+            image = Image(READ).symbol(self.template, p, p in self.born.continued)
             expr = self.born.every * expr
             if self.again and self._pointwise:
                 out += self._in_pieces(sheet, image, expr)

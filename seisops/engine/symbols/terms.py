@@ -8,6 +8,7 @@ import sympy
 from devito import Derivative
 
 __all__ = [
+    "at",
     "depends",
     "differentiated",
     "leaves",
@@ -71,3 +72,9 @@ def move(expr, substitution: Mapping):
 
 def names(functions) -> str:
     return ", ".join(sorted(f.name for f in functions))
+
+
+def at(expr, cells):
+    """`expr` at the grid cells of a set of points."""
+    expr = sympy.sympify(expr)
+    return expr.xreplace({f: f.subs(cells) for f in leaves(expr) if any(d in f.function.dimensions for d in cells)})

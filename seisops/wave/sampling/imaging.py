@@ -15,6 +15,8 @@ from seisops.operators import Sampler
 from seisops.spaces import Axis, Space
 from seisops.wave.discretise.padding import Padding
 from seisops.wave.equation import WaveEquation
+from seisops.wave.sampling.coupling import Coupling
+from seisops.wave.sampling.ways import Image
 from seisops.wave.space import Wavefield
 from seisops.wave.storage.background import Background, March, Segments
 from seisops.wave.storage.layout import Layout
@@ -46,13 +48,13 @@ class Source(Protocol):
     def again(
         self, shot: int, coefficients: tuple[str, ...], every: int, kind: str = "history"
     ) -> AbstractContextManager[March]:
-        """A march for the background of a shot; see :data:`seisops.wave.storage.background.Again`."""
+        """A march for the background of a shot; see :data:`seisops.wave.storage.background.Start`."""
 
     def replay(self, shot: int, edges: Arrays, end: Arrays) -> object:
         """What the background of a shot is made again from, beside an adjoint field."""
 
 
-class Imaging(Sampler):
+class Imaging(Coupling, Sampler):
     """Zero-lag correlation of an adjoint field with a background; its adjoint is the Born source ``-(dA/dp dp) u``.
 
     Unlike the other samplers it acts on the solver's own time steps. It holds the background of each shot, up to the budget
@@ -250,6 +252,24 @@ class Imaging(Sampler):
         for shot in self._planned:
             self._settle(shot)
         self._planned.clear()
+
+    # -- in a solve
+
+    @property
+    def imaging(self):
+        return self
+
+    def entering(self, shot, x, where):
+        return [Image(self.spread(x, where.padding))]
+
+    def leaving(self, shot, where):
+        return [Image()]
+
+    def found(self, results, where):
+        return self.gather(results[0], where.padding)
+
+    def deliver(self, values, shot, out):
+        out += values
 
     # -- perturbations
 

@@ -17,7 +17,7 @@ WIDTHS = {"node": 1, "linear": 2, "sinc": 8}
 KAISER_SHAPE = 6.31
 
 
-class Points:
+class Coordinates:
     """Validated, immutable coordinates of the points (sources or receivers) of every shot.
 
     Parameters
@@ -94,12 +94,12 @@ class Points:
 
         Returns
         -------
-        Points
+        Coordinates
         """
         return _rebuild(self.grid, tuple(self._shots[i] for i in shot_numbers(shots, len(self), self)))
 
     def __eq__(self, other):
-        if not isinstance(other, Points):
+        if not isinstance(other, Coordinates):
             return NotImplemented
         return (self.grid, self.counts) == (other.grid, other.counts) and all(
             a is b or np.array_equal(a, b) for a, b in zip(self._shots, other._shots, strict=True)
@@ -111,7 +111,7 @@ class Points:
     def __repr__(self):
         low, high = min(self.counts, default=0), max(self.counts, default=0)
         number = f"{low}" if low == high else f"{low} to {high}"
-        return f"Points(shots={len(self)}, {number} points per shot, in {self.grid.describe_extent()})"
+        return f"Coordinates(shots={len(self)}, {number} points per shot, in {self.grid.describe_extent()})"
 
 
 def on_nodes(coordinates, grid, place=None):
@@ -310,7 +310,7 @@ def _checked(points, grid, shot, margin):
 
 
 def _rebuild(grid, per_shot):
-    points = Points.__new__(Points)
+    points = Coordinates.__new__(Coordinates)
     points._set(grid, per_shot)
     for array in per_shot:
         array.flags.writeable = False

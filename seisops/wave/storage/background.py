@@ -17,7 +17,7 @@ from seisops.wave.storage.layout import Layout, Segment
 from seisops.wave.storage.pool import Arrays, Pool
 from seisops.wave.storage.schedule import Schedule, split
 
-__all__ = ["Again", "Background", "Checkpoints", "Coded", "Codec", "Edges", "March", "Segments", "Whole"]
+__all__ = ["Background", "Checkpoints", "Coded", "Codec", "Edges", "March", "Segments", "Start", "Whole"]
 
 
 class March(Protocol):
@@ -37,7 +37,7 @@ class March(Protocol):
 Segments = Generator[Segment, None, None]
 
 #: Starts a march for a background, forward and from rest, taking down its "history" or what is along the "edges".
-Again = Callable[..., AbstractContextManager[March]]
+Start = Callable[..., AbstractContextManager[March]]
 
 
 class Background(ABC):
@@ -60,7 +60,7 @@ class Background(ABC):
     #: About how much of a history is there at a time when it is only passed through.
     BLOCK_BYTES = 2**23
 
-    def __init__(self, layout: Layout, again: Again, pool: Pool):
+    def __init__(self, layout: Layout, again: Start, pool: Pool):
         self.layout, self.again, self.pool = layout, again, pool
 
     @property
@@ -194,7 +194,7 @@ class Whole(Background):
 class Checkpoints(Background):
     """Copies of the state from which histories are computed again, and the histories of the last segments."""
 
-    def __init__(self, layout: Layout, again: Again, pool: Pool, schedule: Schedule):
+    def __init__(self, layout: Layout, again: Start, pool: Pool, schedule: Schedule):
         super().__init__(layout, again, pool)
         self.schedule = schedule
         self._segments = layout.segments(schedule.length)
@@ -300,7 +300,7 @@ class Edges(Background):
     edges: Arrays = ()
     end: Arrays = ()
 
-    def __init__(self, layout: Layout, again: Again, pool: Pool):
+    def __init__(self, layout: Layout, again: Start, pool: Pool):
         super().__init__(layout, again, pool)
         self._shapes = [(layout.steps + 1, *shape) for shape in layout.edges()]
 
@@ -373,7 +373,7 @@ class Codec(ABC):
 class Coded(Background):
     """Histories in another form: smaller, or elsewhere."""
 
-    def __init__(self, layout: Layout, again: Again, pool: Pool, length: int, codec: Codec):
+    def __init__(self, layout: Layout, again: Start, pool: Pool, length: int, codec: Codec):
         if pool.device.name != "cpu":
             raise ParameterError(
                 f"a background that is kept {codec.way} is coded by the processor, but waves are on {pool.device.name}: use "

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from seisops.errors import ParameterError
 from seisops.wave._validate import integer
-from seisops.wave.storage.background import Again, Background, Checkpoints, Coded, Edges, Whole
+from seisops.wave.storage.background import Background, Checkpoints, Coded, Edges, Start, Whole
 from seisops.wave.storage.codecs import Basis, File, Integers
 from seisops.wave.storage.layout import Layout
 from seisops.wave.storage.pool import Pool
@@ -84,7 +84,7 @@ class Policy(ABC):
         return self.exactness if self.exactness == "exact" else None
 
     @abstractmethod
-    def background(self, layout: Layout, again: Again, pool: Pool, left: int, shots: int) -> Background:
+    def background(self, layout: Layout, again: Start, pool: Pool, left: int, shots: int) -> Background:
         """An empty background of a shot.
 
         Parameters
