@@ -61,6 +61,30 @@ if %(changes)r:
 print(json.dumps(times))
 """
 
+#: ``{medium}``, ``{ndim}``, ``{wrt}``
+OWN = """
+import sys
+sys.path.insert(0, %(folder)r)
+import equations
+import numpy as np
+import seisops as so
+
+grid = so.Grid((101,) * %(ndim)d, spacing=10.0) if %(ndim)d == 2 else so.Grid((61,) * 3, spacing=10.0)
+waves = so.Wavefield(grid, so.Time(n=60, step=0.001), shots=1)
+P = so.Projection(waves, [[200.0] * %(ndim)d, [400.0] * %(ndim)d])
+F = P * so.Modeling(waves, equations.%(medium)s) * so.Projection(waves, [[300.0] * %(ndim)d]).H
+q = so.ricker(waves.time, f0=40.0).reshape(F.domain.shape)
+d = F @ q
+assert np.any(d)
+now = lap("forward", start)
+J = so.Jacobian(F, q, wrt=%(wrt)r)
+assert np.any(J @ J.domain.random(0))
+now = lap("Born", now)
+assert np.any(J.H @ d)
+lap("image", now)
+print(json.dumps(times))
+"""
+
 DEVITO = """
 import numpy as np
 from examples.seismic import AcquisitionGeometry, SeismicModel
@@ -81,16 +105,31 @@ lap("gradient", start)
 print(json.dumps(times))
 """
 
-SHAPES = {"2D": ((201, 101), 250), "3D": ((61, 61, 61), 100)}
-ROWS = {
-    f"{name}{', density' if rho else ''}": SEISOPS
-    % {"shape": shape, "samples": samples, "rho": rho, "changes": not rho and len(shape) == 2}
-    for name, (shape, samples) in SHAPES.items()
-    for rho in (False, True)
-} | {
-    f"{name}, Devito's example": DEVITO % {"shape": shape, "samples": samples}
-    for name, (shape, samples) in SHAPES.items()
+#: Equations of one's own (benchmarks/equations.py), which are derived in each process; times of J and J.H are their own.
+MEDIA = {
+    "2D TTI": ("TiltedWaves(grid, m=2000.0**-2, epsilon=0.2, delta=0.1, theta=0.6)", 2, "m"),
+    "3D TTI": ("TiltedWaves3(grid, m=2000.0**-2, epsilon=0.2, delta=0.1, theta=0.6, phi=0.4)", 3, "m"),
+    "2D viscoacoustic": ("LossyWaves(grid, kappa=4e9, tau=0.05, rate=60.0, b=1e-3)", 2, "kappa"),
+    "2D elastic": ("ElasticWaves(grid, lam=4e9, mu=2e9, b=5e-4)", 2, "lam"),
 }
+SHAPES = {"2D": ((201, 101), 250), "3D": ((61, 61, 61), 100)}
+FOLDER = str(Path(__file__).resolve().parent)
+ROWS = (
+    {
+        f"{name}{', density' if rho else ''}": SEISOPS
+        % {"shape": shape, "samples": samples, "rho": rho, "changes": not rho and len(shape) == 2}
+        for name, (shape, samples) in SHAPES.items()
+        for rho in (False, True)
+    }
+    | {
+        f"{name}, Devito's example": DEVITO % {"shape": shape, "samples": samples}
+        for name, (shape, samples) in SHAPES.items()
+    }
+    | {
+        name: OWN % {"medium": medium, "ndim": ndim, "wrt": wrt, "folder": FOLDER}
+        for name, (medium, ndim, wrt) in MEDIA.items()
+    }
+)
 
 
 def run(code: str, caches: Path | None = None) -> str | None:
