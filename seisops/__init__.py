@@ -1,8 +1,9 @@
 """Seismic modeling and inversion written as mathematics: operators, their adjoints, and their derivatives."""
 
 from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
 
-from seisops import check, inversion, memory, storage
+from seisops import check, memory, storage
 from seisops.errors import (
     AccuracyWarning,
     DispersionWarning,
@@ -17,9 +18,7 @@ from seisops.fusion import fuse
 from seisops.maps import Map
 from seisops.operators import BlockDiag, HStack, Identity, LinearOperator, VStack
 from seisops.spaces import Space
-from seisops.survey import Shot, Survey
 from seisops.wave.boundaries import PML, Sponge
-from seisops.wave.costs import plan
 from seisops.wave.equation import WaveEquation
 from seisops.wave.equations.acoustic import Acoustic
 from seisops.wave.grid import Grid
@@ -32,6 +31,11 @@ from seisops.wave.sampling.wavelet import Wavelet
 from seisops.wave.space import Wavefield
 from seisops.wave.time import Time
 from seisops.wave.wavelets import gaussian_derivative, ormsby, ricker
+
+if TYPE_CHECKING:
+    from seisops import inversion
+    from seisops.survey import Shot, Survey
+    from seisops.wave.costs import plan
 
 __all__ = [
     "AccuracyWarning",
@@ -76,13 +80,21 @@ __all__ = [
     "storage",
 ]
 
+#: Bridges to other packages, with the package that each needs.
 _BRIDGES = {"dask": "distributed", "jax": "jax", "plot": "matplotlib", "torch": "torch"}
+
+#: What a first result does not need, with the module that it is found in: imported when first used.
+_LATER = {"Shot": "survey", "Survey": "survey", "inversion": "", "plan": "wave.costs", "survey": ""}
 
 
 def __getattr__(name: str):
-    """Bridges to other packages, as in ``so.torch.lift``: imported when first used, with what they need; the version."""
+    """What is imported when first used, such as bridges to other packages (``so.torch.lift``); the version."""
     if name == "__version__":
         return _version()
+    if name in _LATER:
+        home = _LATER[name]
+        module = _import_module(f"{__name__}.{home or name}")
+        return getattr(module, name) if home else module
     if name not in _BRIDGES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

@@ -78,4 +78,5 @@ class Acoustic(WaveEquation):
         return (m * parameters.b * u.dt2 - divergence,)
 
     def speeds(self):
-        return self.vp, self.vp
+        vp = self.vp
+        return vp, vp
