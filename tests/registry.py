@@ -22,6 +22,7 @@ import pylops
 from cases import BOUNDARIES, World, world
 
 import seisops as so
+from seisops.elsewhere import Elsewhere
 from seisops.fusion import FusedSolve
 from seisops.inversion import Encoding, LeastSquares
 from seisops.inversion.encoding import AllShots, Mix, Spread
@@ -151,7 +152,9 @@ def jacobian_by_two_names(w):
     return w.jacobian(w.extended, wrt=("m", "vp"))
 
 
-@operator(Imaging, apart=False)  # a wavefield does not reach into the layer, where there is an image
+@operator(
+    Imaging, select=False, apart=False
+)  # shots are selected of its Jacobian; a wavefield does not reach into the layer, where there is an image
 def imaging(w):
     return w.jacobian(storage=so.storage.Full())._operator
 
@@ -216,7 +219,8 @@ def identity(w):
 
 @operator(Zero)
 def zero(w):
-    return so.VStack([Zero(w.F.domain, w.F.range), w.F])
+    F = product(w)
+    return so.VStack([Zero(F.domain, F.range), F])
 
 
 @operator(Embedding, select=False)
@@ -340,7 +344,7 @@ def shotwise_map(w):
 # ---- what there is
 
 #: What other kinds derive from; nothing is ever only one of these.
-ABSTRACT = {LinearOperator, Expression, Propagator, Sampler, Stack, AllShots, Map}
+ABSTRACT = {LinearOperator, Expression, Propagator, Sampler, Stack, AllShots, Elsewhere, Map}
 
 #: Forms that others take, which their own tests compare with those; bridges have theirs, distributed and lifted.
 FORMS = {RememberedOperator}
