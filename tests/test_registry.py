@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from cases import TOLERANCE, check_exact
+from cases import TOLERANCE, check_exact, world
 from registry import MAPS, OPERATORS, kinds, parts
 
 import seisops as so
@@ -15,7 +15,7 @@ from seisops.errors import ParameterError, SpaceError
 from seisops.fusion import FusedSolve
 from seisops.inversion import fingerprint
 from seisops.maps import LinearMap
-from seisops.operators import Adjoint, Product, Scaled, Sum
+from seisops.operators import Adjoint, Product, Sampler, Scaled, Sum
 
 # random sources are meant to hold every frequency
 pytestmark = [
@@ -49,7 +49,7 @@ def test_its_kind_takes_part(name):
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @every_operator
 def test_adjoint(name, dtype):
-    op = OPERATORS[name](dtype)
+    op = OPERATORS[name](dtype=dtype)
     check_exact(op, TOLERANCE[dtype])
     assert op.H.H is op and (op.H.domain, op.H.range) == (op.range, op.domain)
 
@@ -103,7 +103,7 @@ def test_fingerprint(name):
     found = fingerprint(op)
     assert fingerprint(OPERATORS[name](fresh=True)) == fingerprint(pickle.loads(pickle.dumps(op))) == found
     assert fingerprint(op.H) != found or op.H is op
-    assert fingerprint(OPERATORS[name]("float32")) != found
+    assert fingerprint(OPERATORS[name](dtype="float32")) != found
 
 
 def test_fingerprints_differ():
@@ -148,6 +148,20 @@ def test_fused_it_is_the_product_of_its_factors(name):
         assert relative(one.matvec(x), expected) < TOLERANCE["float64"]
 
 
+@pytest.mark.parametrize("substeps", [False, True], ids=["ratio one", "substeps"])
+@pytest.mark.parametrize("name", [n for n, e in OPERATORS.items() if e.apart and issubclass(e.kind, Sampler)])
+def test_a_sampler_in_a_solve(name, substeps):
+    """Read, written, and both, forward and backward in time; beside others, and twice."""
+    w = world(substeps=substeps)
+    S, P = OPERATORS[name](substeps=substeps), w.deep(2, 2)
+    several = so.VStack([S, P, S]) * w.A * P.H
+    for op in (S * w.A * P.H, P * w.A * S.H, S * w.A.H * P.H, S * w.A * S.H, several):
+        check_exact(op)
+        for one in (op, op.H):
+            x = one.domain.random(3).ravel()
+            assert relative(one.matvec(x), apart(one, x)) < TOLERANCE["float64"]
+
+
 # ---- maps
 
 
@@ -156,7 +170,7 @@ def test_a_map_and_its_derivatives(name):
     """They are transposes, the expansion converges, and the value is that of the map, in both precisions."""
     assert any(isinstance(part, MAPS[name].kind) for part in parts(MAPS[name]()[0]))
     for dtype, tolerance in TOLERANCE.items():
-        G, x = MAPS[name](dtype)
+        G, x = MAPS[name](dtype=dtype)
         with G.linearize(*x) as at:
             assert relative(G(*x), at.value) < tolerance
             for J in at.jacobians:
