@@ -13,7 +13,7 @@ from seisops.engine.derive.born import Born, born
 from seisops.engine.derive.reverse import edges, reverse, unknown
 from seisops.engine.derive.strips import Strips, reach_of_layer, reach_of_parameters
 from seisops.engine.derive.system import System, adjoint
-from seisops.engine.facts import Edge, Field, History, Layer, Marched, Reach
+from seisops.engine.facts import EdgeArray, Field, History, Layer, Marched, Reach
 from seisops.engine.lower.ports import Ports
 from seisops.engine.lower.timeloop import Replayed, TimeLoop
 from seisops.engine.symbols.names import PREFIX
@@ -111,13 +111,13 @@ class Derivation:
         """The coefficients whose perturbations and images go beyond the grid."""
         return frozenset(p.name.removeprefix(f"{PREFIX}d_") for p in self.born(wrt, 1, False).continued)
 
-    def edges(self, wrt: Sequence[str]) -> tuple[Edge, ...]:
+    def edges(self, wrt: Sequence[str]) -> tuple[EdgeArray, ...]:
         """What is kept along the edges to run a background backward."""
         linearised, axes = self.born(wrt, 1, True), self.strips.template.dimensions
         part = unknown(self.strips, linearised)
         kept = [(u, "ring") for u in self.reversed.fields] + [(h.function, part) for h in linearised.histories]
         return tuple(
-            Edge(PREFIX + edge.name(function), axes.index(edge.axis), edge.cells)
+            EdgeArray(PREFIX + edge.name(function), axes.index(edge.axis), edge.cells)
             for function, part in kept
             for edge in edges(self.strips, part)
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from seisops.engine.symbols.places import Component
 
-__all__ = ["Edge", "Field", "History", "Layer", "Marched", "Reach"]
+__all__ = ["EdgeArray", "Field", "History", "Layer", "Marched", "Reach"]
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class History:
 
 
 @dataclass(frozen=True)
-class Edge:
+class EdgeArray:
     """What is kept of a function along an edge: the name of its array, the axis, and cells along that."""
 
     name: str

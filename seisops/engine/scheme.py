@@ -9,7 +9,7 @@ import numpy as np
 
 from seisops.engine.arrays import stackable
 from seisops.engine.backend import Device
-from seisops.engine.facts import Edge, History, Layer, Marched
+from seisops.engine.facts import EdgeArray, History, Layer, Marched
 from seisops.engine.kept.notes import Notes
 from seisops.engine.kernel import Kernel
 from seisops.engine.lower.loop import Loop
@@ -87,7 +87,7 @@ class Scheme:
         A march takes them in parts, each of which has to be aligned: else it would be copied.
         """
 
-        def extents(edge: Edge) -> tuple[int, ...]:
+        def extents(edge: EdgeArray) -> tuple[int, ...]:
             cells = tuple(edge.cells if axis == edge.axis else n for axis, n in enumerate(shape))
             return stackable(cells, self.dtype.itemsize)
 

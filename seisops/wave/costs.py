@@ -27,13 +27,13 @@ from seisops.wave.storage.policies import Auto, Policy, policy
 from seisops.wave.storage.pool import Pool
 from seisops.wave.time import Time
 
-__all__ = ["Costs", "Product", "ShotGroup", "plan"]
+__all__ = ["Costs", "Work", "ShotGroup", "plan"]
 
 # steps of the two trial runs, whose difference is free of what a run costs once
 TRIALS = (40, 240)
 
 
-class Product(Enum):
+class Work(Enum):
     """What is forecast."""
 
     MODELING = "F q, F.H d"
@@ -76,20 +76,20 @@ class ShotGroup:
     forward: float
     backward: float
 
-    def solves(self, what: Product | str) -> tuple[float, float]:
+    def solves(self, what: Work | str) -> tuple[float, float]:
         """Solves of a shot for one application of something, and for the first one."""
-        what = Product(what)
+        what = Work(what)
         make, f, b = 0 if self.held else 1, self.forward, self.backward
         j, jt = 1 + max(f, make), 1 + b + make
         later = {
-            Product.GRADIENT: 2 + b + make,
-            Product.BORN: j,
-            Product.MIGRATION: jt,
-            Product.LEAST_SQUARES: j + jt,
-            Product.HESSIAN: 4 + 2 * (b + make),
+            Work.GRADIENT: 2 + b + make,
+            Work.BORN: j,
+            Work.MIGRATION: jt,
+            Work.LEAST_SQUARES: j + jt,
+            Work.HESSIAN: 4 + 2 * (b + make),
         }.get(what, 1)
         # J makes the background on its way, whatever is computed again later
-        first = {Product.BORN: 2, Product.MIGRATION: 2 + b, Product.LEAST_SQUARES: 2 + jt}.get(what, later)
+        first = {Work.BORN: 2, Work.MIGRATION: 2 + b, Work.LEAST_SQUARES: 2 + jt}.get(what, later)
         return later, first
 
 
@@ -158,19 +158,19 @@ class Costs:
         needed = max(k.working_bytes + (0 if k.held else k.held_bytes) for k in self.backgrounds)
         return self.solve_bytes + held + needed
 
-    def solves(self, what: Product | str) -> tuple[float, float]:
+    def solves(self, what: Work | str) -> tuple[float, float]:
         """Solves of all shots for one application of something, and for the first one.
 
         Where histories are computed again that need not be a whole number; it is infinite where they do not fit at all.
 
         Parameters
         ----------
-        what : Product or str
+        what : Work or str
             As the printed table has it, such as ``"J.H d"``.
         """
-        what = Product(what)
+        what = Work(what)
         later = first = 0.0
-        left, backgrounds = self.shots, self.second if what is Product.HESSIAN else self.backgrounds
+        left, backgrounds = self.shots, self.second if what is Work.HESSIAN else self.backgrounds
         if not backgrounds:
             return inf, inf
         for k in backgrounds:
@@ -195,7 +195,7 @@ class Costs:
             f"{'one application':44} {'solves':>8} {'the first':>10}"
             + ("" if self.seconds is None else f"{'time':>11}"),
         ]
-        for what in Product:
+        for what in Work:
             n, first = self.solves(what)
             took = "" if self.seconds is None or n == inf else f" {_duration(n * self.seconds / self.workers):>10}"
             lines.append(f"{what.value:44} {_count(n):>8} {_count(first):>10}{took}")
@@ -204,7 +204,7 @@ class Costs:
 
 def _said(kept: ShotGroup) -> str:
     """What becomes of some shots' backgrounds, in words."""
-    products = {"J": Product.BORN, "J.H": Product.MIGRATION}
+    products = {"J": Work.BORN, "J.H": Work.MIGRATION}
     more = [f"{n:.3g} in {name}" for name, what in products.items() if (n := kept.solves(what)[0] - 1)]
     extra = f"; solves beside its own: {', '.join(more)}" if more else ""
     whose = f"  {kept.shots} of a worker's shots"

@@ -9,6 +9,7 @@ from functools import partial
 from numpy.typing import NDArray
 
 from seisops.engine import backend
+from seisops.engine.lower.ports import Ports
 from seisops.engine.threads import side_by_side
 from seisops.errors import SpaceError
 from seisops.operators import LinearOperator, Propagator, Sampler, require_affordable
@@ -288,10 +289,10 @@ class AtSource:
         return self.solve.modeling.solver.layout(coefficients, every)
 
     def again(
-        self, shot: int, coefficients: tuple[str, ...], every: int, kind: str = "history"
+        self, shot: int, coefficients: tuple[str, ...], every: int, records: Ports
     ) -> AbstractContextManager[March]:
         """A march for the background of a shot; see :data:`seisops.wave.storage.background.Start`."""
-        return self.solve.modeling.solver.background(self._given(shot), coefficients, every, kind)
+        return self.solve.modeling.solver.background(self._given(shot), coefficients, every, records)
 
     def replay(self, shot: int, edges: Arrays, end: Arrays) -> Replay:
         """What the background of a shot is made again from, beside an adjoint field."""

@@ -169,7 +169,7 @@ class Solver:
         wanted: Sequence[Way],
         wrt: tuple[str, ...] = (),
         every: int = 1,
-        records: str = "",
+        records: Ports | None = None,
         through: Callable[[March], None] | None = None,
         replay: Replay | None = None,
     ) -> list[Any]:
@@ -185,8 +185,8 @@ class Solver:
             Coefficients with respect to which images and histories differentiate.
         every : int
             Every how many steps the background is kept.
-        records : str, optional
-            What is taken down of a background: "history", "edges" or nothing.
+        records : Ports, optional
+            What is taken down of a background.
         through : callable, optional
             Takes the march through all rows, with their histories; needed by images and histories, unless there is:
         replay : Replay, optional
@@ -211,14 +211,12 @@ class Solver:
         return results()
 
     @contextmanager
-    def background(
-        self, given: Sequence[Way], wrt: tuple[str, ...], every: int, records: str = "history"
-    ) -> Iterator[March]:
+    def background(self, given: Sequence[Way], wrt: tuple[str, ...], every: int, records: Ports) -> Iterator[March]:
         """A march for a background; see :data:`seisops.wave.storage.background.Start`."""
         write, bindings, _ = opened(
             given, WRITE, Room(self.device, self.scheme, self.discretisation, False, wrt, every)
         )
-        with self._march(False, write, Ports.of((), records), wrt, every, bindings) as march:
+        with self._march(False, write, records, wrt, every, bindings) as march:
             yield march
 
     def edges(self, wrt: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:

@@ -13,7 +13,7 @@ from seisops.engine.derive.system import System, adjoint
 from seisops.engine.derive.tangent import tangent
 from seisops.engine.lower.ports import Ports
 from seisops.engine.stability.plane_waves import lossless
-from seisops.engine.stability.rows import Rows
+from seisops.engine.stability.rows import TakenApart
 from seisops.engine.symbols.template import Template
 from seisops.engine.symbols.terms import leaves, occurrences, time_offset
 from seisops.wave.boundaries import PML
@@ -84,7 +84,7 @@ def test_the_newest_level_takes_the_place_of_the_oldest(waves):
 
 
 def test_the_layer_divides_by_nothing(waves):
-    """Rows are divided by profiles that vanish, and multiplied again before anything is computed."""
+    """TakenApart are divided by profiles that vanish, and multiplied again before anything is computed."""
     for transposed in (False, True):
         for source in waves.kernel(transposed, POINTS, POINTS).program.sources:
             assert not re.search(r"/(?! 16 \*)", source.split("{", 1)[1])
@@ -116,5 +116,5 @@ def test_a_little_loss_is_seen():
     for loss, expected in ((0.0, True), (0.05, False)):
         row = u.forward - (2 - loss * 1e-2) * u + (1 - loss * 1e-2) * u.backward - sympy.Float(1e-2) * u.laplace
         system = System(t, (u,), (row,), ({0: 1.0},), ({0: 1.0},))
-        assert lossless(Rows(system).symbol, {}, (1.0, 1.0), 1.0) == expected
+        assert lossless(TakenApart(system).symbol, {}, (1.0, 1.0), 1.0) == expected
         assert occurrences(row, u)

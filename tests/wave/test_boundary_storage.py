@@ -6,7 +6,7 @@ import physics
 import pytest
 
 import seisops as so
-from seisops.wave.storage.background import Edges
+from seisops.wave.storage.background import AlongEdges
 
 WORLDS = {
     "acoustic": {},
@@ -47,7 +47,7 @@ def test_memory_is_what_is_held():
     y = np.ones(full.range.shape, full.dtype)
     full.H @ y, edges.H @ y
     kept = edges._operator.writers[0]._kept.values()
-    assert {type(b) for b in kept} == {Edges} and len(kept) == w.shots
+    assert {type(b) for b in kept} == {AlongEdges} and len(kept) == w.shots
     layer, ring, (x, z) = 6, 2, (36, 33)  # of the padded grid
     cells = 2 * (layer + ring) * (x + z)
     for b in kept:

@@ -6,7 +6,7 @@ from cases import world
 
 import seisops as so
 from seisops.engine.kernel import Kernel
-from seisops.wave.costs import Product
+from seisops.wave.costs import Work
 from seisops.wave.sampling.imaging import Imaging
 
 
@@ -137,6 +137,6 @@ def test_refusals():
 def test_products_go_by_what_the_table_calls_them():
     p = so.plan(world().F, trial=False)
     table = str(p)
-    for product in Product:
+    for product in Work:
         assert p.solves(product) == p.solves(product.value) and f"\n{product.value} " in table
         assert p.backgrounds[0].solves(product) == p.backgrounds[0].solves(product.value)

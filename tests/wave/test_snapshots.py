@@ -11,7 +11,7 @@ from test_places import flow
 
 import seisops as so
 from seisops.check import dot_test
-from seisops.engine.kernel import build_count
+from seisops.engine.kernel import Kernel
 from seisops.errors import ParameterError, UnfusedError
 from seisops.wave.sampling import snapshots, ways
 
@@ -219,10 +219,10 @@ def test_many_share_the_kernel_of_whole_fields(monkeypatch):
     monkeypatch.setattr(snapshots, "FEW", 0)
     w = world()
     (w.A * w.Ps.H) @ w.Ps.range.random(0)
-    before = build_count()
+    before = Kernel.made
     for numbers in ((1,), (1, 2), range(9)):
         (taken(w, numbers) * w.A * w.Ps.H) @ w.Ps.range.random(0)
-    assert build_count() == before
+    assert Kernel.made == before
 
 
 def test_a_wavefield_beyond_the_budget_is_told_of_them():

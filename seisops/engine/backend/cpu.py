@@ -164,7 +164,7 @@ def _threads(threads: int | None) -> int:
 
 
 @dataclass(frozen=True)
-class Bound:
+class Tables:
     """Tables for `march.c`, for arrays that are laid out in a certain way.
 
     Attributes
@@ -243,7 +243,7 @@ class Order:
         for a in (a for p in self.pieces for a in p.accesses):
             if a.rule is not None and a.rule.kind != "modulo":
                 self._rows.setdefault(a.name, set()).add(a.rule)
-        self._bound: OrderedDict[tuple, Bound] = OrderedDict()
+        self._bound: OrderedDict[tuple, Tables] = OrderedDict()
 
     def run(self, arrays, shape, numbers, steps, direction, bounds, threads) -> None:
         """See :class:`Program`."""
@@ -270,7 +270,7 @@ class Order:
         tables = (bound.numbers, bound.rules, views, bound.pieces, bound.groups, scratch)
         _march()(*(t.ctypes.data for t in tables), *steps, direction, threads)
 
-    def _bind(self, arrays: Mapping[str, np.ndarray], shape, numbers, bounds, threads: int) -> Bound:
+    def _bind(self, arrays: Mapping[str, np.ndarray], shape, numbers, bounds, threads: int) -> Tables:
         values = dict(zip(self._coefficients, self._evaluate(numbers), strict=True))
         alive: list = []
         rules: dict = {}
@@ -308,7 +308,7 @@ class Order:
                 n += 1
         room = ceil(room / ALIGNMENT) * ALIGNMENT
         kinds = [(KINDS[r.kind], r.offset, r.period) for r in rules]
-        return Bound(
+        return Tables(
             np.array([len(shape), len(rules), len(views), len(groups), room], np.int64),
             *(np.array(table or [(0, 0, 0)], np.int64) for table in (kinds, views, pieces, groups)),
             np.array(which, np.intp),

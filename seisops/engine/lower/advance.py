@@ -14,7 +14,7 @@ from seisops.engine.derive.born import Born
 from seisops.engine.derive.reverse import edges
 from seisops.engine.derive.system import Step, System, march
 from seisops.engine.lower.assignment import GRID, Assignment
-from seisops.engine.lower.ports import WRITE, AtPoints, Ports
+from seisops.engine.lower.ports import WRITE, PointsPort, Ports
 from seisops.engine.lower.sheet import Sheet
 from seisops.engine.symbols.location import position, sign
 from seisops.engine.symbols.names import PREFIX
@@ -172,7 +172,7 @@ class Advance:
                 out += self.sheet.bring_back(step.field, edge)
         return out + self.mirror(step.field)
 
-    def _injection(self, step: Step, port: AtPoints, factor: float) -> list[Assignment]:
+    def _injection(self, step: Step, port: PointsPort, factor: float) -> list[Assignment]:
         data, weight, cells, dims = port.symbols(self.template)
         scale = factor * at(step.scale, cells)
         return self.sheet.add(at(step.field, cells), scale * weight * data, when=(self.template.time, *dims))

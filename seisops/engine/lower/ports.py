@@ -18,7 +18,7 @@ from seisops.engine.symbols.names import PREFIX
 if TYPE_CHECKING:
     from seisops.engine.symbols.template import Template
 
-__all__ = ["AGAIN", "READ", "WRITE", "AtPoints", "Bindings", "Image", "Ports", "Rows", "Stack", "WholeField"]
+__all__ = ["AGAIN", "READ", "WRITE", "PointsPort", "Bindings", "ImagePort", "Ports", "Rows", "StackPort", "FieldPort"]
 
 #: Sides of ports: out of the field, into it, and into a background that is made again beside it.
 READ, WRITE, AGAIN = "read", "write", "again"
@@ -89,7 +89,7 @@ class Bindings:
 
 
 @dataclass(frozen=True)
-class AtPoints:
+class PointsPort:
     """Traces at points of a component.
 
     Reading gathers K cells for each point. Writing gathers too, K points for each cell, so that no two threads add to the
@@ -136,7 +136,7 @@ class AtPoints:
 
 
 @dataclass(frozen=True)
-class Stack:
+class StackPort:
     """A component, weighted by a signal and summed over time; written, an image that a signal brings in."""
 
     kind: ClassVar[str] = "stacks"
@@ -161,7 +161,7 @@ class Stack:
 
 
 @dataclass(frozen=True)
-class WholeField:
+class FieldPort:
     """A component in all cells at every step."""
 
     kind: ClassVar[str] = "field"
@@ -178,7 +178,7 @@ class WholeField:
 
 
 @dataclass(frozen=True)
-class Image:
+class ImagePort:
     """Perturbations of parameters: written, the Born source; read, the gradient."""
 
     kind: ClassVar[str] = "image"
@@ -229,8 +229,8 @@ class Ports:
     edges: bool = False
 
     @classmethod
-    def of(cls, ports: Iterable[AtPoints | Stack | WholeField | Image], records: str = "") -> Ports:
-        """The ways that some ports are, and what is recorded of a background ("history", "edges" or nothing)."""
+    def of(cls, ports: Iterable[PointsPort | StackPort | FieldPort | ImagePort], records: Ports | None = None) -> Ports:
+        """The ways that some ports are, and those that record a background."""
         components: dict[str, list[int]] = {"points": [], "stacks": [], "field": [], "image": []}
         for port in ports:
             components[port.kind].append(port.component)
@@ -239,18 +239,18 @@ class Ports:
             stacks=tuple(components["stacks"]),
             field=tuple(sorted(components["field"])),
             image=bool(components["image"]),
-            history=records == "history",
-            edges=records == "edges",
+            history=records is not None and records.history,
+            edges=records is not None and records.edges,
         )
 
-    def at_points(self, side: str) -> list[AtPoints]:
+    def at_points(self, side: str) -> list[PointsPort]:
         """The ports at points."""
-        return [AtPoints(side, component) for component in self.points]
+        return [PointsPort(side, component) for component in self.points]
 
-    def stacked(self, side: str) -> list[Stack]:
+    def stacked(self, side: str) -> list[StackPort]:
         """The ports of stacks."""
-        return [Stack(side, number, component) for number, component in enumerate(self.stacks)]
+        return [StackPort(side, number, component) for number, component in enumerate(self.stacks)]
 
-    def whole(self, side: str) -> list[WholeField]:
+    def whole(self, side: str) -> list[FieldPort]:
         """The ports of whole fields."""
-        return [WholeField(side, component) for component in self.field]
+        return [FieldPort(side, component) for component in self.field]

@@ -17,7 +17,7 @@ from seisops.engine.lower.advance import Advance
 from seisops.engine.lower.assignment import Assignment
 from seisops.engine.lower.loop import Made
 from seisops.engine.lower.maker import Maker
-from seisops.engine.lower.ports import AGAIN, READ, Image, Ports
+from seisops.engine.lower.ports import AGAIN, READ, ImagePort, Ports
 from seisops.engine.lower.sheet import Sheet
 from seisops.engine.symbols.terms import at, leaves, looked_around, occurrences, time_offset
 from seisops.errors import ParameterError
@@ -156,7 +156,7 @@ class TimeLoop:
     def _images(self, sheet: Sheet) -> list[Assignment]:
         when, out = self.template.when(self.born.every), []
         for (p, around), expr in self._gradients().items():
-            image = Image(READ).symbol(self.template, p, p in self.born.continued)
+            image = ImagePort(READ).symbol(self.template, p, p in self.born.continued)
             expr = self.born.every * expr
             if self.again and self._pointwise:
                 out += self._in_pieces(sheet, image, expr)

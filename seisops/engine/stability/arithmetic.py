@@ -13,7 +13,7 @@ __all__ = [
     "Difference",
     "Differenced",
     "Expression",
-    "Field",
+    "Unknown",
     "Function",
     "Number",
     "Of",
@@ -55,7 +55,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Field:
+class Unknown:
     """A field of the equation, by number."""
 
     number: int
@@ -103,4 +103,4 @@ class Scaled:
     inner: Expression
 
 
-Expression: TypeAlias = "Parameter | Field | Number | Of | Differenced | Total | Scaled"
+Expression: TypeAlias = "Parameter | Unknown | Number | Of | Differenced | Total | Scaled"

@@ -26,12 +26,12 @@ from seisops.engine.stability.arithmetic import (
     Difference,
     Differenced,
     Expression,
-    Field,
     Number,
     Of,
     Parameter,
     Scaled,
     Total,
+    Unknown,
 )
 from seisops.engine.stability.plane_waves import Symbol
 
@@ -140,7 +140,7 @@ class Bound:
         match expr:
             case Total(()):
                 return lambda x: np.zeros(self._shape, self._dtype)
-            case Field(j):
+            case Unknown(j):
                 return lambda x: x[j]
             case Total(terms):
                 parts = [self._magnitude(a, dt) for a in terms]

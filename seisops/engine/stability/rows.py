@@ -15,19 +15,19 @@ from seisops.engine.stability.arithmetic import (
     Difference,
     Differenced,
     Expression,
-    Field,
     Number,
     Of,
     Parameter,
     Scaled,
     Total,
+    Unknown,
 )
 from seisops.engine.stability.plane_waves import Row, Symbol, Term
 from seisops.engine.symbols.stencils import stencil
 from seisops.engine.symbols.terms import depends, leaves, time_offset
 from seisops.errors import ParameterError
 
-__all__ = ["Part", "Rows"]
+__all__ = ["Part", "TakenApart"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Part:
     derivatives: tuple
 
 
-class Rows:
+class TakenApart:
     """The rows of an equation, taken apart.
 
     Parameters
@@ -156,7 +156,7 @@ class Rows:
         if expr == 0:
             return Total(())
         if getattr(expr, "is_DiscreteFunction", False):
-            return Field(fields.index(expr.function))
+            return Unknown(fields.index(expr.function))
         if expr.is_Add:
             return Total(tuple(map(self._linear, expr.args)))
         if isinstance(expr, Derivative):

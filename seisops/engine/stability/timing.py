@@ -12,7 +12,7 @@ from fractions import Fraction
 import numpy as np
 import sympy
 
-from seisops.engine.stability.rows import Rows
+from seisops.engine.stability.rows import TakenApart
 
 __all__ = ["times"]
 
@@ -20,7 +20,7 @@ __all__ = ["times"]
 ROUNDING = 1e-9
 
 
-def times(taken: Rows, centred: bool) -> tuple[list[Fraction], list[Fraction]]:
+def times(taken: TakenApart, centred: bool) -> tuple[list[Fraction], list[Fraction]]:
     """Place in time of every field and of every row, in steps; the latest field is at whole steps, none after it.
 
     If the terms of a row are centred at different times, the scheme is of first order in the step and no place is better
@@ -29,7 +29,7 @@ def times(taken: Rows, centred: bool) -> tuple[list[Fraction], list[Fraction]]:
 
     Parameters
     ----------
-    taken : Rows
+    taken : TakenApart
         Of the scheme without boundaries.
     centred : bool
     """
@@ -63,7 +63,7 @@ def _spread(at: list, own: list, rows: list) -> None:
                     at[i], found = at[j] + centres[0] - own[i], True
 
 
-def _rows(taken: Rows) -> Iterator[dict]:
+def _rows(taken: TakenApart) -> Iterator[dict]:
     """Coefficients of each row for one wave in a medium of no particular parameters: ``{field: {offset: terms}}``."""
     # numbers of the same order that have no relation to one another
     ndim, values = taken.template.ndim, {name: 1 + np.sqrt(k + 2) % 1 for k, name in enumerate(taken.names)}

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from seisops.engine.derive.describe import describe_system
 from seisops.engine.derive.layers import Stretch
 from seisops.engine.derive.system import System, expand_time
-from seisops.engine.stability.rows import Rows
+from seisops.engine.stability.rows import TakenApart
 from seisops.engine.stability.timing import times
 from seisops.engine.symbols.location import misplaced
 from seisops.engine.symbols.names import PREFIX
@@ -61,7 +61,7 @@ def _plain(equation: Equation, template: Template) -> System:
 
 def within(equation: Equation, system: System) -> Interior:
     """What is known of an equation without boundaries, given its system."""
-    rows = Rows(system)
+    rows = TakenApart(system)
     at, after = times(rows, equation.leapfrog)
     for i, name in enumerate(equation.fields):
         if name in equation.timing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from seisops.errors import SpaceError
 from seisops.operators import Everything, Sampler
 from seisops.wave.sampling.coupling import Coupling, total
-from seisops.wave.sampling.ways import Levels
+from seisops.wave.sampling.ways import LevelsWay
 
 __all__ = ["Whole", "coupling"]
 
@@ -15,10 +15,10 @@ class Whole(Coupling):
 
     def entering(self, shot, x, where):
         fields = ((n, place, where.to_solver(x[shot], place, axis=0)) for n, place in where.places)
-        return [Levels(n, None, where.embed(field, place)) for n, place, field in fields]
+        return [LevelsWay(n, None, where.embed(field, place)) for n, place, field in fields]
 
     def leaving(self, shot, where):
-        return [Levels(n) for n, _ in where.places]
+        return [LevelsWay(n) for n, _ in where.places]
 
     def found(self, results, where):
         fields = zip(results, where.places, strict=True)

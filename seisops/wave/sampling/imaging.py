@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Protocol, TypeVar
 
 import numpy as np
 
+from seisops.engine.lower.ports import Ports
 from seisops.errors import SpaceError
 from seisops.operators import Sampler
 from seisops.spaces import Axis, Space
 from seisops.wave.discretise.padding import Padding
 from seisops.wave.equation import WaveEquation
 from seisops.wave.sampling.coupling import Coupling
-from seisops.wave.sampling.ways import Image
+from seisops.wave.sampling.ways import ImageWay
 from seisops.wave.space import Wavefield
-from seisops.wave.storage.background import Background, March, Segments
+from seisops.wave.storage.background import Background, March, Run
 from seisops.wave.storage.layout import Layout
 from seisops.wave.storage.policies import Policy
 from seisops.wave.storage.pool import Arrays, Pool
@@ -46,7 +47,7 @@ class Source(Protocol):
         """How the history of a shot lies in memory."""
 
     def again(
-        self, shot: int, coefficients: tuple[str, ...], every: int, kind: str = "history"
+        self, shot: int, coefficients: tuple[str, ...], every: int, records: Ports
     ) -> AbstractContextManager[March]:
         """A march for the background of a shot; see :data:`seisops.wave.storage.background.Start`."""
 
@@ -148,7 +149,7 @@ class Imaging(Coupling, Sampler):
             for _ in background.record(march, shot in self._promised):
                 pass
 
-    def meet(self, shot: int, backward: bool, run: Callable[..., Found]) -> Found:
+    def meet(self, shot: int, backward: bool, run: Run[Found]) -> Found:
         """Run a march with an image port through all rows of a shot, beside its background.
 
         Parameters
@@ -160,24 +161,9 @@ class Imaging(Coupling, Sampler):
         """
         with self._held(shot) as background:
             if background is not None:
-                return self._along(shot, background, backward, run)
+                return background.met(backward, run, partial(self.source.replay, shot))
         with self._made(shot) as background:
-            if not (backward and background.beside):
-                made = background.made_backward() if backward else background.made_forward(shot in self._promised)
-                return run(through=partial(self._follow, made))
-            background.make()
-            return self._along(shot, background, backward, run)
-
-    def _along(self, shot: int, background: Background, backward: bool, run: Callable[..., Found]) -> Found:
-        """Run a march beside a background that has been recorded."""
-        if backward and background.beside:
-            return run(replay=self.source.replay(shot, background.edges, background.end))
-        return run(through=partial(self._follow, background.backward() if backward else background.forward()))
-
-    def _follow(self, segments: Segments, march: March) -> None:
-        with closing(segments):
-            for segment in segments:
-                march(segment.first, segment.last, segment.histories)
+            return background.made(backward, shot in self._promised, run, partial(self.source.replay, shot))
 
     @contextmanager
     def _held(self, shot: int) -> Iterator[Background | None]:
@@ -260,10 +246,10 @@ class Imaging(Coupling, Sampler):
         return self
 
     def entering(self, shot, x, where):
-        return [Image(self.spread(x, where.padding))]
+        return [ImageWay(self.spread(x, where.padding))]
 
     def leaving(self, shot, where):
-        return [Image()]
+        return [ImageWay()]
 
     def found(self, results, where):
         return self.gather(results[0], where.padding)

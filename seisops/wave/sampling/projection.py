@@ -14,7 +14,7 @@ from seisops.wave.grid import NODE_TOLERANCE
 from seisops.wave.sampling.coupling import Coupling, total
 from seisops.wave.sampling.points import Coordinates, on_nodes, weights
 from seisops.wave.sampling.taps import KnownTaps, Taps
-from seisops.wave.sampling.ways import Traces
+from seisops.wave.sampling.ways import TracesWay
 from seisops.wave.sampling.where import Where
 from seisops.wave.space import Wavefield
 
@@ -102,10 +102,10 @@ class Projection(Coupling, Sampler):
 
     def entering(self, shot, x, where):
         traces = self.range.shot(x, shot)
-        return [Traces(n, self.met(shot, where, place), where.to_solver(traces, place)) for n, place in where.places]
+        return [TracesWay(n, self.met(shot, where, place), where.to_solver(traces, place)) for n, place in where.places]
 
     def leaving(self, shot, where):
-        return [Traces(n, self.met(shot, where, place)) for n, place in where.places]
+        return [TracesWay(n, self.met(shot, where, place)) for n, place in where.places]
 
     def found(self, results, where):
         return total(where.to_data(traces, place) for traces, (_, place) in zip(results, where.places, strict=True))

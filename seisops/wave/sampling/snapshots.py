@@ -11,7 +11,7 @@ from seisops.engine.symbols.places import Place
 from seisops.errors import ParameterError
 from seisops.operators import Sampler
 from seisops.wave.sampling.coupling import Coupling, total
-from seisops.wave.sampling.ways import Levels, Stack, Way
+from seisops.wave.sampling.ways import LevelsWay, StackWay, Way
 from seisops.wave.sampling.where import Where
 from seisops.wave.space import Wavefield
 from seisops.wave.time import Time
@@ -96,9 +96,9 @@ class Snapshots(Coupling, Sampler):
     def _ways(self, component: int, weights: NDArray, fields: NDArray | None = None) -> list[Way]:
         """Few snapshots are a stack each, in the loop that makes the field; more are sums over blocks of it."""
         if len(weights) > FEW:
-            return [Levels(component, weights, fields)]
+            return [LevelsWay(component, weights, fields)]
         images = [None] * len(weights) if fields is None else fields
-        return [Stack(component, signal, image) for signal, image in zip(weights, images, strict=True)]
+        return [StackWay(component, signal, image) for signal, image in zip(weights, images, strict=True)]
 
     def _weights(self, where: Where, place: Place) -> NDArray:
         """How much of each of the solver's samples is in each snapshot."""

@@ -10,7 +10,7 @@ from seisops.errors import ParameterError
 from seisops.operators import Sampler
 from seisops.spaces import shot_numbers
 from seisops.wave.sampling.coupling import Coupling, total
-from seisops.wave.sampling.ways import Stack
+from seisops.wave.sampling.ways import StackWay
 from seisops.wave.space import Wavefield
 
 __all__ = ["Wavelet"]
@@ -73,10 +73,10 @@ class Wavelet(Coupling, Sampler):
 
     def entering(self, shot, x, where):
         signal = self.signature[shot]
-        return [Stack(n, where.to_solver(signal, place), where.embed(x[shot], place)) for n, place in where.places]
+        return [StackWay(n, where.to_solver(signal, place), where.embed(x[shot], place)) for n, place in where.places]
 
     def leaving(self, shot, where):
-        return [Stack(n, where.to_solver(self.signature[shot], place)) for n, place in where.places]
+        return [StackWay(n, where.to_solver(self.signature[shot], place)) for n, place in where.places]
 
     def found(self, results, where):
         return total(where.crop(image, place) for image, (_, place) in zip(results, where.places, strict=True))

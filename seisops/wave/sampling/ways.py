@@ -25,7 +25,7 @@ from seisops.engine.symbols.places import ON_SURFACE
 from seisops.wave.discretise.discretisation import Discretisation
 from seisops.wave.sampling.taps import Taps
 
-__all__ = ["Image", "Levels", "Opened", "Room", "Stack", "Traces", "Way", "opened"]
+__all__ = ["ImageWay", "LevelsWay", "Opened", "Room", "StackWay", "TracesWay", "Way", "opened"]
 
 # bytes of a field's levels that are there at a time, at least, where all of them together are not wanted
 BLOCK_BYTES = 2**23
@@ -117,8 +117,8 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Traces(Way):
-    """Traces of a component at points; entering, with signals of shape (points, N + 1), which are read otherwise."""
+class TracesWay(Way):
+    """TracesWay of a component at points; entering, with signals of shape (points, N + 1), which are read otherwise."""
 
     component: int
     taps: Taps
@@ -126,11 +126,11 @@ class Traces(Way):
 
     @property
     def shared(self):
-        return Traces, self.component
+        return TracesWay, self.component
 
     @classmethod
     def open(cls, ways, side, number, room):
-        port, taps = ports.AtPoints(side, ways[0].component), Taps.joined([w.taps for w in ways])
+        port, taps = ports.PointsPort(side, ways[0].component), Taps.joined([w.taps for w in ways])
         table = taps.or_one
         if side == READ:
             cells, weights, points = table.cells, table.weights, None
@@ -153,7 +153,7 @@ class Traces(Way):
 
 
 @dataclass(frozen=True)
-class Stack(Way):
+class StackWay(Way):
     """A component, weighted by a signal and summed over time; entering, with an image that the signal brings in."""
 
     component: int
@@ -163,7 +163,7 @@ class Stack(Way):
     @classmethod
     def open(cls, ways, side, number, room):
         (way,), d = ways, room.discretisation
-        port = ports.Stack(side, number, way.component)
+        port = ports.StackPort(side, number, way.component)
         if side == READ:
             image = room.zeros(d.extents())
             signal = _shifted(np.asarray(way.signal), -room.lead(way.component))
@@ -174,7 +174,7 @@ class Stack(Way):
 
 
 @dataclass(frozen=True)
-class Levels(Way):
+class LevelsWay(Way):
     """A component in all cells: at every sample, or summed over them with weights of shape (sums, N + 1).
 
     Entering, with values of shape (N + 1, ...), or (sums, ...) that the weights spread over time. A field of which weighted
@@ -187,11 +187,11 @@ class Levels(Way):
 
     @property
     def shared(self):
-        return Levels, self.component
+        return LevelsWay, self.component
 
     @classmethod
     def open(cls, ways, side, number, room):
-        port, shape = ports.WholeField(side, ways[0].component), room.discretisation.padding.shape
+        port, shape = ports.FieldPort(side, ways[0].component), room.discretisation.padding.shape
         whole, device = any(w.weights is None for w in ways), room.device
         lead = room.lead(port.component) if side == READ else 0
         if whole and side == READ:
@@ -272,7 +272,7 @@ class Spread(Block):
 
 
 @dataclass(frozen=True)
-class Image(Way):
+class ImageWay(Way):
     """Perturbations of coefficients; read, the gradient by them."""
 
     perturbations: Mapping[str, NDArray] | None = None
@@ -280,7 +280,7 @@ class Image(Way):
     @classmethod
     def open(cls, ways, side, number, room):
         (way,), d, beyond = ways, room.discretisation, room.scheme.beyond(room.wrt)
-        port = ports.Image(side)
+        port = ports.ImagePort(side)
         if side == READ:
             arrays = {c: room.zeros(d.extents(d.space_order if c in beyond else 0)) for c in room.wrt}
         else:
@@ -296,13 +296,15 @@ class Image(Way):
         return Opened(port, bindings, results)
 
 
-def opened(ways: Iterable[Way], side: str, room: Room, records: str = "") -> tuple[Ports, Bindings, Callable[[], list]]:
+def opened(
+    ways: Iterable[Way], side: str, room: Room, records: Ports | None = None
+) -> tuple[Ports, Bindings, Callable[[], list]]:
     """Open all ways on a side of a march.
 
     Returns
     -------
     ports : Ports
-        With what else is recorded ("history", "edges" or nothing).
+        Those that record a background among them.
     bindings : Bindings
     results : callable
         Gives, after the march, what was read: a result for each way.

@@ -8,16 +8,30 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
 from math import prod
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias, TypeVar
 
+from seisops.engine.lower.ports import Ports
 from seisops.errors import ParameterError
 from seisops.wave.storage.layout import Layout, Segment
 from seisops.wave.storage.pool import Arrays, Pool
 from seisops.wave.storage.schedule import Schedule, split
 
-__all__ = ["Background", "Checkpoints", "Coded", "Codec", "Edges", "March", "Segments", "Start", "Whole"]
+__all__ = [
+    "Background",
+    "Checkpoints",
+    "Coded",
+    "Codec",
+    "AlongEdges",
+    "March",
+    "Replay",
+    "Run",
+    "Segments",
+    "Start",
+    "Whole",
+]
 
 
 class March(Protocol):
@@ -36,8 +50,23 @@ class March(Protocol):
 #: Segments one after another; closed by who stops before the last.
 Segments = Generator[Segment, None, None]
 
-#: Starts a march for a background, forward and from rest, taking down its "history" or what is along the "edges".
-Start = Callable[..., AbstractContextManager[March]]
+#: Starts a march for a background, forward and from rest, taking down what some ports read.
+Start = Callable[[Ports], AbstractContextManager[March]]
+
+Found = TypeVar("Found")
+
+#: Runs a march with an image port, given what takes it `through` its rows, or a background to `replay` on the way.
+Run: TypeAlias = "Callable[..., Found]"
+
+#: What a background is made again from in the march of an image, given its edges and its end.
+Replay = Callable[[Arrays, Arrays], Any]
+
+
+def follow(segments: Segments, march: March) -> None:
+    """Take a march through the rows of segments, with their histories."""
+    with closing(segments):
+        for segment in segments:
+            march(segment.first, segment.last, segment.histories)
 
 
 class Background(ABC):
@@ -52,9 +81,7 @@ class Background(ABC):
     """
 
     #: What is taken down in the forward march.
-    records = "history"
-    #: Whether the wavefield is made again beside an adjoint field, so that :meth:`backward` has no segments.
-    beside = False
+    records = Ports(history=True)
     #: Whether there is anything that could be held for the next product.
     recorded = True
     #: About how much of a history is there at a time when it is only passed through.
@@ -112,6 +139,14 @@ class Background(ABC):
         with self.again(self.records) as march:
             for _ in self.record(march, hold):
                 pass
+
+    def met(self, backward: bool, run: Run[Found], replay: Replay) -> Found:
+        """Run a march with an image port, forward or backward, beside this background, which has been recorded."""
+        return run(through=partial(follow, self.backward() if backward else self.forward()))
+
+    def made(self, backward: bool, hold: bool, run: Run[Found], replay: Replay) -> Found:
+        """Make it, and run such a march beside it."""
+        return run(through=partial(follow, self.made_backward() if backward else self.made_forward(hold)))
 
     def made_forward(self, hold: bool) -> Segments:
         """Record, and follow forward."""
@@ -178,7 +213,7 @@ class Whole(Background):
         if hold:
             yield from super().made_forward(hold)
             return
-        with self.again() as march:
+        with self.again(self.records) as march:
             yield from self.record(march, hold)
 
     def forward(self):
@@ -234,11 +269,11 @@ class Checkpoints(Background):
 
     def made_forward(self, hold):
         # in step with who follows: nothing is computed twice, or kept in vain
-        with self.again() as march:
+        with self.again(self.records) as march:
             yield from self.record(march, hold)
 
     def forward(self):
-        with self.again() as march, self._buffer(self.schedule.length) as buffer:
+        with self.again(self.records) as march, self._buffer(self.schedule.length) as buffer:
             for k in range(len(self._segments)):
                 yield self._stored(k) if k in self._kept else self._run(march, k, buffer)
 
@@ -246,7 +281,7 @@ class Checkpoints(Background):
         for k in sorted(self._kept, reverse=True):
             yield self._stored(k)
         if self.schedule.blocks:
-            with self.again() as march, self._buffer(self.schedule.length) as buffer:
+            with self.again(self.records) as march, self._buffer(self.schedule.length) as buffer:
                 for first, end in reversed(self.schedule.blocks):
                     yield from self._back(march, first, end, self._states.get(first), self.schedule.copies, buffer)
 
@@ -289,12 +324,11 @@ class Checkpoints(Background):
         self._states, self._kept = {}, {}
 
 
-class Edges(Background):
+class AlongEdges(Background):
     """What is seen along the edges, from which a lossless wavefield is made again on the way back."""
 
     repeats = (1.0, 1.0)
-    records = "edges"
-    beside = True
+    records = Ports(edges=True)
     way = "edges"
     #: What was kept along the edges, a row for each of the time loop, and the time levels after the last.
     edges: Arrays = ()
@@ -328,11 +362,21 @@ class Edges(Background):
         yield from self.forward()
 
     def forward(self):
-        with self.again() as march:
+        with self.again(Background.records) as march:
             yield from self._passing(march)
 
     def backward(self):
         raise NotImplementedError("edges are followed backward beside an adjoint field")
+
+    def met(self, backward, run, replay):
+        # backward it is made again in the same march
+        return run(replay=replay(self.edges, self.end)) if backward else super().met(backward, run, replay)
+
+    def made(self, backward, hold, run, replay):
+        if not backward:
+            return super().made(backward, hold, run, replay)
+        self.make()
+        return self.met(backward, run, replay)
 
     def release(self):
         self.pool.give(self.edges)

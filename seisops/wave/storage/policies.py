@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from seisops.errors import ParameterError
 from seisops.wave._validate import integer
-from seisops.wave.storage.background import Background, Checkpoints, Coded, Edges, Start, Whole
+from seisops.wave.storage.background import AlongEdges, Background, Checkpoints, Coded, Start, Whole
 from seisops.wave.storage.codecs import Basis, File, Integers
 from seisops.wave.storage.layout import Layout
 from seisops.wave.storage.pool import Pool
@@ -70,8 +70,8 @@ class Policy(ABC):
 
     #: Every how many time steps the background is kept.
     every = 1
-    #: What is taken down in the forward march: "history", or what lies along the "edges".
-    records = "history"
+    #: What is taken down in the forward march.
+    records = Background.records
     #: What the policy does to derivatives: "exact", "exact to rounding" or "approximate".
     exactness = "exact"
 
@@ -257,10 +257,10 @@ class Boundary(Policy):
     """
 
     exactness = "exact to rounding"
-    records = "edges"
+    records = AlongEdges.records
 
     def background(self, layout, again, pool, left, shots):
-        return Edges(layout, again, pool)
+        return AlongEdges(layout, again, pool)
 
 
 @dataclass(frozen=True)
