@@ -1,4 +1,4 @@
-"""Every kind of operator and every kind of map, registered once with an example: what all of them meet is tested of each.
+"""Every kind of operator, of map and of storage policy, registered with an example: what all of them meet is tested of each.
 
 To add one, write a function that makes an example in a small world, and say what it may not do::
 
@@ -9,7 +9,8 @@ To add one, write a function that makes an example in a small world, and say wha
 Samplers are looked at within solves, too, on either side; points in an example belong four cells within the model, as
 beyond that a wavefield on the grid does not have what they see of the layer.
 
-Its tests are in ``test_registry.py``; one of them fails for a kind that has no example.
+A storage policy is a row of `POLICIES`. Tests are in ``test_registry.py`` and ``wave/test_storage.py``; one of them fails
+for a kind that has no example.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pylops
@@ -53,8 +55,35 @@ from seisops.survey.windows import Shotwise, ShotwiseMap, WindowedModeling
 from seisops.wave.modeling import Solve
 from seisops.wave.sampling.channel import Channel
 from seisops.wave.sampling.imaging import Imaging, perturbation_space
+from seisops.wave.storage.layout import Layout
+from seisops.wave.storage.policies import (
+    Auto,
+    Boundary,
+    Checkpointed,
+    Compressed,
+    Disk,
+    Fourier,
+    Full,
+    Policy,
+    Probed,
+    Subsampled,
+)
 
-__all__ = ["MAPS", "OPERATORS", "Entry", "kinds", "map_", "operator", "parts"]
+__all__ = [
+    "MAPS",
+    "OPERATORS",
+    "POLICIES",
+    "Entry",
+    "Kept",
+    "kinds",
+    "layout",
+    "least",
+    "map_",
+    "operator",
+    "parts",
+    "policies",
+    "whole",
+]
 
 
 @dataclass(frozen=True)
@@ -344,6 +373,73 @@ def shotwise_map(w):
     return F.as_map(), point(w, F)
 
 
+# ---- storage policies
+
+
+def layout(w: World, wrt: Sequence[str] = ("m",)) -> Layout:
+    """How the history of a shot lies in memory."""
+    return w.A.solver.layout(wrt)
+
+
+def whole(w: World) -> int:
+    """Bytes of all of a history."""
+    return layout(w).whole_bytes
+
+
+def least(w: World, copies: int = 0) -> int:
+    """Memory for the shortest segment, and for some copies of the state."""
+    return layout(w).buffer_bytes(layout(w).unit) + copies * layout(w).state_bytes
+
+
+class Kept(NamedTuple):
+    """An example of a storage policy.
+
+    Attributes
+    ----------
+    kind : type
+        The policy.
+    make : callable
+        Makes it for a world and a directory: a policy, or what an argument `storage` may be.
+    error : float
+        How far products with J and with J.H may be from the exact ones: 0 if no bit may change, at most 1e-10 if it
+        is exact to rounding.
+    """
+
+    kind: type[Policy]
+    make: Callable[[World, Path], Policy | str]
+    error: float = 0.0
+
+
+POLICIES = {
+    "auto": Kept(Auto, lambda w, path: "auto"),
+    "whole": Kept(Full, lambda w, path: Full()),
+    "whole, none held": Kept(Full, lambda w, path: Full(keep_bytes=0)),
+    "checkpoints": Kept(Checkpointed, lambda w, path: Checkpointed()),
+    "checkpoints, none held": Kept(Checkpointed, lambda w, path: Checkpointed(keep_bytes=0)),
+    "no checkpoint": Kept(Checkpointed, lambda w, path: Checkpointed(n=0)),
+    "three checkpoints": Kept(Checkpointed, lambda w, path: Checkpointed(n=3)),
+    "many checkpoints": Kept(Checkpointed, lambda w, path: Checkpointed(n=100)),
+    "checkpoints and part of the history": Kept(Checkpointed, lambda w, path: Checkpointed(bytes=whole(w) * 3 // 4)),
+    "two copies": Kept(Checkpointed, lambda w, path: Checkpointed(bytes=least(w, 2))),
+    "one copy": Kept(Checkpointed, lambda w, path: Checkpointed(bytes=least(w, 1))),
+    "least memory": Kept(Checkpointed, lambda w, path: Checkpointed(bytes=least(w))),
+    "disk": Kept(Disk, lambda w, path: Disk(path)),
+    "disk, none held": Kept(Disk, lambda w, path: Disk(path, keep_bytes=0)),
+    "auto, one whole": Kept(Auto, lambda w, path: Auto(keep_bytes=whole(w) * 3 // 2)),
+    "auto, none whole": Kept(Auto, lambda w, path: Auto(keep_bytes=whole(w) * 2 // 3)),
+    "auto, none held": Kept(Auto, lambda w, path: Auto(keep_bytes=0)),
+    "edges": Kept(Boundary, lambda w, path: Boundary(), 1e-10),
+    "every second": Kept(Subsampled, lambda w, path: Subsampled(2), 0.01),
+    "16 bits": Kept(Compressed, lambda w, path: Compressed(), 3e-4),
+    "8 bits": Kept(Compressed, lambda w, path: Compressed(bits=8), 0.05),
+    "all frequencies of the source": Kept(
+        Fourier, lambda w, path: Fourier(frequencies=np.arange(0, 225, 1 / 0.092)), 0.02
+    ),
+    "a few frequencies": Kept(Fourier, lambda w, path: Fourier(frequencies=(11.0, 22.0, 33.0, 44.0, 55.0)), 1.0),
+    "probed": Kept(Probed, lambda w, path: Probed(r=32), 2.0),
+}
+
+
 # ---- what there is
 
 #: What other kinds derive from; nothing is ever only one of these.
@@ -359,13 +455,21 @@ def kinds() -> set[type]:
     for module in pkgutil.walk_packages(so.__path__, "seisops."):
         if not module.name.startswith((*BRIDGES, "seisops.dask", "seisops.torch", "seisops.__main__", "seisops.plot")):
             importlib.import_module(module.name)
-    found, ahead = set(), [LinearOperator, Map]
-    while ahead:
-        kind = ahead.pop()
-        ahead += kind.__subclasses__()
-        if kind.__module__.startswith("seisops.") and not kind.__module__.startswith(BRIDGES):
-            found.add(kind)
-    return found - ABSTRACT - FORMS
+    found = {*_derived(LinearOperator), *_derived(Map)} - ABSTRACT - FORMS
+    return {kind for kind in found if not kind.__module__.startswith(BRIDGES)}
+
+
+def policies() -> set[type[Policy]]:
+    """All storage policies that the package defines."""
+    return {kind for kind in _derived(Policy) if not kind.__abstractmethods__}
+
+
+def _derived(base: type) -> Iterator[type]:
+    """What in the package derives from a class."""
+    for kind in base.__subclasses__():
+        if kind.__module__.startswith("seisops."):
+            yield kind
+        yield from _derived(kind)
 
 
 def parts(thing: LinearOperator | Map) -> Iterator[LinearOperator | Map]:
