@@ -1,4 +1,4 @@
-"""Every kind of operator, of map and of storage policy, registered with an example: what all of them meet is tested of each.
+"""Every kind of operator, map, medium and storage policy, registered with an example of which all that it meets is tested.
 
 To add one, write a function that makes an example in a small world, and say what it may not do::
 
@@ -52,6 +52,7 @@ from seisops.operators import (
     Zero,
 )
 from seisops.survey.windows import Shotwise, ShotwiseMap, WindowedModeling
+from seisops.wave import equations
 from seisops.wave.modeling import Solve
 from seisops.wave.sampling.channel import Channel
 from seisops.wave.sampling.imaging import Imaging, perturbation_space
@@ -71,6 +72,7 @@ from seisops.wave.storage.policies import (
 
 __all__ = [
     "MAPS",
+    "MEDIA",
     "OPERATORS",
     "POLICIES",
     "Entry",
@@ -79,6 +81,8 @@ __all__ = [
     "layout",
     "least",
     "map_",
+    "media",
+    "medium",
     "operator",
     "parts",
     "policies",
@@ -115,6 +119,7 @@ class Entry:
 #: By the names of their functions.
 OPERATORS: dict[str, Entry] = {}
 MAPS: dict[str, Entry] = {}
+MEDIA: dict[str, Entry] = {}
 
 
 def operator(kind: type, **may: bool) -> Callable:
@@ -125,6 +130,11 @@ def operator(kind: type, **may: bool) -> Callable:
 def map_(kind: type, **may: bool) -> Callable:
     """Register what makes a map in which `kind` takes part, and its arguments at a point."""
     return _register(MAPS, kind, may)
+
+
+def medium(kind: type, **may: bool) -> Callable:
+    """Register what makes a medium of a kind."""
+    return _register(MEDIA, kind, may)
 
 
 def _register(registry: dict[str, Entry], kind: type, may: dict[str, bool]) -> Callable:
@@ -373,6 +383,19 @@ def shotwise_map(w):
     return F.as_map(), point(w, F)
 
 
+# ---- media
+
+
+@medium(so.Acoustic)
+def acoustic(w):
+    return w.medium
+
+
+@medium(so.Acoustic)
+def acoustic_with_density(w):
+    return world(density=True, dtype=w.dtype).medium
+
+
 # ---- storage policies
 
 
@@ -457,6 +480,13 @@ def kinds() -> set[type]:
             importlib.import_module(module.name)
     found = {*_derived(LinearOperator), *_derived(Map)} - ABSTRACT - FORMS
     return {kind for kind in found if not kind.__module__.startswith(BRIDGES)}
+
+
+def media() -> set[type[so.WaveEquation]]:
+    """All wave equations that the package offers."""
+    for module in pkgutil.iter_modules(equations.__path__, "seisops.wave.equations."):
+        importlib.import_module(module.name)
+    return {kind for kind in _derived(so.WaveEquation) if kind.__module__.startswith("seisops.wave.equations.")}
 
 
 def policies() -> set[type[Policy]]:

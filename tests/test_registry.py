@@ -6,8 +6,8 @@ import pickle
 
 import numpy as np
 import pytest
-from cases import TOLERANCE, check_exact, world
-from registry import MAPS, OPERATORS, kinds, parts
+from cases import BOUNDARIES, TOLERANCE, check_exact, world
+from registry import MAPS, MEDIA, OPERATORS, kinds, media, parts
 
 import seisops as so
 from seisops.check import diagnose, dot_test, linearity_test, taylor_test
@@ -16,6 +16,7 @@ from seisops.fusion import FusedSolve
 from seisops.inversion import fingerprint
 from seisops.maps import LinearMap
 from seisops.operators import Adjoint, Product, Sampler, Scaled, Sum
+from seisops.wave import boundaries
 
 # random sources are meant to hold every frequency
 pytestmark = [
@@ -198,6 +199,30 @@ def test_some_shots_of_a_map_are_those_of_the_whole(name):
         part = G.select([i])(*(space.take(a, [i]) for space, a in zip(G.domain, x, strict=True)))
         G.range.put(out, part, [i])
     assert np.array_equal(out, value)
+
+
+# ---- media and boundaries
+
+
+def test_every_medium_and_every_boundary_is_registered():
+    missing = media() - {entry.kind for entry in MEDIA.values()}
+    assert not missing, f"add an example of {sorted(kind.__qualname__ for kind in missing)} to tests/registry.py"
+    assert {type(b).__name__ for b in BOUNDARIES.values() if b is not None} == set(boundaries.__all__), "tests/cases.py"
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("name", MEDIA)
+def test_a_medium_with_a_boundary(name, boundary):
+    """The solve and its derivatives by all that it is given by are exact, and the map that they are of has them."""
+    w = world()
+    medium = MEDIA[name]()
+    A = so.Modeling(w.waves, medium, BOUNDARIES[boundary], space_order=4)
+    F = w.Pr * A * w.Ps.H
+    check_exact(F)
+    for parameter in medium.perturbable:
+        check_exact(so.Jacobian(F, F.domain.random(5), wrt=parameter))
+    copy = pickle.loads(pickle.dumps(F))
+    assert np.array_equal(copy @ F.domain.random(1), F @ F.domain.random(1)) and fingerprint(copy) == fingerprint(F)
 
 
 # ---- on a cluster
