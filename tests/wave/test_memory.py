@@ -261,7 +261,12 @@ def test_plans_are_counted_and_released(w, monkeypatch):
     made.kernels["some ports"] = object()
     assert memory.held().kernels == 1 and "1 kernels" in str(memory.held())
     plans.forget()
-    assert memory.held().kernels == 0 and plan() is not made
+    assert memory.held().kernels == 0 and plan() is made  # which is in use
+    last = weakref.ref(made)
+    del made
+    plans.forget()
+    gc.collect()
+    assert last() is None
 
 
 def test_states_are_counted_and_released(w):

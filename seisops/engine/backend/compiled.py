@@ -20,10 +20,12 @@ from seisops.engine.kept.disk import Folder, opened
 from seisops.engine.kept.notes import Notes
 from seisops.engine.threads import making
 
-__all__ = ["Library", "compiled"]
+__all__ = ["Library", "chosen", "compiled"]
 
 FORMAT = 3  # of what is kept on disk; to be raised when that changes
 LANGUAGE = "openmp"
+#: What Devito's choice depends on, beside its own variables.
+CHOOSING = ("CC", "CFLAGS", "CXX", "PATH")
 
 
 class Library:
@@ -117,16 +119,20 @@ def _compile(source: str, where: Path, name: str) -> Path:
 
 def _command() -> tuple[str, tuple[str, ...]]:
     """The compiler, and how it is to compile."""
-    cc, flags = _chosen()
+    cc, flags = chosen()
     return cc, (*flags, "-fopenmp", *_tuning(cc, *flags))
 
 
-def _chosen() -> tuple[str, tuple[str, ...]]:
-    """What Devito would compile with; as an earlier process noted it where nobody has imported Devito."""
+def chosen() -> tuple[str, tuple[str, ...]]:
+    """What Devito would compile with.
+
+    Where nobody has imported Devito, that is its own choice, as an earlier process noted it; whoever imports it next has
+    asked for this before. Later on its configuration may have been changed.
+    """
     if "devito" in sys.modules:
         return _devitos()
-    chosen = sorted((k, v) for k, v in os.environ.items() if k.startswith("DEVITO_") or k in ("CC", "CXX", "PATH"))
-    return Notes((_machine(), tuple(chosen))).get(("compiler",), _devitos)
+    said = sorted((k, v) for k, v in os.environ.items() if k.startswith("DEVITO_") or k in CHOOSING)
+    return Notes((_machine(), tuple(said))).get(("compiler",), _devitos)
 
 
 def _devitos() -> tuple[str, tuple[str, ...]]:

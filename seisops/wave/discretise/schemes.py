@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from typing import TYPE_CHECKING
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from seisops.engine import backend
 from seisops.engine.arrays import VECTOR, whole
+from seisops.engine.backend.compiled import chosen
 from seisops.engine.facts import Layer, Reach
 from seisops.engine.kept.notes import Notes, told
 from seisops.engine.kernel import Kernel
@@ -38,7 +39,7 @@ class Schemes:
         self._reaches: dict[tuple, Reach] = {}
         self._derived: dict[tuple, Both] = {}
         self._schemes: dict[tuple, Scheme] = {}
-        self._alive: WeakSet[Scheme] = WeakSet()  # those that operators have kept, too
+        self._alive: WeakValueDictionary[tuple, Scheme] = WeakValueDictionary()  # those that operators have kept, too
 
     def interior(self, equation: WaveEquation, template: tuple[int, int, str]) -> Interior:
         """An equation without boundaries; those of one kind share it."""
@@ -74,7 +75,8 @@ class Schemes:
                 self._reaches[kind] = Notes(told(kind)).get(("reach",), lambda: both().reach())
             layer = _layer(self._reaches[kind], boundary, free_surface, template, shape)
             key = (*kind, layer, on)
-            if key not in self._schemes:
+            scheme = self._alive.get(key)
+            if scheme is None:
 
                 def derive() -> Derivation:
                     from seisops.engine.derivation import Derivation
@@ -83,20 +85,20 @@ class Schemes:
 
                 of = told(kind)
                 notes = Notes(None if of is None else (*of, repr(layer)))
-                self._schemes[key] = Scheme(template, layer, backend.device(on), notes, derive)
-                self._alive.add(self._schemes[key])
-            return self._schemes[key]
+                scheme = self._alive[key] = Scheme(template, layer, backend.device(on), notes, derive)
+            self._schemes[key] = scheme
+            return scheme
 
     @property
     def kernels(self) -> list[Kernel]:
         """Those that have been made."""
         with making:
-            return [kernel for scheme in self._alive for kernel in scheme.kernels.values()]
+            return [kernel for scheme in self._alive.values() for kernel in scheme.kernels.values()]
 
     def forget(self) -> None:
-        """Release all; operators that are there keep their schemes, without kernels, and make them again when needed."""
+        """Release all but the schemes of operators that are there, without kernels, which are made again when needed."""
         with making:
-            for scheme in self._alive:
+            for scheme in self._alive.values():
                 scheme.forget()
             self._schemes.clear()
             self._derived.clear()
@@ -109,6 +111,7 @@ SCHEMES = Schemes()
 
 
 def _interior(equation: WaveEquation, template: tuple[int, int, str]) -> Interior:
+    chosen()  # of an equation this is derived first: what compiles it is noted before Devito is there
     from seisops.wave.discretise.assembly import interior
 
     return interior(equation, template)
