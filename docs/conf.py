@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import metadata
+from pathlib import Path
 
 project = "seisops"
 author = metadata("seisops")["Author"]
@@ -10,7 +12,12 @@ copyright = f"2026, {author}"
 release = metadata("seisops")["Version"]
 version = ".".join(release.split(".")[:2])
 
+HERE = Path(__file__).resolve().parent
+# the picture of layers and rooms, and what reads the imports that it is drawn of
+sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent / "tests")]
+
 extensions = [
+    "rooms",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",

@@ -21,7 +21,20 @@ from seisops.operators import (
 )
 from seisops.spaces import Space
 
-__all__ = ["OnDemand", "here", "sent", "there"]
+__all__ = ["Elsewhere", "OnDemand", "here", "sent", "there"]
+
+
+class Elsewhere(LinearOperator):
+    """An operator that is worked off elsewhere."""
+
+    @property
+    @abstractmethod
+    def stands_for(self) -> LinearOperator:
+        """The same operator here."""
+
+    @abstractmethod
+    def spread(self, other: Any) -> Any:
+        """Another operator or map, worked off where this one is."""
 
 
 class OnDemand(Sequence):
@@ -60,12 +73,12 @@ class OnDemand(Sequence):
         """What a store holds, read when it is asked for."""
 
 
-def there(op: pylops.LinearOperator) -> LinearOperator | None:
-    """The first operator of an expression that is worked off elsewhere: it has a method ``spread``."""
+def there(op: pylops.LinearOperator) -> Elsewhere | None:
+    """The first operator of an expression that is worked off elsewhere."""
     if not isinstance(op, pylops.LinearOperator):
         return None
     ours = op if isinstance(op, LinearOperator) else fuse(op)
-    return next((leaf for leaf in ours.leaves() if hasattr(leaf, "spread")), None)
+    return next((leaf for leaf in ours.leaves() if isinstance(leaf, Elsewhere)), None)
 
 
 def sent(make: Callable[..., Any], op: pylops.LinearOperator, *args: Any, **options: Any) -> Any:
@@ -84,4 +97,4 @@ def here(op: LinearOperator) -> LinearOperator:
             return Sum([here(term) for term in op.children])
         case Stack():
             return type(op)([here(block) for block in op.children])
-    return op.stands_for if hasattr(op, "spread") else op
+    return op.stands_for if isinstance(op, Elsewhere) else op

@@ -1,40 +1,16 @@
 """Imports go one way: each layer of the package imports only from those above it, each room of a layer likewise.
 
-The imports are read from the source, not observed: PyLops itself loads torch and Devito. Every import
-counts for the direction, also one inside a function or under ``TYPE_CHECKING``.
+The lists of layers and rooms are in ``imports.py``, which reads the imports. Every one counts for the direction, also one
+inside a function or under ``TYPE_CHECKING``.
 """
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from imports import PACKAGE, RANK, ROOMS, Import, graph, imports, layer, modules, reached, room
 
-PACKAGE = "seisops"
-
-#: From the top down; a layer imports from the lines above its own, never from its own line's other members.
-LAYERS = (
-    ("errors", "_pylops"),
-    ("spaces",),
-    ("operators",),
-    ("fusion",),
-    ("elsewhere",),
-    ("maps",),
-    ("check",),
-    ("engine",),
-    ("wave",),
-    ("memory",),
-    ("survey", "storage"),
-    ("inversion",),
-    ("torch", "jax", "dask", "plot"),
-    ("demo",),
-    ("cli",),
-    ("__main__",),
-)
-RANK = {layer: rank for rank, line in enumerate(LAYERS) for layer in line}
 BRIDGES = {"torch", "jax", "dask", "plot", "demo", "cli", "__main__"}
 
 #: Layers that see less than everything above them.
@@ -46,121 +22,12 @@ ONLY = {
     "dask": ALGEBRA | {"memory"},  # workers hold no more than they may
 }
 
-#: Rooms of a layer, from the top down: a file or folder, or a file of a folder that stands before the rest of it. A room
-#: imports from the lines above its own.
-ROOMS = {
-    "engine": (
-        ("arrays", "threads"),
-        ("kept",),
-        ("symbols",),
-        ("facts", "derive"),
-        ("stability", "lower"),
-        ("backend", "derivation"),
-        ("kernel", "state"),
-        ("scheme",),
-    ),
-    "wave": (
-        ("_validate",),
-        ("boundaries", "grid", "quantities", "storage", "time", "discretise.interior"),
-        ("space", "wavelets", "declaration", "discretise.assembly"),
-        ("equation",),
-        ("equations", "discretise"),
-        ("sampling",),
-        ("solver", "suitability"),
-        ("modeling",),
-        ("tangent",),
-        ("jacobian",),
-        ("costs",),
-    ),
-}
-
 #: The outside that only one bridge knows; elsewhere in the package not even inside a function ...
 OUTSIDE = {"torch": {"torch"}, "jax": {"jax"}, "dask": {"dask"}, "distributed": {"dask"}, "matplotlib": {"plot"}}
 #: ... optional dependencies, imported where they are used ...
 LAZY = {"segyio", "h5py", "xarray", "zarr"}
 #: ... and Devito, the engine's alone, but for being the language of the residuals.
 DEVITO = ("seisops.engine", "seisops.wave.equations")
-
-
-@dataclass(frozen=True)
-class Import:
-    module: str  # that imports, as in "seisops.wave.media"
-    target: str  # that is imported, dotted
-    line: int
-    eager: bool  # carried out when the module is imported
-
-
-def layer(module: str) -> str:
-    """The layer of a dotted name in the package; the package's own face is ``""``."""
-    return module.partition(".")[2].partition(".")[0]
-
-
-def room(module: str) -> str:
-    """The room of a module within its layer, ``""`` for the layer itself or where there are no rooms."""
-    own = module.split(".")[2:]
-    listed = [name for line in ROOMS.get(layer(module), ()) for name in line]
-    known = [name for name in listed if own[: name.count(".") + 1] == name.split(".")]
-    return max(known, key=len, default=own[0] if listed and own else "")
-
-
-def modules(root: Path) -> dict[str, Path]:
-    """Every module of the package under ``root``, by its dotted name."""
-    found = {}
-    for path in sorted((root / PACKAGE).rglob("*.py")):
-        parts = path.relative_to(root).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
-
-
-def imports(root: Path) -> list[Import]:
-    """Every import in the package under ``root``."""
-    known = modules(root)
-    return [
-        Import(module, target, line, eager)
-        for module, path in known.items()
-        for target, line, eager in _targets(module, path, known)
-    ]
-
-
-def _targets(module: str, path: Path, known: dict[str, Path]) -> Iterator[tuple[str, int, bool]]:
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-
-    def absolute(name: str, level: int) -> str:
-        if not level:
-            return name
-        base = package.split(".")[: len(package.split(".")) - level + 1]
-        return ".".join([*base, name] if name else base)
-
-    def visit(node: ast.AST, eager: bool) -> Iterator[tuple[str, int, bool]]:
-        match node:
-            case ast.Import():
-                for alias in node.names:
-                    yield alias.name, node.lineno, eager
-            case ast.ImportFrom():
-                base = absolute(node.module or "", node.level)
-                for alias in node.names:
-                    name = f"{base}.{alias.name}"
-                    yield name if name in known or base == PACKAGE else base, node.lineno, eager
-            case ast.Call(
-                func=ast.Name(id="import_module" | "__import__") | ast.Attribute(attr="import_module"),
-                args=[ast.Constant(value=str(text)), *_],
-            ):
-                bare = text.lstrip(".")
-                yield absolute(bare, len(text) - len(bare)), node.lineno, eager
-        for child in ast.iter_child_nodes(node):
-            yield from visit(child, eager and not _deferred(node, child))
-
-    return visit(ast.parse(path.read_text(encoding="utf-8"), str(path)), True)
-
-
-def _deferred(node: ast.AST, child: ast.AST) -> bool:
-    """Whether ``child`` of ``node`` does not run when the module is imported."""
-    match node:
-        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
-            return child is node.body or (isinstance(node.body, list) and child in node.body)
-        case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
-            return child in node.body
-    return False
 
 
 def violations(root: Path) -> list[str]:
@@ -211,29 +78,11 @@ def _line(module: str) -> int | None:
 
 def circles(root: Path) -> list[list[str]]:
     """Modules of the package under ``root`` that import one another, however deferred: each circle once, in order."""
-    known = modules(root)
-    graph: dict[str, set[str]] = {module: set() for module in known}
-    for found in imports(root):
-        target = found.target
-        while target and target not in known:  # a name that a module offers
-            target = target.rpartition(".")[0]
-        if target and target != found.module:
-            graph[found.module].add(target)
-    reached = {module: _reached(module, graph) for module in graph}
+    found = graph(root)
+    there = {module: reached(module, found) for module in found}
     # mutual reach is an equivalence: its classes of more than one module are the circles
-    classes = {frozenset(other for other in there if module in reached[other]) for module, there in reached.items()}
-    return sorted(_shortest(circle, graph) for circle in classes if circle)
-
-
-def _reached(start: str, graph: dict[str, set[str]]) -> set[str]:
-    """The modules that one gets to by one import or more."""
-    there, todo = set(), list(graph[start])
-    while todo:
-        module = todo.pop()
-        if module not in there:
-            there.add(module)
-            todo += graph[module]
-    return there
+    classes = {frozenset(other for other in there[module] if module in there[other]) for module in there}
+    return sorted(_shortest(circle, found) for circle in classes if circle)
 
 
 def _shortest(circle: frozenset[str], graph: dict[str, set[str]]) -> list[str]:

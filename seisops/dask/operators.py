@@ -14,7 +14,7 @@ from seisops.dask.cluster import Cluster, Options
 from seisops.dask.errors import Failure
 from seisops.dask.maps import DistributedMap
 from seisops.dask.steps import Apply, Save
-from seisops.elsewhere import OnDemand
+from seisops.elsewhere import Elsewhere, OnDemand
 from seisops.errors import SpaceError
 from seisops.maps import Map
 from seisops.operators import LinearOperator
@@ -23,7 +23,7 @@ from seisops.spaces import Space
 __all__ = ["DistributedOperator"]
 
 
-class DistributedOperator(LinearOperator):
+class DistributedOperator(Elsewhere):
     """A linear operator whose shots are worked off by a cluster.
 
     Attributes

@@ -12,11 +12,7 @@ from seisops.errors import UnfusedError
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
 
 
-def deep(w, n, seed, **options):
-    """Points at least four cells from the model's edge, where interpolation does not reach into the layer."""
-    low, high = np.array(w.grid.extent).T
-    points = np.random.default_rng(seed).uniform(low + 40.0, high - 40.0, (w.shots, n, w.ndim))
-    return so.Projection(w.waves, points, **options)
+deep = World.deep
 
 
 def edge(w, seed, interpolation):

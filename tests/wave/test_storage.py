@@ -4,11 +4,13 @@ import errno
 import math
 import os
 import pickle
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 from cases import TOLERANCE, world
+from registry import POLICIES, layout, least, policies, whole
 
 import seisops as so
 from seisops.check import dot_test, taylor_test
@@ -18,7 +20,18 @@ from seisops.wave.sampling.imaging import Imaging
 from seisops.wave.storage import schedule
 from seisops.wave.storage.background import Checkpoints, Whole
 from seisops.wave.storage.layout import Layout
-from seisops.wave.storage.policies import Auto, Checkpointed, Compressed, Disk, Fourier, Full, Probed, Subsampled
+from seisops.wave.storage.policies import (
+    Auto,
+    Boundary,
+    Checkpointed,
+    Compressed,
+    Disk,
+    Fourier,
+    Full,
+    Probed,
+    Subsampled,
+    policy,
+)
 from seisops.wave.storage.pool import Pool
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
@@ -30,50 +43,13 @@ def imaging(op):
     return found
 
 
-def layout(w, wrt=("m",)):
-    return w.A.solver.layout(wrt)
-
-
-def whole(w):
-    return layout(w).whole_bytes
-
-
-def least(w, copies=0):
-    """Memory for the shortest segment, and for some copies of the state."""
-    return layout(w).buffer_bytes(layout(w).unit) + copies * layout(w).state_bytes
-
-
-#: By name: a policy, for a world and a directory, that changes no bit of a derivative.
-EXACT = {
-    "auto": lambda w, path: "auto",
-    "whole, none held": lambda w, path: Full(keep_bytes=0),
-    "checkpoints": lambda w, path: Checkpointed(),
-    "checkpoints, none held": lambda w, path: Checkpointed(keep_bytes=0),
-    "no checkpoint": lambda w, path: Checkpointed(n=0),
-    "three checkpoints": lambda w, path: Checkpointed(n=3),
-    "many checkpoints": lambda w, path: Checkpointed(n=100),
-    "checkpoints and part of the history": lambda w, path: Checkpointed(bytes=whole(w) * 3 // 4),
-    "two copies": lambda w, path: Checkpointed(bytes=least(w, 2)),
-    "one copy": lambda w, path: Checkpointed(bytes=least(w, 1)),
-    "least memory": lambda w, path: Checkpointed(bytes=least(w)),
-    "disk": lambda w, path: Disk(path),
-    "disk, none held": lambda w, path: Disk(path, keep_bytes=0),
-    "auto, one whole": lambda w, path: Auto(keep_bytes=whole(w) * 3 // 2),
-    "auto, none whole": lambda w, path: Auto(keep_bytes=whole(w) * 2 // 3),
-    "auto, none held": lambda w, path: Auto(keep_bytes=0),
+#: Policies that change no bit of a derivative; those that do, with how far they may be from the exact products.
+EXACT = {name: kept.make for name, kept in POLICIES.items() if not kept.error}
+APPROXIMATE = {
+    name: (kept.make(None, None), kept.error) for name, kept in POLICIES.items() if kept.kind.exactness == "approximate"
 }
 
 FEW = ("checkpoints", "one copy", "disk", "auto, none held")
-
-#: By name: a policy, and how far it may be from the exact products with J and with J.H.
-APPROXIMATE = {
-    "every second": (Subsampled(2), 0.01),
-    "16 bits": (Compressed(), 3e-4),
-    "8 bits": (Compressed(bits=8), 0.05),
-    "all frequencies of the source": (Fourier(frequencies=np.arange(0, 225, 1 / 0.092)), 0.02),
-    "a few frequencies": (Fourier(frequencies=(11.0, 22.0, 33.0, 44.0, 55.0)), 1.0),
-    "probed": (Probed(r=32), 2.0),
-}
 
 
 def source(w, F=None):
@@ -104,6 +80,57 @@ def same(found, wanted):
 
 
 # ---- exactness
+
+
+def test_every_policy_is_registered():
+    missing = sorted(kind.__qualname__ for kind in policies() - {kept.kind for kept in POLICIES.values()})
+    assert not missing, f"add an example of {', '.join(missing)} to tests/registry.py"
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_every_policy_is_what_it_says(name, tmp_path):
+    """An exact pair, as far from the derivative as its class of exactness says; it holds what it says, and lets go."""
+    w, kept = world(), POLICIES[name]
+    storage = kept.make(w, tmp_path)
+    assert kept.kind is type(policy(storage))
+    assert policy(storage).exactness == (
+        "approximate" if kept.error > 1e-10 else "exact to rounding" if kept.error else "exact"
+    )
+    full, *_ = exact(w)
+    # something that waves of this length see, and data of it
+    x, z = np.meshgrid(*(np.linspace(0, 1, n) for n in w.grid.shape), indexing="ij")
+    dm = np.exp(-((x - 0.5) ** 2 + (z - 0.5) ** 2) / 0.1)
+    y = full @ dm
+    wanted = products(full, dm, y)
+    J = so.Jacobian(w.F, source(w), storage=storage)
+    assert J.held_bytes == 0
+    found = products(J, dm, y)
+    for a, b in zip(found, wanted, strict=True):
+        assert relative(a, b) <= kept.error
+    held = J.held_bytes
+    assert held == sum(b.nbytes for b in imaging(J)._kept.values()) and held <= policy(storage).keep_bytes
+    again = products(J, dm, y)
+    close = kept.error if kept.kind is Boundary else 0  # its first wavefield is that of the march which records it
+    assert all(relative(a, b) <= close for a, b in zip(again, found, strict=True))
+    J.forget()
+    assert J.held_bytes == J.spare_bytes == 0
+    for other in (
+        J,
+        pickle.loads(pickle.dumps(J)),
+        so.Jacobian(w.F, J.q, storage=replace(policy(storage), keep_bytes=0)),
+    ):
+        assert all(relative(a, b) <= close for a, b in zip(products(other, dm, y), found, strict=True))
+    same_as_full = so.inversion.fingerprint(J) == so.inversion.fingerprint(full)
+    assert same_as_full == (policy(storage).exactness == "exact")
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", POLICIES)
+def test_every_policy_gives_an_exact_pair(name, dtype, tmp_path):
+    w = world(dtype=dtype)
+    J = so.Jacobian(w.F, source(w), storage=POLICIES[name].make(w, tmp_path))
+    for _ in range(2):  # of what is held, too
+        assert dot_test(J) < TOLERANCE[dtype] * (10 if J.policy.exactness == "exact to rounding" else 1)
 
 
 @pytest.mark.parametrize("name", EXACT)
@@ -218,12 +245,6 @@ def test_approximate_policies_are_exact_pairs_near_the_derivative(name):
     assert np.array_equal(J @ dm, J @ dm)
 
 
-@pytest.mark.parametrize("storage", [storage for storage, _ in APPROXIMATE.values()], ids=APPROXIMATE)
-def test_approximate_policies_in_single_precision(storage):
-    w = world(dtype="float32")
-    assert dot_test(so.Jacobian(w.F, source(w), storage=storage)) < TOLERANCE["float32"]
-
-
 def test_probing_is_right_in_the_mean():
     w = world()
     _, dm, y, wanted = exact(w)
@@ -305,7 +326,7 @@ def solves(monkeypatch):
     marched, run = [], Kernel.run
 
     def counting(self, shape, spacing, dt, steps, arrays, bounds, *rest, **named):
-        marched.append((self.system.direction, steps[1] - steps[0] + 1))
+        marched.append((self.marched.direction, steps[1] - steps[0] + 1))
         return run(self, shape, spacing, dt, steps, arrays, bounds, *rest, **named)
 
     monkeypatch.setattr(Kernel, "run", counting)

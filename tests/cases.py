@@ -1,21 +1,18 @@
-"""Small worlds in which every operator kind can be built, and the registry of one case for each kind.
+"""Small worlds in which operators of every kind can be built; the registry of those is in ``registry.py``.
 
 Kernels are compiled once for each kind of equation and boundary in a process: the worlds share as many as they can.
 """
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from dataclasses import dataclass
 from functools import cache, cached_property
 
 import numpy as np
 
 import seisops as so
-import seisops.wave
-from seisops.operators import Embedding, Expression, LinearOperator, Propagator, Sampler
-from seisops.wave.sampling.channel import Channel
+from seisops.check import diagnose, dot_test
+from seisops.operators import LinearOperator
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 
@@ -59,6 +56,12 @@ class World:
         low, high = np.array(self.grid.extent).T
         rng = np.random.default_rng(seed)
         return so.Projection(self.waves, rng.uniform(low, high, (self.shots, n, self.ndim)), **options)
+
+    def deep(self, n: int, seed: int, **options) -> so.Projection:
+        """Points at least four cells from the model's edge, where interpolation does not reach into the layer."""
+        low, high = np.array(self.grid.extent).T
+        points = np.random.default_rng(seed).uniform(low + 40.0, high - 40.0, (self.shots, n, self.ndim))
+        return so.Projection(self.waves, points, **options)
 
     @cached_property
     def Pr(self) -> so.Projection:
@@ -106,111 +109,13 @@ def world(**options) -> World:
     return World(**options)
 
 
-REGISTRY: dict[type, object] = {}
-
-
-def case(kind: type):
-    """Register a builder of an operator in which `kind` takes part."""
-
-    def register(builder):
-        REGISTRY[kind] = builder
-        return builder
-
-    return register
-
-
-@case(so.Projection)
-def projection():
-    return world().Pr
-
-
-@case(so.Wavelet)
-def wavelet():
-    return world().Pw
-
-
-@case(so.Snapshots)
-def snapshots():
-    w = world()
-    return so.Snapshots(w.waves, w.time.samples[[3, 20, 30]])
-
-
-@case(so.Modeling)
-def modeling():
-    return world().A
-
-
-@case(seisops.wave.modeling.Solve)
-def solve():
-    w = world()
-    return w.A.solve((w.Pr,), (w.Ps,), adjoint=False)
-
-
-@case(so.Jacobian)
-def jacobian():
-    return world().jacobian()
-
-
-@case(seisops.wave.sampling.imaging.Imaging)
-def imaging():
-    return world().jacobian(storage=so.storage.Full())._operator
-
-
-@case(Embedding)
-def embedding():
-    w = world()
-    several = seisops.wave.sampling.imaging.perturbation_space(w.waves, ("m", "vp"))
-    return Embedding(w.waves.model(), several, 1)
-
-
-@case(Channel)
-def channel():
-    return so.Parametric(world().F).tangent().inner.F
-
-
-@case(so.Identity)
-def identity():
-    return so.Identity(world().waves)
-
-
-@case(so.VStack)
-def vstack():
-    w = world()
-    return so.VStack([w.F, w.points(1, 6) * w.A * w.Ps.H])
-
-
-@case(so.HStack)
-def hstack():
-    w = world()
-    return so.HStack([w.F, w.Pr * w.A * w.Ps2.H])
-
-
-@case(so.BlockDiag)
-def blockdiag():
-    w = world()
-    return so.BlockDiag([w.F, w.Pr * w.A * w.Ps2.H])
-
-
-#: What other kinds derive from; nothing is ever only one of these.
-ABSTRACT = {LinearOperator, Propagator, Sampler, Expression}
-
-
-def kinds() -> set[type]:
-    """The operators of the public interface, and those defined anywhere in the wave layer."""
-    for module in pkgutil.walk_packages(seisops.wave.__path__, "seisops.wave."):
-        importlib.import_module(module.name)
-    public = {getattr(so, name) for name in so.__all__}
-    found, stack = set(), [LinearOperator]
-    while stack:
-        kind = stack.pop()
-        stack += kind.__subclasses__()
-        if kind.__module__.startswith("seisops.wave.") or kind in public:
-            found.add(kind)
-    return found - ABSTRACT
-
-
-def parts(op: LinearOperator):
-    """An operator and all that it is made of."""
-    yield op
-    for child in op.children:
-        yield from parts(child)
+def check_exact(op: LinearOperator, tolerance: float | None = None, seed: int = 0) -> None:
+    """The dot test holds to the rounding of the operator's dtype, and is not about zeros."""
+    tolerance = tolerance or TOLERANCE[op.dtype.name]
+    y = op.matvec(op.domain.random(seed + 7).ravel())
+    x = op.rmatvec(op.range.random(seed + 8).ravel())
+    for a in (x, y):
+        assert a.dtype == op.dtype
+        assert np.isfinite(a).all()
+        assert np.linalg.norm(a.astype(float)) > 0
+    assert dot_test(op, seed=seed) < tolerance, diagnose(op)
