@@ -233,7 +233,7 @@ def solves(monkeypatch):
     runs, run = [], Kernel.run
 
     def counted(self, *args, **named):
-        runs.append("Forward" if self.system.direction > 0 else "Adjoint")
+        runs.append("Forward" if self.marched.direction > 0 else "Adjoint")
         return run(self, *args, **named)
 
     monkeypatch.setattr(Kernel, "run", counted)

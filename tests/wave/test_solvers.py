@@ -144,7 +144,7 @@ def test_backgrounds_are_computed_once(runs):
     J = so.Jacobian(w.F, q, storage=so.storage.Full())
     y = J.range.random(1)
     pylops.cgls(J, y.ravel(), niter=5)
-    backgrounds = [k for k in runs if k.read.history]
+    backgrounds = [k for k in runs if k.program.loop.what[3].history]
     assert len(backgrounds) == w.shots
     runs.clear()
     J @ J.domain.random(2)
@@ -153,7 +153,7 @@ def test_backgrounds_are_computed_once(runs):
     runs.clear()
     J.forget()
     J @ J.domain.random(2)
-    assert sum(k.read.history for k in runs) == w.shots
+    assert sum(k.program.loop.what[3].history for k in runs) == w.shots
 
 
 def test_backgrounds_beyond_the_budget_are_computed_anew(runs):
@@ -165,7 +165,7 @@ def test_backgrounds_beyond_the_budget_are_computed_anew(runs):
     assert np.array_equal(J @ dm, kept)
     runs.clear()
     assert np.array_equal(J @ dm, kept)
-    assert sum(k.read.history for k in runs) == w.shots - 1
+    assert sum(k.program.loop.what[3].history for k in runs) == w.shots - 1
 
 
 def test_a_linearisation_solves_once_and_its_adjoint_once(runs):
