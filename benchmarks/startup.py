@@ -3,7 +3,7 @@
 Run it with ``python benchmarks/startup.py [rounds] [row ...]``: five rounds by default, and all rows, or those named. Times
 are in seconds from the start of the interpreter's first statement, imports included: cold where no kernel was ever compiled,
 warm where an earlier process left its own. A gradient comes after the first data of the same process; what is changed
-afterwards is counted alone: another storage policy, another order of a projection, another set of receivers. Devito's example
+afterwards is counted alone: another storage policy, another order of a projection, other receivers. Devito's example
 solver (2D and 3D, its own caches empty) stands beside it, if it is installed. Equations of one's own (``equations.py``) are
 derived in each process; the times of their first Born data and image are those of these alone.
 """
