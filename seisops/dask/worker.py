@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
-import tempfile
 import threading
 import time
 import traceback
@@ -13,7 +12,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import distributed
@@ -39,7 +37,7 @@ SHARE, PRESSURE = 0.3, 0.65
 
 
 class Workshop(WorkerPlugin):
-    """What a worker process keeps: where its code is compiled, and what tasks leave for one another.
+    """What a worker process keeps: what tasks leave for one another.
 
     Parameters
     ----------
@@ -55,13 +53,10 @@ class Workshop(WorkerPlugin):
         self.threads, self.keep_bytes = threads, keep_bytes
 
     def setup(self, worker: distributed.Worker) -> None:
-        """Prepare the process, before Devito is imported."""
+        """Prepare the process."""
+        self._before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "GOMP_SPINCOUNT")}
         os.environ["OMP_NUM_THREADS"] = str(self.threads)
         os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-        # a folder of its own: processes that compile into one wait for each other's locks, for ever if one is killed
-        folder = Path(worker.local_directory) / f"compiled-{os.getpid()}"
-        folder.mkdir(parents=True, exist_ok=True)
-        os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
         self.address = worker.address
         self.lock = threading.Lock()
         self.left: OrderedDict[tuple, Any] = OrderedDict()
@@ -74,6 +69,11 @@ class Workshop(WorkerPlugin):
 
     def teardown(self, worker: distributed.Worker) -> None:
         """Leave the process as it was: it may be that of the user."""
+        for name, value in self._before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
         if self.limit:
             self._look.stop()
             memory.limit(self._limited)

@@ -9,11 +9,13 @@ from numbers import Real
 
 import numpy as np
 
+from seisops.engine.kept.notes import noted
 from seisops.errors import ParameterError
 
 __all__ = ["PML", "Sponge"]
 
 
+@noted
 @dataclass(frozen=True)
 class PML:
     """Convolutional perfectly matched layer (Komatitsch & Martin 2007, doi:10.1190/1.2757586), without time lag.
@@ -40,6 +42,10 @@ class PML:
     With the default, 8 cells, the largest reflected amplitude is below 5e-4 of the incident one (-77 dB in energy at 20
     cells per wavelength) for dominant wavelengths of 8 to 40 cells, for sources in the middle and two cells from the
     edge; and below 3e-3 where waves travel at half the velocity that the layer was made for.
+
+    Layers of this kind can amplify waves whose phase and group travel in opposite directions along an axis, as in tilted
+    anisotropic media (Becache, Fauqueux & Joly 2003, doi:10.1016/S0021-9991(03)00184-0): look at late times there, or take a
+    :class:`Sponge`.
 
     Raises
     ------
@@ -95,6 +101,7 @@ class PML:
         return {"a": a, "b": b}
 
 
+@noted
 @dataclass(frozen=True)
 class Sponge:
     """Damping layer: every difference in time d/dt becomes d/dt + eta (Cerjan et al. 1985, doi:10.1190/1.1441945).

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from seisops.engine.kept.function import Function, function_of
-from seisops.engine.kept.notes import Notes, told
+from seisops.engine.kept.notes import Notes, is_noted, noted, told
 from seisops.errors import ParameterError
 from seisops.wave.declaration import Declaration
 from seisops.wave.grid import Grid
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["WaveEquation"]
 
 
+@noted
 class WaveEquation:
     """A linear wave equation ``A(p) u = q`` with the arrays of its parameters p; immutable.
 
@@ -304,8 +305,24 @@ class WaveEquation:
 
     @property
     def kind(self) -> tuple:
-        """What equations share that can share compiled code."""
-        return (type(self), self.parameters, *self._settings.items())
+        """What equations share that can share compiled code.
+
+        What others than this package write, or change in it, may depend on anything: there what comes of it counts.
+        """
+        shared = (type(self), self.parameters, *self._settings.items())
+        if is_noted(type(self)) and "residual" not in vars(self):
+            return shared
+        if "_text" not in vars(self):
+            object.__setattr__(self, "_text", self._described())
+        return (*shared, type(self).system, self._text)
+
+    def _described(self) -> str:
+        """The residual and all that is declared about its fields, as text."""
+        from seisops.wave.discretise.assembly import described  # loads Devito
+
+        declared = (self.source, self.observe, self.staggering, self.timing, self.surface)
+        text = [described(self, self.grid.ndim), self.fields, *map(dict, declared), self.leapfrog]
+        return str(text)
 
     def _fingerprint(self) -> list:
         """What makes it what it is: its residual and all that it declares, as text, and its arrays."""

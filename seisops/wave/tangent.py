@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from seisops.engine.kept.notes import noted
 from seisops.errors import ParameterError
 from seisops.fusion import FusedSolve, fuse, propagates
 from seisops.operators import (
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["TangentEquation", "direction", "tangent"]
 
 
+@noted
 class TangentEquation(WaveEquation):
     """A wave equation and its derivative in a direction of its parameters.
 

@@ -4,6 +4,7 @@ import gc
 import os
 import pickle
 import signal
+import tempfile
 import threading
 import time
 
@@ -485,3 +486,19 @@ def test_workers_let_go_of_linearisations_that_are_gone(client):
         assert held() == 0
     finally:
         gc.enable()
+
+
+def test_a_cluster_in_this_process_leaves_it_as_it_was(monkeypatch):
+    """What it sets is that of the user; where temporary files go is none of its business."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
+    before, folder = dict(os.environ), tempfile.gettempdir()
+    op = so.Wavelet(waves(), so.ricker(so.Time(31, 0.002), f0=40.0)).H
+    with distributed.Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
+        x = op.domain.random(0)
+        assert np.array_equal(so.dask.distribute(op, client, threads=2) @ x, op @ x)
+        assert tempfile.gettempdir() == folder and os.environ["TMPDIR"] == before["TMPDIR"]
+    assert dict(os.environ) == before
+    with tempfile.TemporaryFile():
+        pass

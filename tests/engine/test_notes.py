@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import seisops as so
@@ -121,20 +122,70 @@ def test_nothing_is_kept_if_nothing_is_to_be(tmp_path, monkeypatch):
     assert taken(Notes(("a",)), made)[1] == 2
 
 
-def test_equations_of_others_are_derived_in_each_process(monkeypatch):
-    """What they do is not known by their name; nor is that of ours in whose place somebody has put something."""
+def changed_residual(factor):
+    return lambda self, fields, parameters: (factor * parameters.m * fields.u.dt2 - fields.u.laplace,)
+
+
+def test_equations_of_others_are_derived_in_each_process():
+    """What they do is not known by their names, whatever they are called."""
     grid = so.Grid((12, 11), 10.0)
     ours = so.Acoustic(grid, vp=2000.0)
-    before = told((ours.kind, so.PML))
-    assert before == told((so.Acoustic(grid, vp=1500.0).kind, so.PML)) is not None
-    assert before != told((so.Acoustic(grid, vp=2000.0, rho=1000.0).kind, so.PML))
-    assert told((type("Mine", (so.Acoustic,), {})(grid, vp=2000.0).kind,)) is None
-    assert told((ours.kind, type("Layer", (so.PML,), {}))) is None
+    assert told((ours.kind, so.PML)) == told((so.Acoustic(grid, vp=1500.0).kind, so.PML)) is not None
+    assert told((ours.kind,)) != told((so.Acoustic(grid, vp=2000.0, rho=1000.0).kind,))
+    names = {name: getattr(so.Acoustic, name) for name in ("__module__", "__qualname__")}
+    assert told((type("Acoustic", (so.Acoustic,), names)(grid, vp=2000.0).kind,)) is None
+    assert told((type("PML", (so.PML,), {"__module__": so.PML.__module__}),)) is None
+    object.__setattr__(ours, "residual", lambda fields, parameters: changed_residual(2)(ours, fields, parameters))
+    assert told((ours.kind,)) is None
 
-    monkeypatch.setattr(
-        so.Acoustic, "residual", lambda self, fields, parameters: (2 * fields.u.dt2 - fields.u.laplace,)
-    )
-    assert told((ours.kind, so.PML)) != before
+
+@pytest.mark.parametrize(
+    ("owner", "name", "value"),
+    [
+        (so.Acoustic, "residual", changed_residual(2.0)),
+        (so.Acoustic, "surface", {"u": 1}),
+        (so.Acoustic, "source", {"u": 2.5}),
+        (so.Acoustic, "leapfrog", False),
+        (so.WaveEquation, "observe", {"u": 2.5}),
+        (so.WaveEquation, "system", lambda self, *given: None),
+        (so.PML, "stretch", so.Sponge.stretch),
+        (so.Sponge, "damp", so.PML.damp),
+    ],
+)
+def test_what_somebody_has_changed_in_ours_is_not_noted(monkeypatch, owner, name, value):
+    medium = so.Acoustic(so.Grid((12, 11), 10.0), vp=2000.0)
+    kind = medium.kind, so.PML, so.Sponge
+    assert told(kind) is not None
+    monkeypatch.setattr(owner, name, value)
+    assert told((type(medium), so.PML, so.Sponge)) is None
+    monkeypatch.undo()
+    assert told(kind) is not None
+
+
+def test_what_changes_an_equation_counts_at_once(monkeypatch):
+    """Within a process, too: constants that a residual reads from its class, and what is changed in ours."""
+    grid = so.Grid((21, 19), 10.0)
+
+    class Damped(so.WaveEquation):
+        parameters = ("m",)
+        leapfrog = True
+        damping = 0.0
+
+        def residual(self, fields, parameters):
+            return (parameters.m * fields.u.dt2 + self.damping * fields.u.dtc - fields.u.laplace,)
+
+    def data(medium):
+        waves = so.Wavefield(grid, so.Time(60, 0.002), dtype="float64")
+        P = so.Projection(waves, [(100.0, 90.0)])
+        F = P * so.Modeling(waves, medium, boundary=so.Sponge(4), space_order=4, substeps=2) * P.H
+        return F @ so.ricker(waves.time, f0=20.0).reshape(F.domain.shape)
+
+    first = data(Damped(grid, m=2000.0**-2))
+    monkeypatch.setattr(Damped, "damping", 3e-5)
+    assert np.linalg.norm(data(Damped(grid, m=2000.0**-2)) - first) > 0.1 * np.linalg.norm(first)
+    before = data(so.Acoustic(grid, vp=2000.0))
+    monkeypatch.setattr(so.Acoustic, "source", {"u": 2.5})
+    assert np.allclose(data(so.Acoustic(grid, vp=2000.0)), 2.5 * before)
 
 
 def test_a_scheme_that_was_released_is_made_again(folder):

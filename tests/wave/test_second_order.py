@@ -126,7 +126,9 @@ def test_cost(monkeypatch):
     G.second(x, dx, y)
     built, runs = Kernel.made, []
     run = Kernel.run
-    monkeypatch.setattr(Kernel, "run", lambda self, *a, **k: (runs.append(len(self.marched.fields)), run(self, *a, **k)))
+    monkeypatch.setattr(
+        Kernel, "run", lambda self, *a, **k: (runs.append(len(self.marched.fields)), run(self, *a, **k))
+    )
     G.second(x, dx, y)
     # for every shot: the field and its derivative forward, their adjoints backward
     assert len(runs) == 2 * w.shots and len(set(runs)) == 1 and Kernel.made == built

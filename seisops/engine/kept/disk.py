@@ -195,7 +195,8 @@ class Folder:
         _refuse(str(self.path), f"libraries cannot be loaded from there ({UNMAPPED}), as if it were mounted noexec")
 
     def _open(self, name: str, flags: int) -> int:
-        return os.open(name, flags, mode=0o600, dir_fd=self._descriptor)
+        # whatever somebody put there, such as a pipe that nobody writes to, holds nobody up
+        return os.open(name, flags | os.O_NONBLOCK, mode=0o600, dir_fd=self._descriptor)
 
     def _has(self, name: str) -> bool:
         with suppress(OSError):

@@ -17,9 +17,10 @@ from typing import TypeVar
 
 from seisops.engine.kept.disk import opened
 
-__all__ = ["Notes", "sources", "told"]
+__all__ = ["Notes", "is_noted", "noted", "sources", "told"]
 
 Noted = TypeVar("Noted")
+ClassT = TypeVar("ClassT", bound=type)
 
 #: The packages whose results notes are.
 DERIVING = ("devito", "sympy", "numpy")
@@ -81,27 +82,36 @@ def sources() -> tuple[str, ...]:
 
 
 def told(kind: tuple) -> tuple | None:
-    """What is known by classes, numbers and text, as every process says it; None if classes are not this package's.
+    """What is known by classes, numbers and text, as every process says it; None where there is anything else.
 
-    What those do is not known by their names.
+    Classes are those that are :func:`noted`, as they were written: what others do is not known by their names.
     """
     out: list = []
     for part in kind:
         if isinstance(part, tuple):
             said = told(part)
-        elif isinstance(part, type) and part is not type(None):
-            said = _named(part)
+        elif isinstance(part, type):
+            said = (part.__module__, part.__qualname__) if is_noted(part) else None
         else:
-            said = (part if part is None or isinstance(part, str | int) else repr(part),)
+            said = (part,) if part is None or isinstance(part, str | int | float) else None
         if said is None:
             return None
         out.append(said)
     return tuple(out)
 
 
-def _named(cls: type) -> tuple | None:
-    if not cls.__module__.startswith("seisops."):
-        return None
-    # as somebody may have put another in its place
-    code = getattr(getattr(cls, "residual", None), "__code__", None)
-    return cls.__module__, cls.__qualname__, code and (code.co_filename.rpartition("seisops")[2], code.co_code.hex())
+def noted(cls: ClassT) -> ClassT:
+    """State that what is derived of a class may be noted, as long as nobody changes it: it is all in this package's text."""
+    cls.__noted__ = dict(vars(cls))
+    return cls
+
+
+def is_noted(cls: type) -> bool:
+    """Whether a class, and all that it inherits from, is :func:`noted`, and just as it was then."""
+    return all(map(_untouched, cls.__mro__[:-1]))
+
+
+def _untouched(cls: type) -> bool:
+    now = dict(vars(cls))
+    before = now.pop("__noted__", None)
+    return before is not None and now.keys() == before.keys() and all(now[name] is before[name] for name in now)

@@ -12,7 +12,7 @@ from seisops.engine import backend
 from seisops.engine.arrays import VECTOR, whole
 from seisops.engine.backend.compiled import chosen
 from seisops.engine.facts import Layer, Reach
-from seisops.engine.kept.notes import Notes, told
+from seisops.engine.kept.notes import Notes, is_noted, told
 from seisops.engine.kernel import Kernel
 from seisops.engine.scheme import Scheme
 from seisops.engine.threads import making
@@ -63,7 +63,7 @@ class Schemes:
         on: str = "cpu",
     ) -> Scheme:
         """The scheme of an equation on padded grids like one of a given shape."""
-        kind = (equation.kind, template, type(boundary), free_surface)
+        kind = (equation.kind, template, _layer_kind(boundary), free_surface)
 
         def both() -> Both:
             if kind not in self._derived:
@@ -108,6 +108,13 @@ class Schemes:
 
 #: Those of this process.
 SCHEMES = Schemes()
+
+
+def _layer_kind(boundary) -> tuple | None:
+    """What layers share that can share compiled code."""
+    if boundary is None or is_noted(type(boundary)):
+        return boundary and (type(boundary),)
+    return type(boundary), boundary.stretch, boundary.damp
 
 
 def _interior(equation: WaveEquation, template: tuple[int, int, str]) -> Interior:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from seisops.engine.kept.notes import noted
 from seisops.wave.equation import WaveEquation
 from seisops.wave.quantities import Quantity
 
 __all__ = ["Acoustic"]
 
 
+@noted
 class Acoustic(WaveEquation):
     r"""Acoustic medium of constant or variable density.
 
