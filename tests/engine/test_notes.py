@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 
@@ -132,6 +133,8 @@ def test_equations_of_others_are_derived_in_each_process():
     ours = so.Acoustic(grid, vp=2000.0)
     assert told((ours.kind, so.PML)) == told((so.Acoustic(grid, vp=1500.0).kind, so.PML)) is not None
     assert told((ours.kind,)) != told((so.Acoustic(grid, vp=2000.0, rho=1000.0).kind,))
+    pickle.dumps([ours, so.PML(), so.Sponge()])  # Python notes something in classes then
+    assert told((ours.kind, so.PML, so.Sponge)) is not None
     names = {name: getattr(so.Acoustic, name) for name in ("__module__", "__qualname__")}
     assert told((type("Acoustic", (so.Acoustic,), names)(grid, vp=2000.0).kind,)) is None
     assert told((type("PML", (so.PML,), {"__module__": so.PML.__module__}),)) is None

@@ -112,6 +112,7 @@ def is_noted(cls: type) -> bool:
 
 
 def _untouched(cls: type) -> bool:
-    now = dict(vars(cls))
-    before = now.pop("__noted__", None)
-    return before is not None and now.keys() == before.keys() and all(now[name] is before[name] for name in now)
+    now, before = vars(cls), vars(cls).get("__noted__")
+    # Python itself adds names with underscores, as when something is pickled
+    added = before is None or any(name not in before for name in now if not name.startswith("__"))
+    return not added and all(now.get(name) is value for name, value in before.items())
