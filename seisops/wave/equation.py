@@ -146,6 +146,7 @@ class WaveEquation:
         settings = {name: check(chosen[name]) for name, check in self.settings.items() if name in chosen}
         arrays = {n: self._taken(grid, n, a, ranges) for n, a in chosen.items() if n not in settings}
         found = {c: declared.follow(c, {**settings, **arrays}) for c in declared.coefficients}
+        self._require_way_back(grid, arrays, found, settings)
         self._freeze(grid, {c: _on(grid, a) for c, a in found.items() if a is not None}, ranges, settings)
 
     @classmethod
@@ -159,6 +160,24 @@ class WaveEquation:
                 f"{cls.__name__}(..., ranges={{{governing(cls, name)!r}: (lowest, highest)}})"
             )
         return a
+
+    def _require_way_back(self, grid: Grid, arrays: Mapping, found: Mapping, settings: Mapping[str, Any]) -> None:
+        """Refuse inverses that do not undo relations, by some of the numbers of a medium."""
+        some = np.linspace(0, grid.size - 1, min(grid.size, 16)).astype(int)
+        known = {c: np.broadcast_to(a, grid.shape).flat[some] for c, a in found.items() if a is not None}
+        for name, a in arrays.items() if self._declared.inverses else ():
+            given, read = a.flat[some], self._declared.follow(name, {**settings, **known})
+            if read is None:
+                continue
+            # what is no number may be rounding, as a root of zero
+            wrong = np.isfinite(read) & ~np.isclose(read, given, rtol=1e-6, atol=1e-9 * np.abs(given).max())
+            if wrong.any():
+                unit = self.quantities.get(name, ANY).unit
+                raise ParameterError(
+                    f"{type(self).__name__}: {name} = {given[wrong][0]:.6g} {unit} is read back as "
+                    f"{np.broadcast_to(read, given.shape)[wrong][0]:.6g} {unit}: its `relations` and `inverses` contradict "
+                    "each other, let one undo the other"
+                )
 
     def _freeze(
         self,
@@ -259,7 +278,8 @@ class WaveEquation:
     def derivatives(self, name: str) -> Mapping[str, np.ndarray]:
         """Derivative of each coefficient with respect to a perturbable parameter, point by point."""
         self.check_names([name])
-        slopes = Notes(told(self.kind)).get(("slopes", name), lambda: self._slopes(name))
+        notes = Notes(told(self.kind) if is_noted(type(self)) else None)
+        slopes = notes.get(("slopes", name), lambda: self._slopes(name))
         return {c: self._everywhere(function(*map(self.get, names))) for c, (names, function) in slopes.items()}
 
     def _slopes(self, name: str) -> dict[str, tuple[list[str], Function]]:

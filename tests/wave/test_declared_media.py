@@ -255,3 +255,16 @@ def test_errors_within_properties_say_so():
 
     with pytest.raises(AttributeError, match="frequency"):
         Own(GRID, vp=VP, r=0.0).wavelength  # noqa: B018
+
+
+def test_inverses_undo_relations():
+    class Contradictory(so.WaveEquation):
+        parameters = ("m",)
+        relations = {"m": lambda vp: vp**-2}
+        inverses = {"vp": lambda m: m**-1.0}
+        quantities = {"vp": so.Quantity("m/s")}
+
+    grid = so.Grid((12, 11), 10.0)
+    assert np.all(Contradictory(grid, m=1.0).vp == 1.0)
+    with pytest.raises(so.ParameterError, match="vp = 2000 m/s is read back as 4e\\+06 m/s.*contradict each other"):
+        Contradictory(grid, vp=2000.0)
