@@ -106,9 +106,12 @@ def test_parameters_may_be_called_what_they_like():
     class Own(so.WaveEquation):
         parameters = ("kind", "grid_ratio")
 
+        def residual(self, fields, parameters):
+            return (parameters.kind * fields.u.dt2 - parameters.grid_ratio * fields.u.laplace,)
+
     medium = Own(GRID, kind=VP, grid_ratio=1.0).replace(grid_ratio=2.0)
     np.testing.assert_array_equal(medium.get("kind"), VP)
-    assert medium.kind == (Own, Own.parameters) and medium.grid_ratio.max() == 2.0
+    assert medium.kind[:2] == (Own, Own.parameters) and medium.grid_ratio.max() == 2.0
 
 
 def test_numbers_are_kept():
