@@ -11,11 +11,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 
-import numpy as np
 import sympy
 from devito import Derivative
 
-from seisops.engine.arrays import in_rows
 from seisops.engine.derive.describe import in_order
 from seisops.engine.derive.system import System
 from seisops.engine.symbols.stencils import stencil
@@ -53,12 +51,6 @@ class Strips:
     sides: Mapping
     layer: int = 0
     halo: int = 0
-
-    @property
-    def key(self) -> tuple:
-        """What of this decides how expressions are lowered."""
-        compact = tuple(sorted((name, d.name) for name, d in self.compact.items()))
-        return compact, tuple(self.widths.values()), tuple(self.sides.values()), self.layer, self.halo
 
     def inside(self, side: str = CORE) -> dict:
         """The grid without strips, or without the layer, as a box."""
@@ -110,15 +102,6 @@ class Strips:
         """The symbol of a compact field or profile at one end of its axis."""
         home = self.compact[function.name]
         return self.template.compact(function, home, side, self.widths[home], self.halo)
-
-    def extents(self, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Shape, halo included, of an array that holds a field on a padded grid of a given shape."""
-        home, halo = self.compact.get(name), 2 * self.template.space_order
-        cells = tuple(
-            self.widths[d] + 2 * self.halo if d is home else n + halo
-            for d, n in zip(self.template.dimensions, shape, strict=True)
-        )
-        return in_rows(cells, np.dtype(self.template.dtype).itemsize)
 
     def parts(self, function) -> list[tuple[str, object]]:
         """All symbols that hold a field: ``(side, symbol)``; the field itself where it is not compact."""
