@@ -13,7 +13,6 @@ import numpy as np
 from seisops.engine.backend import CPU, Device
 from seisops.engine.facts import Marched
 from seisops.engine.lower.loop import Loop
-from seisops.engine.symbols.names import PREFIX, RECIPROCAL
 
 __all__ = ["Kernel"]
 
@@ -41,19 +40,22 @@ class Kernel:
     def __init__(self, loop: Loop, marched: Marched, device: Device = CPU):
         self.marched, self.device = marched, device
         self.in_place = loop.notes.get((*loop.what, "in place"), lambda: loop.made.in_place)
+        self._constants = loop.notes.get((*loop.what, "constants"), lambda: loop.made.constants)
         self.axes, self.program = loop.axes, device.compile(loop)
         Kernel.made += 1
 
-    def reciprocals(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Reciprocals of the parameters that the loop divides by, but for those that are among the arrays."""
-        out, start = {}, PREFIX + RECIPROCAL
-        for name in self.program.names:
-            if name.startswith(start) and name not in arrays:
-                parameter = arrays[PREFIX + name.removeprefix(start)]
-                out[name] = self.device.zeros(parameter.shape, parameter.dtype)
-                with np.errstate(divide="ignore"):  # as dividing by it would
-                    np.divide(1, parameter, out=out[name])
+    def constants(self, arrays: Mapping[str, np.ndarray], spacing: Sequence[float], dt: float) -> dict[str, np.ndarray]:
+        """What the loop needs that follows from parameters alone, but for what is among the arrays."""
+        out = {}
+        for constant in self._constants:
+            if constant.name not in arrays:
+                values = constant.values(arrays, self._numbers(spacing, dt))
+                out[constant.name] = self.device.zeros(values.shape, values.dtype)
+                out[constant.name][...] = values
         return out
+
+    def _numbers(self, spacing: Sequence[float], dt: float) -> dict[str, float]:
+        return {**{f"h_{axis}": float(h) for axis, h in zip(self.axes, spacing, strict=True)}, "dt": float(dt)}
 
     def run(
         self,
@@ -78,15 +80,13 @@ class Kernel:
         steps : (int, int)
             First and last value of the time index, both included, smaller first.
         arrays : mapping
-            Every array, the state's and the :meth:`reciprocals` too, by symbol name, with the halo that its symbol has;
+            Every array, the state's and the :meth:`constants` too, by symbol name, with the halo that its symbol has;
             those that this kernel has no symbol for are ignored.
         bounds : mapping
             Numbers of points and of taps of each set of points, by the names of the loops over them.
         threads : int, optional
             OpenMP threads; by default as many as the environment says.
         """
-        scalars = {f"h_{axis}": float(h) for axis, h in zip(self.axes, spacing, strict=True)}
-        scalars["dt"] = float(dt)
         bounds = {name: int(n) for name, n in bounds.items()}
         known = {n: a for n, a in arrays.items() if n in self.program.names}
-        self.program(known, tuple(shape), scalars, steps, self.marched.direction, bounds, threads)
+        self.program(known, tuple(shape), self._numbers(spacing, dt), steps, self.marched.direction, bounds, threads)

@@ -249,7 +249,10 @@ class Solver:
         again: Ports | None = None,
     ) -> Iterator[KernelMarch]:
         kernel = self.scheme.kernel(transposed, write, read, wrt, every, again)
-        self.coefficients.update(kernel.reciprocals(self.coefficients))  # once for all marches of the medium
+        d = self.discretisation
+        self.coefficients.update(
+            kernel.constants(self.coefficients, d.grid.spacing, d.dt)
+        )  # for all marches of the medium
         states, shape = self.scheme.states(transposed, kernel), self.discretisation.padding.shape
         if read.edges:
             kept = tuple(name for name, _ in self.scheme.edges(wrt, shape))

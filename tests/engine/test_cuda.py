@@ -50,14 +50,10 @@ def test_expressions_are_those_of_the_processor(folder, monkeypatch, ndim, order
         n: np.ascontiguousarray(a[(..., *cut)] if a.ndim >= ndim else a[cut[:1]])
         for n, a in arrays_of(t, 2 * t.space_order).items()
     }
-    given |= {f"{PREFIX}1_over_{name}": 1 / given[PREFIX + name] for name in ("m", "b")}
-    outs = [f"out{n}" for n in range(len(KINDS))]
-    made = Made(
-        tuple(
-            maker(t).piece(grid_assignment(t.image(out), expr))
-            for out, expr in zip(outs, expressions(t).values(), strict=True)
-        )
-    )
+    outs, one = [f"out{n}" for n in range(len(KINDS))], maker(t)
+    written = zip(outs, expressions(t).values(), strict=True)
+    made = Made(tuple(one.piece(grid_assignment(t.image(out), expr)) for out, expr in written))
+    given |= {name: c.values(given, numbers) for name, c in one.constancy.found.items()}
     axes, found = [d.name for d in t.dimensions], []
     for compiled in (Program, Host(folder, order).compile):
         arrays = given | {PREFIX + out: np.full(SHAPE[ndim], np.nan) for out in outs}

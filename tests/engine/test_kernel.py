@@ -17,7 +17,7 @@ from seisops.engine.lower.piece import End
 from seisops.engine.lower.ports import Ports
 from seisops.engine.lower.timeloop import TimeLoop
 from seisops.engine.state import States
-from seisops.engine.symbols.names import PREFIX
+from seisops.engine.symbols.names import CONSTANT, PREFIX
 from seisops.engine.symbols.template import Template
 from seisops.wave.boundaries import PML
 from seisops.wave.discretise.schemes import SCHEMES
@@ -130,14 +130,15 @@ def test_a_march_by_hand():
 def test_the_loop_divides_by_no_parameter(waves, transposed):
     k = waves.kernel(transposed, POINTS, POINTS)
     assert not any(re.search(r"/(?! 16 \*)", source.split("{", 1)[1]) for source in k.program.sources)
-    assert "so_1_over_m" in k.program.names and "so_m" not in k.program.names
+    assert any(CONSTANT in name for name in k.program.names) and "so_m" not in k.program.names
 
 
-def test_reciprocals_are_made_where_there_are_none(waves):
+def test_what_follows_from_parameters_alone_is_made_where_it_is_not_there(waves):
     k, m = kernel(waves, "points to points"), np.array([[2.0, 4.0], [0.5, 0.0]])
-    made = k.reciprocals({"so_m": m, "so_other": m})
-    assert list(made) == ["so_1_over_m"] and np.array_equal(made["so_1_over_m"], [[0.5, 0.25], [2.0, np.inf]])
-    assert not k.reciprocals({"so_1_over_m": m})
+    made = k.constants({"so_m": m, "so_other": m}, (10.0, 10.0), 0.001)
+    (name,) = made
+    assert name in k.program.names and np.array_equal(made[name], [[0.5, 0.25], [2.0, np.inf]])
+    assert not k.constants({name: m}, (10.0, 10.0), 0.001)
 
 
 PRINTS_CODE = """
@@ -209,7 +210,8 @@ def test_rows_of_a_run_start_aligned():
         patch.setattr(Kernel, "run", lambda self, *a, **k: ran.append(a[4]) or run(self, *a, **k))
         Jacobian(F, np.ones(20)).H @ np.ones(20, np.float32)
     arrays = {name: a for given in ran for name, a in given.items() if a.shape[-1] > 18 and a.ndim > 1}
-    assert {"so_u", "so_adj_so_u_in_place", "so_m", "so_1_over_m", "so_read_d_m", "so_mem0_low12"} <= set(arrays)
+    assert {"so_u", "so_adj_so_u_in_place", "so_m", "so_read_d_m", "so_mem0_low12"} <= set(arrays)
+    assert any(CONSTANT in name for name in arrays)
     assert all(a.strides[-2] % ROW == 0 for a in arrays.values())
 
 

@@ -11,6 +11,7 @@ import sympy
 from seisops.engine.backend.cpu import ENDLESS, Program
 from seisops.engine.derive.strips import Strips
 from seisops.engine.lower.assignment import GRID, Assignment
+from seisops.engine.lower.constancy import Constancy
 from seisops.engine.lower.form import Form
 from seisops.engine.lower.loop import Loop, Made
 from seisops.engine.lower.maker import Maker
@@ -113,9 +114,9 @@ def test_what_is_computed_is_what_is_written(monkeypatch, ndim, kind, tile):
     cut = (slice(t.space_order, -t.space_order),) * ndim
     given = {n: np.ascontiguousarray(a[(..., *cut)] if a.ndim >= ndim else a[cut[:1]]) for n, a in wide.items()}
     out = given[f"{PREFIX}out"] = np.full(SHAPE[ndim], np.nan)
-    for name in ("m", "b"):
-        given[f"{PREFIX}1_over_{name}"] = 1 / given[PREFIX + name]
-    made = Made((maker(t).piece(grid_assignment(t.image("out"), expr)),))
+    one = maker(t)
+    made = Made((one.piece(grid_assignment(t.image("out"), expr)),))
+    given |= {name: c.values(given, numbers) for name, c in one.constancy.found.items()}
     run = Program(Loop(lambda: made, [d.name for d in t.dimensions], "float64"))
     run(given, SHAPE[ndim], numbers, (0, 0), threads=2)
     assert np.allclose(out, expected, rtol=1e-12, atol=1e-12 * np.abs(expected).max())
@@ -123,7 +124,7 @@ def test_what_is_computed_is_what_is_written(monkeypatch, ndim, kind, tile):
 
 def test_a_difference_of_products_is_computed_once_for_each_cell():
     t = Template(2, 8, "float32")
-    form = Form(t, maker(t)._load, lambda base: None)
+    form = Form(t, maker(t)._load, Constancy(t))
     u, b, a = t.field("u"), t.parameter("b"), t.profile("a", t.dimensions[0])
     order = t.space_order
     nested = form.sum(devito.Derivative(b * u.dx, (t.dimensions[1], 1), fd_order=order))

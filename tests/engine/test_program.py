@@ -55,7 +55,8 @@ def ours(t: Template) -> Program:
     maker = Maker(t, Strips(t, {}, {}, {}), {}, {})
     pieces = [maker.piece(a) for a in assignments(t)]
     integers = {name for name, f in maker.functions.items() if np.dtype(f.dtype).kind == "i"}
-    return Program(Loop(lambda: Made(tuple(pieces), frozenset(integers)), [d.name for d in t.dimensions], t.dtype))
+    made = Made(tuple(pieces), frozenset(integers), (), tuple(maker.constancy.found.values()))
+    return Program(Loop(lambda: made, [d.name for d in t.dimensions], t.dtype))
 
 
 def values(t: Template, seed=0) -> dict:
@@ -74,7 +75,6 @@ def values(t: Template, seed=0) -> dict:
         "kept": np.zeros((STEPS, *shape)),
         "history": np.zeros((STEPS // 3, *shape)),
     }
-    arrays["1_over_m"] = 1 / arrays["m"]
     arrays = {name: a.astype(t.dtype) for name, a in arrays.items()}
     for d, n in zip(t.dimensions, shape, strict=True):
         arrays[f"cell_{d.name}"] = rng.integers(0, n, (POINTS, TAPS), dtype=np.int32)
@@ -86,11 +86,12 @@ def values(t: Template, seed=0) -> dict:
 def march(run: Program, t: Template, arrays: dict, steps=(0, STEPS - 1), threads=1):
     numbers = {"dt": 0.1, **{d.spacing.name: 1.5 for d in t.dimensions}}
     bounds = {f"{PREFIX}row": POINTS, f"{PREFIX}tap": TAPS}
+    arrays = arrays | {c.name: aligned(c.values(arrays, numbers)) for c in run.loop.made.constants}
     run(arrays, SHAPES[t.ndim], numbers, steps, 1, bounds, threads)
 
 
 def march_devito(op: devito.Operator, t: Template, arrays: dict):
-    given = {n: a for n, a in arrays.items() if n != f"{PREFIX}1_over_m"}
+    given = dict(arrays)
     for d, n in zip(t.dimensions, SHAPES[t.ndim], strict=True):
         given |= {f"{d.name}_m": 0, f"{d.name}_M": n - 1, d.spacing.name: t.dtype(1.5)}
     given |= {f"{PREFIX}row_m": 0, f"{PREFIX}row_M": POINTS - 1, f"{PREFIX}tap_m": 0, f"{PREFIX}tap_M": TAPS - 1}

@@ -75,7 +75,7 @@ def born(system: System, wrt: Sequence[str], every: int = 1, present: bool = Fal
     With `present`, the background is not kept, but there at each step.
     """
     template = system.template
-    tangents = {template.parameter(name): template.parameter(f"d_{name}") for name in wrt}
+    tangents = {template.parameter(name): template.perturbation(name) for name in wrt}
     histories: dict = {}
 
     def remember(factor, differentiated: bool):

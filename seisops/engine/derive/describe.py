@@ -9,7 +9,7 @@ import sympy
 
 from seisops.engine.derive.system import System
 
-__all__ = ["describe", "describe_system", "in_order"]
+__all__ = ["describe", "describe_expression", "describe_system", "in_order"]
 
 _FUNCTION = ("dtype", "dimensions", "staggered", "space_order", "time_order", "save", "shape", "halo", "padding")
 
@@ -25,6 +25,12 @@ def describe(equations) -> str:
         Evaluated or not.
     """
     return _Describer().text(equations)
+
+
+def describe_expression(expr) -> str:
+    """The same of an expression."""
+    describer = _Describer()
+    return "\n".join([describer._of(expr), *sorted(describer._declared.values())])
 
 
 def describe_system(system: System) -> str:

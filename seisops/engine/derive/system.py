@@ -46,7 +46,7 @@ from seisops.engine.symbols.template import Template
 from seisops.engine.symbols.terms import depends, leaves, move, names, occurrences, shifts, time_offset
 from seisops.errors import ParameterError
 
-__all__ = ["Step", "System", "adjoint", "expand_time", "linearize", "march", "transpose"]
+__all__ = ["Step", "System", "adjoint", "expand_time", "linearize", "march", "plain_function", "transpose"]
 
 
 @dataclass(frozen=True)
@@ -171,12 +171,12 @@ def linearize(expr, tangents: Mapping):
             partial = expr.func(*arguments)
         else:
             arguments[position] = slot
-            partial = sympy.diff(_plain(expr.func)(*arguments), slot).subs(slot, argument)
+            partial = sympy.diff(plain_function(expr.func)(*arguments), slot).subs(slot, argument)
         total += partial * linearize(argument, tangents)
     return total
 
 
-def _plain(function):
+def plain_function(function):
     """The SymPy function behind Devito's own class of the same name."""
     return {"Pow": sympy.Pow}.get(function.__name__) or getattr(sympy, function.__name__, function)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import sympy
 from devito import Derivative
 
+from seisops.engine.lower.constancy import Constancy
 from seisops.engine.lower.nodes import Call, Load, Node, Sum, Taps, Temporary, shifted, summed, term_order
 from seisops.engine.symbols.stencils import stencil
 from seisops.engine.symbols.template import Template
@@ -30,12 +31,12 @@ class Form:
     template : Template
     load : callable
         Makes a `Load` of a function with its indices.
-    reciprocal : callable
-        The function that holds one over another one, with the same indices; None if none does.
+    constancy : Constancy
+        Finds what need not be computed here.
     """
 
-    def __init__(self, template: Template, load: Callable, reciprocal: Callable):
-        self.template, self._load, self._reciprocal = template, load, reciprocal
+    def __init__(self, template: Template, load: Callable, constancy: Constancy):
+        self.template, self._load, self._constancy = template, load, constancy
         self._known: dict = {}
 
     def sum(self, expr) -> Sum:
@@ -45,8 +46,15 @@ class Form:
     def _terms(self, expr) -> dict[tuple[Node, ...], sympy.Expr]:
         if expr in self._known:
             return self._known[expr]
+        constant, beside = self._constancy.of(expr), ()
+        if constant is None and expr.is_Mul:
+            constant, beside = self._constancy.factor(expr)
         if getattr(expr, "is_DiscreteFunction", False):
             out = {(self._load(expr),): sympy.S.One}
+        elif constant is not None:
+            out = {(self._load(constant),): sympy.S.One}
+            for a in beside:
+                out = _product(out, self._terms(a))
         elif isinstance(expr, Derivative):
             out = self._derivative(expr)
         elif expr.is_Add:
@@ -68,8 +76,6 @@ class Form:
         return out
 
     def _power(self, base, exponent) -> dict[tuple[Node, ...], sympy.Expr]:
-        if exponent.is_Integer and exponent < 0 and (one_over := self._reciprocal(base)) is not None:
-            base, exponent = one_over, -exponent
         terms = self._terms(base)
         if terms.keys() <= {()}:
             return {(): terms.get((), sympy.S.Zero) ** exponent}

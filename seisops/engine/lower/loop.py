@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from seisops.engine.kept.notes import Notes
+from seisops.engine.lower.constant import Constant
 from seisops.engine.lower.piece import Piece
 
 __all__ = ["Loop", "Made", "coefficients"]
@@ -27,11 +28,14 @@ class Made:
         Arrays of 32-bit integers.
     in_place : tuple of str
         Fields whose newest level takes the place of their oldest.
+    constants : tuple of Constant
+        What is there before it starts.
     """
 
     pieces: tuple[Piece, ...]
     integers: frozenset[str] = frozenset()
     in_place: tuple[str, ...] = ()
+    constants: tuple[Constant, ...] = ()
 
 
 class Loop:

@@ -11,10 +11,11 @@ from devito.symbolics import IntDiv
 from seisops.engine.derive.reverse import Edge
 from seisops.engine.derive.strips import CORE, MODEL, Strips
 from seisops.engine.lower.assignment import Assignment
+from seisops.engine.lower.constancy import Constancy
 from seisops.engine.lower.form import Form
 from seisops.engine.lower.nodes import Index, Load, Rule, Statement, nodes
 from seisops.engine.lower.piece import ROW, TAP, Array, End, Piece
-from seisops.engine.symbols.names import PREFIX, RECIPROCAL, two_levels
+from seisops.engine.symbols.names import PREFIX, two_levels
 from seisops.engine.symbols.template import Template
 from seisops.engine.symbols.terms import leaves, time_offset
 
@@ -36,7 +37,8 @@ class Maker:
 
     def __init__(self, template: Template, strips: Strips, edges: Mapping[str, Edge], in_place: Mapping):
         self.template, self.strips, self.edges, self.in_place = template, strips, edges, in_place
-        self.form = Form(template, self._load, self._reciprocal)
+        self.constancy = Constancy(template)
+        self.form = Form(template, self._load, self.constancy)
         self.functions: dict[str, object] = {}
         self._loops: dict[str, str] = {}  # over points and their taps
 
@@ -101,13 +103,6 @@ class Maker:
         return Array(called, tuple(origin))
 
     # -- what
-
-    def _reciprocal(self, base):
-        function = getattr(base, "function", None)
-        if not getattr(base, "is_DiscreteFunction", False) or function.dimensions != self.template.dimensions:
-            return None
-        one_over = self.template.parameter(RECIPROCAL + function.name.removeprefix(PREFIX))
-        return one_over.subs({d: i for d, i in zip(function.dimensions, base.indices, strict=True) if i != d})
 
     def _load(self, f) -> Load:
         function, rule = f.function, None

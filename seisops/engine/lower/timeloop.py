@@ -78,7 +78,7 @@ class TimeLoop:
         maker = Maker(self.template, self.strips, sheet.edges, in_place)
         pieces = tuple(maker.piece(a) for a in assignments)
         integers = frozenset(name for name, f in maker.functions.items() if np.dtype(f.dtype).kind == "i")
-        return Made(pieces, integers, tuple(u.name for u in in_place))
+        return Made(pieces, integers, tuple(u.name for u in in_place), tuple(maker.constancy.found.values()))
 
     def _in_place(self, assignments: list) -> dict:
         """Where a field's newest level may take the place of its oldest: ``{function: (newest, oldest)}``, time offsets.

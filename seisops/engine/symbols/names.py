@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["PREFIX", "RECIPROCAL", "two_levels"]
+__all__ = ["CONSTANT", "PREFIX", "two_levels"]
 
 #: Begins every name: short ones collide with those that Devito generates itself.
 PREFIX = "so_"
 
-#: Begins the name of a parameter's reciprocal; no coefficient's name begins with a digit.
-RECIPROCAL = "1_over_"
+#: Begins the name of what follows from parameters alone; no coefficient's name begins with a digit.
+CONSTANT = "1_constant_"
 
 
 def two_levels(name: str) -> str:

@@ -34,6 +34,7 @@ class Template:
     def __init__(self, ndim: int, space_order: int, dtype: str):
         self.ndim, self.space_order, self.dtype = ndim, space_order, np.dtype(dtype).type
         self._symbols: dict[str, object] = {}
+        self._parameters: set[str] = set()
 
     def _symbol(self, kind, name: str, **options):
         """One symbol for each name: Devito compares functions by identity."""
@@ -73,7 +74,17 @@ class Template:
 
     def parameter(self, name: str) -> devito.Function:
         """A coefficient that varies in space."""
-        return self._symbol(devito.Function, name, grid=self.grid, space_order=self.space_order)
+        out = self._symbol(devito.Function, name, grid=self.grid, space_order=self.space_order)
+        self._parameters.add(out.name)
+        return out
+
+    def is_parameter(self, function) -> bool:
+        """Whether a function is a coefficient, which is the same in all marches of a medium."""
+        return function.name in self._parameters
+
+    def perturbation(self, name: str) -> devito.Function:
+        """What is added to a coefficient."""
+        return self._symbol(devito.Function, f"d_{name}", grid=self.grid, space_order=self.space_order)
 
     def image(self, name: str, halo: bool = False) -> devito.Function:
         """A spatial array; with `halo` if it goes beyond the grid."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import sympy
 from devito import Derivative
@@ -26,13 +27,17 @@ def occurrences(expr, function) -> set:
     return {f for f in leaves(expr) if f.function is function}
 
 
-def leaves(expr) -> set:
+def leaves(expr) -> frozenset:
     """All functions that appear in `expr`, with their indices."""
-    expr = sympy.sympify(expr)
+    return _leaves(sympy.sympify(expr))
+
+
+@lru_cache(maxsize=2**14)  # asked for again and again, of all parts of all equations
+def _leaves(expr) -> frozenset:
     if getattr(expr, "is_DiscreteFunction", False):
-        return {expr}
+        return frozenset([expr])
     inner = (expr.expr,) if isinstance(expr, Derivative) else expr.args
-    return set().union(*(leaves(a) for a in inner)) if inner else set()
+    return frozenset().union(*map(_leaves, inner))
 
 
 def depends(expr, functions) -> bool:
@@ -77,4 +82,8 @@ def names(functions) -> str:
 def at(expr, cells):
     """`expr` at the grid cells of a set of points."""
     expr = sympy.sympify(expr)
-    return expr.xreplace({f: f.subs(cells) for f in leaves(expr) if any(d in f.function.dimensions for d in cells)})
+    if getattr(expr, "is_DiscreteFunction", False):
+        return expr.subs(cells) if any(d in expr.function.dimensions for d in cells) else expr
+    if isinstance(expr, Derivative):
+        return expr._rebuild(expr=at(expr.expr, cells))
+    return expr.func(*(at(a, cells) for a in expr.args)) if expr.args else expr
