@@ -21,6 +21,7 @@ from seisops.spaces import Space
 from seisops.wave.boundaries import PML, Sponge
 from seisops.wave.equation import WaveEquation
 from seisops.wave.equations.acoustic import Acoustic
+from seisops.wave.equations.elastic import Elastic
 from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian, Parametric
 from seisops.wave.modeling import Modeling
@@ -42,6 +43,7 @@ __all__ = [
     "Acoustic",
     "BlockDiag",
     "DispersionWarning",
+    "Elastic",
     "Grid",
     "HStack",
     "Identity",

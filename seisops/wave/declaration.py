@@ -93,6 +93,11 @@ class Declaration:
         return tuple(name for names in self.given for name in names)
 
     @property
+    def first(self) -> tuple[str, ...]:
+        """What may be given by place: of alternatives the first."""
+        return tuple(names[0] for names in self.given)
+
+    @property
     def arrays(self) -> tuple[str, ...]:
         """Those that have a value in every cell, coefficients first."""
         return tuple(
@@ -102,9 +107,10 @@ class Declaration:
     @property
     def signature(self) -> Signature:
         """How a medium is made."""
-        names = [Parameter(n, Parameter.POSITIONAL_OR_KEYWORD, default=self.defaults.get(n)) for n in self.names]
+        names = [Parameter(n, Parameter.POSITIONAL_OR_KEYWORD, default=self.defaults.get(n)) for n in self.first]
+        others = [Parameter(n, Parameter.KEYWORD_ONLY, default=None) for n in self.names if n not in self.first]
         grid = Parameter("grid", Parameter.POSITIONAL_OR_KEYWORD)
-        return Signature([grid, *names, Parameter("ranges", Parameter.KEYWORD_ONLY, default=None)])
+        return Signature([grid, *names, *others, Parameter("ranges", Parameter.KEYWORD_ONLY, default=None)])
 
     # -- what follows
 
@@ -163,13 +169,13 @@ class Declaration:
 
     def said(self, values: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
         """By name, what was given by place or by name."""
-        twice = [name for name in self.names[: len(values)] if name in named]
-        if len(values) > len(self.names) or twice:
+        twice = [name for name in self.first[: len(values)] if name in named]
+        if len(values) > len(self.first) or twice:
             raise ParameterError(
-                f"{self.equation} takes a grid and {self.names}: "
+                f"{self.equation} takes a grid and {self.first}, others by name: "
                 + (f"{', '.join(twice)} was given twice" if twice else f"got {len(values)} values after the grid")
             )
-        return {**dict(zip(self.names, values, strict=False)), **named}
+        return {**dict(zip(self.first, values, strict=False)), **named}
 
     def chosen(self, said: Mapping[str, Any]) -> dict[str, Any]:
         """What was said, or else the default, of one of each alternatives; of nothing that is absent."""

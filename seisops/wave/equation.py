@@ -64,6 +64,12 @@ class WaveEquation:
         By how much a source enters the row of a field; by default the first row, with weight 1.
     observe : mapping of str to float
         How much of each field is observed; by default the first field.
+    components : mapping of str to mapping
+        Where several things may be heard and driven, all of them by name, instead of `source` and `observe`: how much of
+        each field each of them is, ``{"p": {"sxx": -0.5, "szz": -0.5}, "vz": {"vz": 1.0}}``. A source of a component
+        enters the rows of the same fields, with the same weights. Samplers take the first unless they name another.
+    drives : mapping of str to mapping
+        By how much the source of a component enters the row of each field, where that is not as it is heard.
     staggering : mapping of str to tuple of float
         Position of a field within its cell, in cells along each axis; by default at the nodes. State it for fields
         that live half a cell away, (0.5, 0.0) for example, and write the shifts in the residual. Sources and receivers are
@@ -115,6 +121,8 @@ class WaveEquation:
     fields: tuple[str, ...] = ("u",)
     source: Mapping[str, float] = {}
     observe: Mapping[str, float] = {}
+    components: Mapping[str, Mapping[str, float]] = {}
+    drives: Mapping[str, Mapping[str, float]] = {}
     staggering: Mapping[str, tuple[float, ...]] = {}
     timing: Mapping[str, float] = {}
     surface: Mapping[str, int] = {}
@@ -148,6 +156,10 @@ class WaveEquation:
         found = {c: declared.follow(c, {**settings, **arrays}) for c in declared.coefficients}
         self._require_way_back(grid, arrays, found, settings)
         self._freeze(grid, {c: _on(grid, a) for c, a in found.items() if a is not None}, ranges, settings)
+        self.check()
+
+    def check(self) -> None:
+        """Refuse values that contradict each other, by a ParameterError; called when a medium is made."""
 
     @classmethod
     def _taken(cls, grid: Grid, name: str, value, ranges: Ranges) -> np.ndarray:
@@ -268,7 +280,7 @@ class WaveEquation:
 
         declared = self._declared
         known = {**{name: sympy.Symbol(name) for name in declared.coordinates(wrt)}, **self._settings}
-        return {c: declared.follow(c, known) for c in declared.depend(self.parameters, wrt)}
+        return {c: _rational(declared.follow(c, known)) for c in declared.depend(self.parameters, wrt)}
 
     def evaluate(self, expr: sympy.Expr) -> np.ndarray:
         """The values of an expression of `expressions`, or of a derivative of one, in every cell."""
@@ -340,8 +352,8 @@ class WaveEquation:
         """The residual and all that is declared about its fields, as text."""
         from seisops.wave.discretise.assembly import described  # loads Devito
 
-        declared = (self.source, self.observe, self.staggering, self.timing, self.surface)
-        text = [described(self, self.grid.ndim), self.fields, *map(dict, declared), self.leapfrog]
+        declared = (self.staggering, self.timing, self.surface)
+        text = [described(self, self.grid.ndim), self.fields, self.channels, *map(dict, declared), self.leapfrog]
         return str(text)
 
     def _fingerprint(self) -> list:
@@ -355,6 +367,7 @@ class WaveEquation:
         relations = {n: str(f(*map(sympy.Symbol, arguments(f)))) for n, f in self.relations.items()}
         values = [self._values] if self.coefficients() is self._values else [self._values, self.coefficients()]
         settings = [self._settings] if self._settings else []
+        settings += [str(self.channels)] if len(self.components) > 1 else []
         structure = [rows, *map(str, map(dict, said)), self.leapfrog, relations]
         return [self.grid, self.fields, *structure, *settings, *values]
 
@@ -363,6 +376,20 @@ class WaveEquation:
         from seisops.wave.discretise.assembly import assemble  # loads Devito
 
         return assemble(self, template, boundary, free_surface)
+
+    @property
+    def channels(self) -> tuple[tuple[Mapping[str, float], Mapping[str, float]], ...]:
+        """For each component, weights of the rows that its source enters, and of the fields that it is."""
+        if self.components:
+            return tuple((self.drives.get(name, heard), heard) for name, heard in self.components.items())
+        first = {self.fields[0]: 1.0}
+        return ((self.source or first, self.observe or first),)
+
+    def check_component(self, name: str | None) -> None:
+        """Raise a ParameterError unless there is a component of this name."""
+        if name is not None and name not in self.primal.components:
+            known = ", ".join(map(repr, self.primal.components)) or "one only, which has no name: leave component out"
+            raise ParameterError(f"{type(self.primal).__name__} has no component {name!r}; it has {known}")
 
     def check_names(self, names) -> None:
         """Raise a ParameterError unless all `names` are perturbable."""
@@ -403,6 +430,16 @@ def _thaw(cls, grid, values, ranges=None, settings=None):
     medium = object.__new__(cls)
     medium._freeze(grid, values, ranges, settings)
     return medium
+
+
+def _rational(expr: sympy.Expr) -> sympy.Expr:
+    """An expression with roots as SymPy knows them: the square of one is what it is a root of, where that is zero, too."""
+    import sympy
+
+    def decimal(e) -> bool:
+        return e.is_Pow and e.exp.is_Float
+
+    return sympy.sympify(expr).replace(decimal, lambda e: sympy.Pow(e.base, sympy.nsimplify(e.exp, rational=True)))
 
 
 def _on(grid: Grid, a: Any) -> np.ndarray:

@@ -164,6 +164,7 @@ class Solve(LinearOperator):
         self.modeling, self.readers, self.writers, self.is_adjoint = modeling, readers, writers, adjoint
         self.reading, self.writing = (tuple(map(coupling, side)) for side in (readers, writers))
         for sampler in (*self.reading, *self.writing):
+            modeling.medium.check_component(sampler.component)
             sampler.require_fit(modeling.discretisation)
         self.said: set = set()  # what it warned of, shared with what is made of it
         self.looked: set = set()  # what was looked at, so that it need not be again
@@ -238,7 +239,8 @@ class Solve(LinearOperator):
         """The side on which something enters the wavefield, or the other."""
         system = self.modeling.solver.scheme.of(self.is_adjoint)
         components = system.entries if entering else system.exits
-        return Where(self.modeling.discretisation, components, self.is_adjoint, entering)
+        names = tuple(self.modeling.medium.primal.components)
+        return Where(self.modeling.discretisation, components, self.is_adjoint, entering, names=names)
 
     @property
     def imaging(self) -> list[Imaging]:

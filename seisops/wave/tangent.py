@@ -158,7 +158,8 @@ def _pair(op: LinearOperator, lift) -> LinearOperator:
         return BlockDiag([op, op])
     match op:
         case FusedSolve() if not op.is_adjoint:
-            channels = 2**op.propagator.medium.order
+            medium = op.propagator.medium
+            channels = len(medium.primal.channels) * 2**medium.order
             return FusedSolve(lift(op.propagator), _twice(op.readers, channels), _twice(op.writers, channels))
         case Scaled():
             return scale(op.scalar, _pair(op.op, lift))

@@ -67,6 +67,12 @@ def test_the_factors_of_a_product():
     assert constancy.factor(U * B) == (None, (U * B).args)
 
 
+def test_parameters_that_cancel_leave_a_number():
+    mean = half(M, X)
+    number, others = Constancy(T).factor(sympy.Mul(2 * mean, U, 1 / mean, evaluate=False))
+    assert number == 2 and others == [U]
+
+
 def test_perturbations_are_no_parameters():
     """Their values change from run to run."""
     system = System(T, (U,), (expand_time(M * U.dt2 - U.laplace, T),), ({0: 1.0},), ({0: 1.0},))

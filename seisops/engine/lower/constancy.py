@@ -52,7 +52,7 @@ class Constancy:
         self._kinds: dict = {}
 
     def of(self, expr):
-        """The symbol that stands for an expression, where that is a constant that pays; else None."""
+        """The symbol (or number) that stands for an expression, where that is a constant that pays; else None."""
         kind = self._kind(expr)
         return self._symbol(expr) if kind.fixed and kind.pays else None
 
@@ -84,7 +84,10 @@ class Constancy:
         return _Kind(fixed, parameters, parameters and (not arithmetic or any(k.pays for k in found)))
 
     def _symbol(self, expr):
-        """The symbol of a constant, where the expression has it; None if parts of it are in different cells."""
+        """The symbol of a constant, where the expression has it; None if parts of it are in different cells.
+
+        Parameters that cancel leave a number.
+        """
         functions = leaves(expr)
         places = {tuple(zip(f.function.dimensions, f.indices, strict=True)) for f in functions}
         if len(places) != 1:
@@ -93,14 +96,14 @@ class Constancy:
         name = CONSTANT + hashlib.sha256(describe_expression(here).encode()).hexdigest()[:16]
         symbol = self.template.parameter(name)
         if symbol.name not in self.found:
-            self.found[symbol.name] = self._constant(symbol.name, here)
+            arrays: dict = {}
+            numbers: dict = {}
+            value = self._plain(here, dict.fromkeys(self.template.dimensions, 0), arrays, numbers)
+            if value.is_number:
+                return value
+            function = function_of([*arrays.values(), *numbers.values()], value)
+            self.found[symbol.name] = Constant(symbol.name, tuple(arrays), tuple(numbers), function)
         return symbol.subs({d: i for d, i in places.pop() if i != d})
-
-    def _constant(self, name: str, expr) -> Constant:
-        arrays: dict = {}
-        numbers: dict = {}
-        value = self._plain(expr, dict.fromkeys(self.template.dimensions, 0), arrays, numbers)
-        return Constant(name, tuple(arrays), tuple(numbers), function_of([*arrays.values(), *numbers.values()], value))
 
     def _plain(self, expr, at: Mapping, arrays: dict, numbers: dict):
         """An expression of SymPy's own, of symbols for arrays in some cells, and for numbers."""

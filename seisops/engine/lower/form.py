@@ -52,7 +52,7 @@ class Form:
         if getattr(expr, "is_DiscreteFunction", False):
             out = {(self._load(expr),): sympy.S.One}
         elif constant is not None:
-            out = {(self._load(constant),): sympy.S.One}
+            out = self._terms(constant)
             for a in beside:
                 out = _product(out, self._terms(a))
         elif isinstance(expr, Derivative):

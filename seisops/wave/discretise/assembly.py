@@ -27,8 +27,7 @@ class Equation(Protocol):
 
     parameters: tuple[str, ...]
     fields: tuple[str, ...]
-    source: Mapping[str, float]
-    observe: Mapping[str, float]
+    channels: Sequence[tuple[Mapping[str, float], Mapping[str, float]]]
     staggering: Mapping[str, tuple[float, ...]]
     timing: Mapping[str, float]
     surface: Mapping[str, int]
@@ -145,15 +144,15 @@ def assemble(equation: Equation, template: Template, boundary, free_surface: boo
     stretch = (boundary.stretch if boundary else Stretch)(template, fields, positions, parity)
     rows = [stretch(damp(row, template)) for row in rows]
     order = {name: i for i, name in enumerate(equation.fields)}
-    first = {equation.fields[0]: 1.0}
+    driven, heard = zip(*equation.channels, strict=True)
     known = within(equation, plain)
     _require_levels(equation, plain)
     return System(
         template,
         tuple(stretch.fields),
         tuple(rows + stretch.rows),
-        source=({order[n]: w for n, w in (equation.source or first).items()},),
-        observe=({order[n]: w for n, w in (equation.observe or first).items()},),
+        source=tuple({order[n]: w for n, w in weights.items()} for weights in driven),
+        observe=tuple({order[n]: w for n, w in weights.items()} for weights in heard),
         positions=stretch.positions,
         times=known.times,
         row_times=known.row_times,

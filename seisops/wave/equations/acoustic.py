@@ -56,6 +56,7 @@ class Acoustic(WaveEquation):
     defaults = {"rho": None}
     relations = {"m": lambda vp: vp**-2, "b": lambda rho: 1 / rho}
     inverses = {"vp": lambda m: m**-0.5, "rho": lambda b: 1 / b}
+    components = {"p": {"u": 1.0}}
     leapfrog = True
     surface = {"u": -1}
     # both begin above what the largest values are in km/s and g/cm3

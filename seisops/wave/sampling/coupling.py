@@ -22,6 +22,9 @@ class Coupling(ABC):
     opens them. What enters by :meth:`entering` is the transpose of what :meth:`found` makes of :meth:`leaving`.
     """
 
+    #: Which component of a medium it samples, by name; None for the first.
+    component: str | None = None
+
     #: The imaging condition behind it, if it is one: its background has to be there in the solve.
     imaging: Coupling | None = None
 

@@ -37,6 +37,9 @@ class Projection(Coupling, Sampler):
     margin : float, optional
         Metres by which points may lie outside the model, inside its absorbing layer. By default they may not.
         Above a free surface there is no layer: solves with one refuse such points.
+    component : str, optional
+        What of the medium's waves is heard at the points, as the medium names it: ``"p"``, ``"vz"``, ``"sxz"``. The
+        adjoint drives the same. By default the first, which is pressure in all media of this package.
 
     Raises
     ------
@@ -44,23 +47,25 @@ class Projection(Coupling, Sampler):
         If points lie outside the model, are not finite, or do not match the number of shots.
     """
 
-    def __init__(self, waves: Wavefield, coordinates, interpolation: str = "sinc", margin: float = 0.0):
+    def __init__(self, waves: Wavefield, coordinates, interpolation: str = "sinc", margin: float = 0.0, component: str | None = None):
         Wavefield.required("Projection", waves)
         if interpolation not in ("sinc", "linear"):
             raise ParameterError(f"Projection(interpolation={interpolation!r}): use 'sinc' or 'linear'")
         if not isinstance(coordinates, Coordinates):
             coordinates = Coordinates(coordinates, waves.grid, waves.shots, margin)
-        self.points, self.interpolation = coordinates, interpolation
+        self.points, self.interpolation, self.component = coordinates, interpolation, component
         self._known = KnownTaps()
         super().__init__(waves, waves.traces(coordinates.counts))
 
     symbol = "P"
 
     def _fingerprint(self) -> list:
-        return [self.interpolation, *(self.points.shot(s) for s in range(len(self.points)))]
+        named = [] if self.component is None else [self.component]
+        return [self.interpolation, *named, *(self.points.shot(s) for s in range(len(self.points)))]
 
     def select(self, shots: Sequence[int]) -> Projection:
-        return Projection(self.domain.select(shots), self.points.select(shots), self.interpolation)
+        points = self.points.select(shots)
+        return Projection(self.domain.select(shots), points, self.interpolation, component=self.component)
 
     def taps(self, shot: int, origin_index, padded_shape, place: Place | None = None, entering: bool = False) -> Taps:
         """Cells and weights of one shot's points in a padded grid, for samples in some place; see :func:`weights`."""
@@ -101,14 +106,16 @@ class Projection(Coupling, Sampler):
             self.points.require_below(self.domain.grid.origin[-1])
 
     def entering(self, shot, x, where):
-        traces = self.range.shot(x, shot)
+        traces, where = self.range.shot(x, shot), where.component(self.component)
         return [TracesWay(n, self.met(shot, where, place), where.to_solver(traces, place)) for n, place in where.places]
 
     def leaving(self, shot, where):
+        where = where.component(self.component)
         return [TracesWay(n, self.met(shot, where, place)) for n, place in where.places]
 
     def found(self, results, where):
-        return total(where.to_data(traces, place) for traces, (_, place) in zip(results, where.places, strict=True))
+        places = where.component(self.component).places
+        return total(where.to_data(traces, place) for traces, (_, place) in zip(results, places, strict=True))
 
     def deliver(self, values, shot, out):
         self.range.shot(out, shot)[...] = values
@@ -122,7 +129,7 @@ class Projection(Coupling, Sampler):
         return x
 
     def silent(self, shot, where):
-        points, grid = self.points.shot(shot), self.domain.grid
+        points, grid, where = self.points.shot(shot), self.domain.grid, where.component(self.component)
         if not len(points) or np.any(points[:, -1] > grid.origin[-1] + NODE_TOLERANCE * grid.spacing[-1]):
             return 0
         return 0 if any(self.met(shot, where, place).weights.any() for _, place in where.places) else len(points)

@@ -35,6 +35,8 @@ class Snapshots(Coupling, Sampler):
     waves : Wavefield
     times : float or array_like
         Seconds, each that of a sample of `waves.time`, in any order.
+    component : str, optional
+        What of the medium's waves they show, as of :class:`~seisops.Projection`.
 
     Raises
     ------
@@ -54,9 +56,9 @@ class Snapshots(Coupling, Sampler):
 
     symbol = "Snapshots"
 
-    def __init__(self, waves: Wavefield, times: ArrayLike):
+    def __init__(self, waves: Wavefield, times: ArrayLike, component: str | None = None):
         Wavefield.required("Snapshots", waves)
-        self.numbers = _numbers(times, waves.time)
+        self.numbers, self.component = _numbers(times, waves.time), component
         super().__init__(waves, waves.snapshots(self.numbers))
 
     @property
@@ -65,10 +67,10 @@ class Snapshots(Coupling, Sampler):
         return self.domain.time.samples[list(self.numbers)]
 
     def _fingerprint(self) -> list:
-        return [self.numbers]
+        return [self.numbers] if self.component is None else [self.numbers, self.component]
 
     def select(self, shots: Sequence[int]) -> Snapshots:
-        return Snapshots(self.domain.select(shots), self.times)
+        return Snapshots(self.domain.select(shots), self.times, self.component)
 
     def _apply(self, x):
         return x[:, list(self.numbers)]
@@ -82,13 +84,16 @@ class Snapshots(Coupling, Sampler):
     # -- in a solve
 
     def entering(self, shot, x, where):
+        where = where.component(self.component)
         placed = ((n, place, where.embed(x[shot], place)) for n, place in where.places)
         return [way for n, place, fields in placed for way in self._ways(n, self._weights(where, place), fields)]
 
     def leaving(self, shot, where):
+        where = where.component(self.component)
         return [way for n, place in where.places for way in self._ways(n, self._weights(where, place))]
 
     def found(self, results, where):
+        where = where.component(self.component)
         shape = (len(where.places), len(self.numbers), *where.padding.shape)
         fields = zip(np.reshape(results, shape), where.places, strict=True)
         return total(where.crop(several, place) for several, (_, place) in fields)

@@ -27,6 +27,8 @@ class Wavelet(Coupling, Sampler):
     waves : Wavefield
     signature : array_like
         f at the samples of `waves.time`: ``(nt,)`` for all shots or ``(shots, nt)``.
+    component : str, optional
+        What of the medium's waves it is of, as of :class:`~seisops.Projection`.
 
     Raises
     ------
@@ -34,7 +36,7 @@ class Wavelet(Coupling, Sampler):
         If the signature does not have the samples of the time axis, or is not finite.
     """
 
-    def __init__(self, waves: Wavefield, signature):
+    def __init__(self, waves: Wavefield, signature, component: str | None = None):
         Wavefield.required("Wavelet", waves)
         try:
             signature = np.asarray(signature, dtype=waves.dtype)
@@ -53,15 +55,17 @@ class Wavelet(Coupling, Sampler):
             )
         self.signature = np.array(np.broadcast_to(signature, (waves.shots, waves.time.n)))
         self.signature.flags.writeable = False
+        self.component = component
         super().__init__(waves, waves.images())
 
     symbol = "W"
 
     def _fingerprint(self) -> list:
-        return [self.signature]
+        return [self.signature] if self.component is None else [self.signature, self.component]
 
     def select(self, shots: Sequence[int]) -> Wavelet:
-        return Wavelet(self.domain.select(shots), self.signature[shot_numbers(shots, self.domain.shots, self)])
+        signature = self.signature[shot_numbers(shots, self.domain.shots, self)]
+        return Wavelet(self.domain.select(shots), signature, self.component)
 
     def _apply(self, x):
         return np.einsum("st,st...->s...", self.signature, x)
@@ -72,14 +76,16 @@ class Wavelet(Coupling, Sampler):
     # -- in a solve
 
     def entering(self, shot, x, where):
-        signal = self.signature[shot]
+        signal, where = self.signature[shot], where.component(self.component)
         return [StackWay(n, where.to_solver(signal, place), where.embed(x[shot], place)) for n, place in where.places]
 
     def leaving(self, shot, where):
-        return [StackWay(n, where.to_solver(self.signature[shot], place)) for n, place in where.places]
+        places = where.component(self.component).places
+        return [StackWay(n, where.to_solver(self.signature[shot], place)) for n, place in places]
 
     def found(self, results, where):
-        return total(where.crop(image, place) for image, (_, place) in zip(results, where.places, strict=True))
+        places = where.component(self.component).places
+        return total(where.crop(image, place) for image, (_, place) in zip(results, places, strict=True))
 
     def signals(self, x):
         return self.signature

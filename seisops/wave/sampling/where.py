@@ -31,6 +31,8 @@ class Where:
         Whether it is the side on which something enters.
     channel : int
         Which of the wavefields that are solved for together.
+    names : tuple of str
+        What the components of a medium are called.
     """
 
     discretisation: Discretisation
@@ -38,6 +40,11 @@ class Where:
     transposed: bool
     entering: bool
     channel: int = 0
+    names: tuple[str, ...] = ()
+
+    def component(self, name: str | None) -> Where:
+        """The same for one component of the medium; None is the first."""
+        return self if name is None else self.of(self.channel + self.names.index(name))
 
     def of(self, channel: int) -> Where:
         """The same for another wavefield."""
