@@ -57,7 +57,7 @@ def heard_through(transfer, signal, step):
     w = 2 * np.pi * np.fft.rfftfreq(count, step) - 1j * damping
     fading = np.exp(-damping * step * np.arange(len(signal)))
     spectrum = np.fft.rfft(fading * signal, count)
-    there = np.abs(spectrum) > 1e-15 * np.abs(spectrum).max()
+    there = np.abs(spectrum) > 1e-12 * np.abs(spectrum).max()
     spectrum[~there] = 0.0
     spectrum[there] *= transfer(w[there])
     return np.fft.irfft(spectrum, count)[: len(signal)] / fading

@@ -81,7 +81,10 @@ class Elastic:
         offset = np.subtract(receiver, source)
 
         def transfer(w):
-            green, pairs = self.green(w, offset), product(self.hears(heard, w, offset), self.drives(drive, w, offset))
+            green, pairs = (
+                self.green(w, offset),
+                product(self.hears(heard, w, len(offset)), self.drives(drive, w, len(offset))),
+            )
             return sum(a.factor * b.factor * green(a.i, b.i, *a.axes, *b.axes) for a, b in pairs)
 
         return heard_through(transfer, signal, step)
@@ -103,9 +106,9 @@ class Elastic:
     def fluid(self):
         return not callable(self.vs) and self.vs == 0
 
-    def hears(self, name, w, offset):
+    def hears(self, name, w, ndim):
         """Terms of what is heard."""
-        ndim, numbers = len(offset), numbered(name, len(offset))
+        numbers = numbered(name, ndim)
         mu = self.rho * at(self.vs, w) ** 2
         lame = self.rho * at(self.vp, w) ** 2 - 2 * mu
         if name == "p":
@@ -116,9 +119,9 @@ class Elastic:
         shear = [Term(mu, i, (j,)), Term(mu, j, (i,))]
         return shear + [Term(lame, k, (k,)) for k in range(ndim)] if i == j else shear
 
-    def drives(self, name, w, offset):
+    def drives(self, name, w, ndim):
         """Terms of what is driven."""
-        ndim, numbers = len(offset), numbered(name, len(offset))
+        numbers = numbered(name, ndim)
         if name == "p":
             return [Term(-1 / (1j * w * ndim), k, (k,)) for k in range(ndim)]
         if name[0] == "v":
