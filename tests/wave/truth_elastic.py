@@ -16,12 +16,12 @@ A force alone displaces by u_i = G_ij f_j, with Green's tensor in the frequency 
 where g_p and g_s are the scalar Green's functions of ``G_tt / c^2 - lap G = delta``, in three dimensions Aki & Richards
 (2002), Quantitative Seismology, 2nd ed., eq. 4.23 in time; in two Eason, Fulton & Sneddon (1956), Phil. Trans. R. Soc.
 A 248. Without shear (vs = 0), g_s is nothing, except at the source. A moment M, of which m is the rate, adds to the
-stress, so that it acts as the force div (M delta): u_i = dG_ij/dx_k M_jk. (Aki & Richards take M off the stress, sec.
-3.2: theirs has the opposite sign.) Away from the source stresses follow from u by Hooke's law, and v = i w u.
+stress, so that it acts as the force div (M delta): u_i = dG_ij/dx_k M_jk. (Aki & Richards, ch. 3, take M off the
+stress: theirs has the opposite sign.) Away from the source stresses follow from u by Hooke's law, and v = i w u.
 
 What is heard and what is driven thus are sums of derivatives of G, by the same rule. Losses are velocities that depend on
-the frequency, and are complex: the correspondence principle, e.g. Carcione (2015), Wave Fields in Real Media, 3rd ed.,
-sec. 3.6; m then goes to the stress as it is, and f to the momentum.
+the frequency, and are complex: the correspondence principle, e.g. Carcione (2015), Wave Fields in Real Media, 3rd ed.;
+m then goes to the stress as it is, and f to the momentum.
 """
 
 from dataclasses import dataclass

@@ -123,7 +123,7 @@ class Interface:
 def fluid_over_solid(slowness, sea, ground):
     """Pressure of the plane wave that comes back, per that which comes down; `slowness` in s/m, along the bottom.
 
-    Brekhovskikh (1980), Waves in Layered Media, 2nd ed., eq. 4.2.19: by impedances, with the angle of S,
+    By impedances, and with the angle of S: Brekhovskikh (1980), Waves in Layered Media, 2nd ed., ch. 1,
 
         R = (Z_p cos^2 2 theta_s + Z_s sin^2 2 theta_s - Z) / (Z_p cos^2 2 theta_s + Z_s sin^2 2 theta_s + Z).
     """

@@ -5,7 +5,8 @@ With strain e and stress s of one kind (of volume, of shear), s = M(w) e in the 
     M(w) / M(0) = 1/L sum_l (1 + i w tau_epsilon_l) / (1 + i w tau_sigma_l),
 
 the relaxation times of strain and stress of L solids: Liu, Anderson & Kanamori (1976), Geophys. J. R. astr. Soc. 47; with
-1/L, so that M(0) is what is left when all have relaxed, Carcione (2015), Wave Fields in Real Media, 3rd ed., sec. 2.4.5.
+1/L, so that M(0) is what is left when all have relaxed, Carcione (2015), Wave Fields in Real Media, 3rd ed., ch. 2.
+Of a text without 1/L, take tau_epsilon - tau_sigma L times as large.
 All poles are at positive imaginary w, so that causes come first, also at the frequencies of `truth.heard_through`. Q is
 Re M / Im M. Waves run at sqrt(M / rho), which is a callable velocity there and in `truth_elastic.Elastic`.
 """
