@@ -14,15 +14,19 @@ as follows by elimination of v or p. G depends on the distance r alone (k = w / 
     three dimensions   exp(-i k r) / (4 pi r)    Aki & Richards (2002), Quantitative Seismology, 2nd ed., eq. 4.4
     two dimensions     -i/4 H0(2)(k r)           Morse & Feshbach (1953), Methods of Theoretical Physics, sec. 7.3
 
-and its derivatives along the axes follow from those along r, with the unit vector n = (x - s) / r:
+and its derivatives along the axes follow from D = 1/r d/dr: d/dx_i turns D^n G into x_i D^(n+1) G, and the product rule
+does the rest. The D^n G themselves are Hankel functions (-k/r)^n H_n, and follow from each other by Helmholtz's equation.
 
-    dG/dx_i = G' n_i,        d2G/(dx_i dx_j) = G'' n_i n_j + G' / r (delta_ij - n_i n_j).
+Frequencies have a negative imaginary part, small beside those of the signal: waves fade exponentially as the record goes
+on, so that nothing comes back from its end, not even the slow tails of two dimensions; the record is amplified in the end.
+Velocities that depend on the frequency, and are complex, make a medium lossy; q then is what an explosion injects.
 
 A plane surface at z = 0 is a mirror. At a free surface p is odd in z: the image of an explosion has the opposite sign,
 and so has that of a horizontal force; that of a vertical force has the same. At a rigid one p is even, and all signs
 are the other way round.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -30,16 +34,56 @@ import numpy as np
 from scipy import fft
 from scipy.special import hankel2
 
+#: Either a number, or what is one at every angular frequency.
+Velocity = float | Callable[[np.ndarray], np.ndarray]
 
-def radial(omega, distance, c, ndim):
-    """G and its first two derivatives with respect to the distance, at angular frequencies above zero."""
-    k, r = omega / c, distance
-    if ndim == 3:
-        g = np.exp(-1j * k * r) / (4 * np.pi * r)
-        s = 1j * k + 1 / r
-        return g, -s * g, (s**2 + r**-2) * g
-    h0, h1 = hankel2(0, k * r), hankel2(1, k * r)
-    return -0.25j * h0, 0.25j * k * h1, 0.25j * k**2 * (h0 - h1 / (k * r))
+
+def at(velocity, w):
+    """A velocity at angular frequencies."""
+    return velocity(w) if callable(velocity) else velocity
+
+
+#: How much of what would come after twice the record comes back into it. Rounding errors grow up to its inverse root.
+FADED = 1e-12
+
+
+def heard_through(transfer, signal, step):
+    """What comes out, sample for sample, where a signal goes in and `transfer` is what becomes of e^{i w t}.
+
+    Of the frequencies, only those that the signal has are asked for; they are complex, as said above.
+    """
+    count = fft.next_fast_len(2 * len(signal))
+    damping = -np.log(FADED) / (count * step)
+    w = 2 * np.pi * np.fft.rfftfreq(count, step) - 1j * damping
+    fading = np.exp(-damping * step * np.arange(len(signal)))
+    spectrum = np.fft.rfft(fading * signal, count)
+    there = np.abs(spectrum) > 1e-12 * np.abs(spectrum).max()
+    spectrum[~there] = 0.0
+    spectrum[there] *= transfer(w[there])
+    return np.fft.irfft(spectrum, count)[: len(signal)] / fading
+
+
+class Green:
+    """G of a wavenumber at an offset from its source, and its derivatives along the axes, of up to fourth order."""
+
+    def __init__(self, k, offset):
+        self.offset, ndim, r = offset, len(offset), np.linalg.norm(offset)
+        if ndim == 3:
+            g = np.exp(-1j * k * r) / (4 * np.pi * r)
+            self.powers = [g, -(1j * k + 1 / r) / r * g]
+        else:
+            self.powers = [-0.25j * hankel2(0, k * r), 0.25j * k / r * hankel2(1, k * r)]
+        for n in range(3):
+            self.powers.append(-((2 * n + ndim) * self.powers[n + 1] + k**2 * self.powers[n]) / r**2)
+
+    def __call__(self, *axes, power=0):
+        """Along axes, each by its number, of D^power G."""
+        if not axes:
+            return self.powers[power]
+        *rest, i = axes
+        along = self.offset[i] * self(*rest, power=power + 1)
+        pairs = [m for m, j in enumerate(rest) if i == j]
+        return along + sum(self(*rest[:m], *rest[m + 1 :], power=power + 1) for m in pairs)
 
 
 @dataclass(frozen=True)
@@ -48,18 +92,20 @@ class Homogeneous:
 
     Parameters
     ----------
-    c, rho : float
-        Velocity in m/s and density in kg/m3.
+    c : float or callable
+        Velocity in m/s, or what is it at angular frequencies.
+    rho : float
+        Density in kg/m3.
     surface : {"free", "rigid", None}
     """
 
-    c: float
+    c: Velocity
     rho: float = 1.0
     surface: str | None = None
 
     def pressure(self, signal, step, source, receiver):
         """Of a source of strength s(t), in ``p_tt / c^2 - lap p = s delta``: s = rho q_t."""
-        return self._record(signal, step, source, receiver, lambda w, offset, g: g[0], odd=True)
+        return self._record(signal, step, source, receiver, lambda w, g: g(), odd=True)
 
     def record(self, drive, heard, signal, step, source, receiver):
         """What an explosion or a force makes heard.
@@ -71,46 +117,39 @@ class Homogeneous:
         heard : str
             Likewise, pressure or a component of the particle velocity.
         signal : ndarray
-            Samples, whose sum has to be zero.
+            Samples.
         step : float
             Between samples, in seconds.
         source, receiver : array_like
             Metres.
         """
-        axes, rho = "xyz" if len(source) == 3 else "xz", self.rho
+        axes = "xyz" if len(source) == 3 else "xz"
+        at_source, at_receiver = ([axes.index(name[1])] if name != "p" else [] for name in (drive, heard))
 
-        def spectrum(w, offset, g):
-            r = np.linalg.norm(offset)
-            n = offset / r
+        def spectrum(w, g):
+            derivative = g(*at_receiver, *at_source)
             if drive == heard == "p":
-                return 1j * w * rho * g[0]
+                return 1j * w * self.rho * derivative
             if drive == "p":
-                return -g[1] * n[axes.index(heard[1])]
-            j = axes.index(drive[1])
+                return -derivative
             if heard == "p":
-                return -rho * g[1] * n[j]
-            i = axes.index(heard[1])
-            return (g[2] * n[i] * n[j] + g[1] / r * ((i == j) - n[i] * n[j])) / (1j * w)
+                return -self.rho * derivative
+            return derivative / (1j * w)
 
         return self._record(signal, step, source, receiver, spectrum, odd=drive != "vz")
 
     def _record(self, signal, step, source, receiver, spectrum, odd):
         """`odd`: the image at a free surface has the opposite sign."""
-        count = fft.next_fast_len(16 * len(signal))  # in two dimensions, waves have tails: they fade before they wrap
-        w = 2 * np.pi * np.fft.rfftfreq(count, step)[1:]
         offsets = [(1.0, np.subtract(receiver, source))]
         if self.surface:
             image = np.array(source, float)
             image[-1] *= -1
             offsets.append((-1.0 if odd == (self.surface == "free") else 1.0, receiver - image))
-        answer = np.zeros(len(w) + 1, complex)
-        for sign, offset in offsets:
-            g = radial(w, np.linalg.norm(offset), self.c, len(source))
-            answer[1:] += sign * spectrum(w, offset, g)
-        answer *= np.fft.rfft(signal, count)
-        # not zero near a force; the real part is even in w
-        answer[0] = (4 * answer[1].real - answer[2].real) / 3
-        return np.fft.irfft(answer, count)[: len(signal)]
+
+        def transfer(w):
+            return sum(sign * spectrum(w, Green(w / at(self.c, w), offset)) for sign, offset in offsets)
+
+        return heard_through(transfer, signal, step)
 
 
 # ---- measures
