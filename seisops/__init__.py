@@ -22,6 +22,8 @@ from seisops.wave.boundaries import PML, Sponge
 from seisops.wave.equation import WaveEquation
 from seisops.wave.equations.acoustic import Acoustic
 from seisops.wave.equations.elastic import Elastic
+from seisops.wave.equations.tti import TTI
+from seisops.wave.equations.viscoacoustic import ViscoAcoustic
 from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian, Parametric
 from seisops.wave.modeling import Modeling
@@ -65,9 +67,11 @@ __all__ = [
     "Sponge",
     "Survey",
     "Time",
+    "TTI",
     "UnfusedError",
     "UnstableError",
     "VStack",
+    "ViscoAcoustic",
     "WaveEquation",
     "Wavefield",
     "Wavelet",

@@ -216,14 +216,22 @@ class Declaration:
         ----------
         replaced : mapping
         read : mapping
-            What can be read of the medium, and how. Of alternatives the first counts: coefficients stay what they are.
+            What can be read of the medium, and how. Of alternatives the first counts, by which the others are differentiated;
+            or a coefficient that follows from that alone, which stays what it is, to the last bit.
         """
         out = dict(replaced)
         for names in self.given:
-            kept = [name for name in read if name in names]
+            kept = [name for name in names if name in read]
             if kept and not any(name in replaced for name in names):
-                out[kept[0]] = read[kept[0]](kept[0])
+                same = [c for c in kept if c in self.coefficients and self._follows_from(c, kept[0])]
+                name = (same or kept)[0]
+                out[name] = read[name](name)
         return out
+
+    def _follows_from(self, coefficient: str, name: str) -> bool:
+        """Whether a coefficient is a function of one name, and of settings."""
+        known = self.follow(coefficient, self.leaves([name]), _union)
+        return known is not None and known - set(self.settings) == {name}
 
 
 def _others(coefficient: str, relations: Mapping[str, Callable], inverses: Mapping[str, Callable]) -> tuple[str, ...]:

@@ -25,18 +25,18 @@ class Elastic(WaveEquation):
 
     Particle velocity v and stress s obey
 
-    .. math:: \rho \, \partial_t v_i - \partial_j s_{ij} = f_i, \qquad
-              \partial_t s_{ij} - \lambda \, \delta_{ij} \, \partial_k v_k - \mu \, (\partial_i v_j + \partial_j v_i) = g_{ij}
+    .. math:: \rho \, \partial_t v_i - \partial_j s_{ij} &= f_i, \\
+              \partial_t s_{ij} - \lambda \delta_{ij} \, \partial_k v_k - \mu (\partial_i v_j + \partial_j v_i) &= g_{ij}
 
     with :math:`\mu = \rho v_s^2`, :math:`\lambda = \rho v_p^2 - 2 \mu` (Aki & Richards 2002, *Quantitative Seismology*, 2nd
     ed., sec. 2.2), in two dimensions of plane strain. Fields are staggered in space and time (Virieux 1986,
-    doi:10.1190/1.1442147). Between the nodes density is the mean of its neighbours and the shear modulus their harmonic mean,
-    which makes contacts of solids, and of solids with fluids, right to second order (Moczo et al. 2002,
+    doi:10.1190/1.1442147). Between the nodes density is the mean of its neighbours, and the shear modulus their harmonic
+    mean, which makes contacts of solids, and of solids with fluids, right to second order (Moczo et al. 2002,
     doi:10.1785/0120010167).
 
     Components are ``"p"``, minus the mean of the normal stresses; the particle velocities ``"vx"``, ``"vz"``; and the
     stresses ``"sxx"``, ``"szz"``, ``"sxz"`` (in 3D ``"vy"``, ``"syy"``, ``"sxy"``, ``"syz"``, too). Driven, a velocity is a
-    force f in N (in N/m in 2D), a stress is minus the rate of a moment tensor's entry, g in N m/s, and ``"p"`` is an explosion.
+    force f in N (in N/m in 2D), a stress minus the rate of a moment tensor's entry, g in N m/s, and ``"p"`` an explosion.
 
     Parameters
     ----------
@@ -121,12 +121,13 @@ class Elastic(WaveEquation):
 
     def check(self):
         lam, mu = self.lam, self.mu
-        stiff = lam + 2 * mu / len(self.axes)
-        if (mu < 0).any() or (stiff <= 0).any():
-            i = tuple(int(n) for n in np.argwhere((mu < 0) | (stiff <= 0))[0])
+        bad = (mu < 0) | (lam + 2 * mu / len(self.axes) <= 0)
+        if bad.any():
+            i = tuple(int(n) for n in np.argwhere(bad)[0])
             raise ParameterError(
-                f"Elastic: vp {self.vp[i]:.6g} m/s and vs {self.vs[i]:.6g} m/s at index {i} make a solid that expands under "
-                f"pressure: vp has to be more than {np.sqrt(2 - 2 / len(self.axes)):.4g} times vs"
+                f"Elastic: lam {lam[i]:.6g} Pa and mu {mu[i]:.6g} Pa in {int(bad.sum())} of {bad.size} cells, first at index "
+                f"{i}, make no stable medium: mu must not be negative, and vp has to be more than "
+                f"{np.sqrt(2 - 2 / len(self.axes)):.4g} times vs"
             )
 
     def residual(self, fields, parameters):

@@ -47,7 +47,14 @@ class Projection(Coupling, Sampler):
         If points lie outside the model, are not finite, or do not match the number of shots.
     """
 
-    def __init__(self, waves: Wavefield, coordinates, interpolation: str = "sinc", margin: float = 0.0, component: str | None = None):
+    def __init__(
+        self,
+        waves: Wavefield,
+        coordinates,
+        interpolation: str = "sinc",
+        margin: float = 0.0,
+        component: str | None = None,
+    ):
         Wavefield.required("Projection", waves)
         if interpolation not in ("sinc", "linear"):
             raise ParameterError(f"Projection(interpolation={interpolation!r}): use 'sinc' or 'linear'")

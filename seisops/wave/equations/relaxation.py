@@ -1,0 +1,112 @@
+"""Constant Q by standard linear solids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from math import isinf
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import nnls
+
+from seisops.errors import ParameterError
+
+__all__ = [
+    "BAND",
+    "Mechanism",
+    "dispersion",
+    "frequency",
+    "mechanisms",
+    "modulus_over_relaxed",
+    "quality",
+    "solids",
+    "strength",
+]
+
+#: Highest over lowest frequency of the band over which Q is fitted, f0 in its middle.
+BAND = 10.0
+
+
+class Mechanism(NamedTuple):
+    """A standard linear solid: its relaxation time in s, and its part in what relaxes, of P and of S waves."""
+
+    time: float
+    weight: float
+    shear: float
+
+
+def frequency(f0) -> float:
+    """A reference frequency in Hz as it was given, checked."""
+    try:
+        out = float(f0)
+    except (TypeError, ValueError):
+        out = np.nan
+    if not out >= 0:
+        raise ParameterError(f"f0={f0!r}: give the reference frequency in Hz")
+    return out
+
+
+def mechanisms(given) -> int | tuple[tuple[float, ...], ...]:
+    """A number of mechanisms, or the mechanisms themselves, as they were given, checked."""
+    if isinstance(given, int | np.integer) and not isinstance(given, bool) and 1 <= given <= 8:
+        return int(given)
+    try:
+        out = tuple(tuple(float(x) for x in one) for one in given)
+    except TypeError:
+        out = ()
+    if not out or not all(len(one) in (2, 3) and one[0] > 0 and np.isfinite(one).all() for one in out):
+        raise ParameterError(
+            f"mechanisms={given!r:.80}: give how many standard linear solids, 1 to 8, or (relaxation time in s, weight), or "
+            "(relaxation time, weight for P, weight for S), for each"
+        )
+    return out
+
+
+@lru_cache(maxsize=32)
+def solids(f0: float, given: int | tuple[tuple[float, ...], ...]) -> tuple[Mechanism, ...]:
+    """Mechanisms with which ``1/Q = tau A(w)``, to first order in tau, ``A = sum_l weight_l w t_l / (1 + (w t_l)^2)``.
+
+    Fitted so that A is 1 over a band around f0 (for one mechanism: at f0), by least squares over the logarithm of the
+    frequency: see Blanch, Robertsson & Symes (1995), doi:10.1190/1.1443744.
+    """
+    if not isinstance(given, int):
+        return tuple(Mechanism(time, weight, shear[0] if shear else weight) for time, weight, *shear in given)
+    if not 0 < f0 < np.inf:
+        raise ParameterError(f"f0={f0!r} Hz: constant Q is fitted around a frequency above 0 and below infinity")
+    if given == 1:
+        return (Mechanism(1 / (2 * np.pi * f0), 2.0, 2.0),)
+    # a little beyond the band, or Q would rise at its ends
+    times = np.geomspace(0.7 * BAND**0.5, BAND**-0.5 / 0.7, given) / (2 * np.pi * f0)
+    w = 2 * np.pi * f0 * np.geomspace(BAND**-0.5, BAND**0.5, 200)
+    x = np.outer(w, times)
+    weights, _ = nnls(x / (1 + x**2), np.ones(len(w)))
+    return tuple(Mechanism(float(t), float(a), float(a)) for t, a in zip(times, weights, strict=True))
+
+
+def dispersion(f: float, times: Sequence[float], weights: Sequence[float]) -> tuple[float, float]:
+    """A and B of the modulus ``M = M_relaxed (1 + tau (B + i A))`` at a frequency in Hz."""
+    if isinf(f):
+        return 0.0, float(sum(weights))
+    x = [2 * np.pi * f * t for t in times]
+    return (
+        float(sum(a * y / (1 + y**2) for a, y in zip(weights, x, strict=True))),
+        float(sum(a * y**2 / (1 + y**2) for a, y in zip(weights, x, strict=True))),
+    )
+
+
+def modulus_over_relaxed(tau, a: float, b: float):
+    """Squared phase velocity over that of the relaxed medium, of ``M = M_relaxed (1 + tau (b + i a))``."""
+    real = 1 + tau * b
+    size = (real**2 + (tau * a) ** 2) ** 0.5
+    return 2 * size**2 / (size + real)
+
+
+def strength(q, a: float, b: float):
+    """tau of a quality factor: ``1/Q = tau a / (1 + tau b)``."""
+    return 1 / (q * a - b)
+
+
+def quality(tau, a: float, b: float):
+    """The quality factor of tau."""
+    return (1 / tau + b) / a
