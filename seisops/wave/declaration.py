@@ -216,7 +216,7 @@ class Declaration:
         ----------
         replaced : mapping
         read : mapping
-            What can be read of the medium, and how. Of alternatives the first counts, by which the others are differentiated;
+            What can be read of the medium, and how. Of alternatives the first counts, with which others are differentiated;
             or a coefficient that follows from that alone, which stays what it is, to the last bit.
         """
         out = dict(replaced)

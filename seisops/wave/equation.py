@@ -97,6 +97,12 @@ class WaveEquation:
     settings : mapping of str to callable
         Names of what is no field, such as a reference frequency; the callable takes what is given and returns what is meant.
         The equation has them as attributes, relations may have them as arguments, and `replace` replaces them.
+    multiaxial : float
+        Fraction of its damping by which a PML, by default, also damps what travels along it: more than 0 where waves would
+        grow in it otherwise. See :class:`~seisops.PML`.
+    ending : tuple of str
+        Coefficients that are zero in absorbing layers, where waves would grow in them otherwise; others stay what they are
+        at the edge of the model.
     quantities : mapping of str to Quantity
         Units, and values that are plausible, of parameters and of what they follow from. Numbers beyond them are refused,
         as those of another unit, unless `ranges` says that they are meant. By default any finite numbers are taken.
@@ -133,6 +139,8 @@ class WaveEquation:
     settings: Mapping[str, Callable[[Any], Any]] = {}
     quantities: Mapping[str, Quantity] = {}
     leapfrog: bool = False
+    multiaxial: float = 0.0
+    ending: tuple[str, ...] = ()
 
     _declared: ClassVar[Declaration] = Declaration("WaveEquation")
     __signature__: ClassVar[Signature | None] = None
@@ -384,6 +392,10 @@ class WaveEquation:
             return tuple((self.drives.get(name, heard), heard) for name, heard in self.components.items())
         first = {self.fields[0]: 1.0}
         return ((self.source or first, self.observe or first),)
+
+    def ends(self, coefficient: str) -> bool:
+        """Whether a coefficient is zero in absorbing layers."""
+        return coefficient in self.ending
 
     def check_component(self, name: str | None) -> None:
         """Raise a ParameterError unless there is a component of this name."""

@@ -137,10 +137,10 @@ class Solver:
         self._lossless = False  # not known to be
         self.device = backend.device(discretisation.device)
         room = Room(self.device, self.scheme, discretisation)
-        self.coefficients = {
-            PREFIX + name: room.put(discretisation.with_halo(discretisation.padding.apply(a)))
-            for name, a in medium.coefficients().items()
-        }
+        padding, self.coefficients = discretisation.padding, {}
+        for name, a in medium.coefficients().items():
+            padded = padding.embed(a) if medium.ends(name) else padding.apply(a)
+            self.coefficients[PREFIX + name] = room.put(discretisation.with_halo(padded))
 
     def layout(self, wrt: tuple[str, ...], every: int = 1) -> Layout:
         """How the history of a shot lies in memory, for the derivative by some coefficients."""

@@ -84,6 +84,9 @@ class TangentEquation(WaveEquation):
     def speeds(self):
         return self.base.speeds()
 
+    def ends(self, coefficient):
+        return self.base.ends(coefficient.removeprefix(direction(self.base, "")))
+
     def system(self, template, boundary, free_surface: bool):
         from seisops.engine.derive.tangent import tangent as tangent_system  # loads Devito
 

@@ -14,7 +14,7 @@ from seisops.engine.symbols.template import Template
 from seisops.engine.symbols.terms import depends, occurrences, time_offset
 from seisops.errors import ParameterError
 
-__all__ = ["PMLStretch", "Stretch", "damped", "restricted", "undamped"]
+__all__ = ["MultiaxialStretch", "PMLStretch", "SpongeStretch", "Stretch", "restricted"]
 
 #: Kind of the profiles that are 1 on the grid and 0 beyond it.
 INSIDE = "inside"
@@ -73,6 +73,10 @@ class Stretch:
             )
         return inner
 
+    def damped(self, expr):
+        """A row, expanded in time, with what the layer makes of its differences in time."""
+        return expr
+
     def along(self, expr: Derivative, nested: bool):
         """One derivative along one axis; boundaries override :meth:`stretched`."""
         (d,) = expr.dims
@@ -126,38 +130,63 @@ class PMLStretch(Stretch):
         return now
 
 
-def undamped(expr, template: Template):
-    """Leave derivatives in time as they are."""
-    return expr
+class SpongeStretch(Stretch):
+    """Everything that is advanced in time decays: derivatives in space stay as they are."""
+
+    def damped(self, expr):
+        """Let what an expression, expanded in time, takes differences of in time decay at a rate eta.
+
+        If u obeys an equation, ``exp(-eta t) u`` obeys that in which each ``u(t + k dt)`` is multiplied by
+        ``exp(eta k dt)``. That is done here to fields of which a row has several times, outside of derivatives in space, with
+        k counted from the middle of these times: d/dt becomes d/dt + eta up to the second order in the step, however
+        differences are written down. Where eta varies, second-order schemes stay stable at the steps at which they are without a layer: with
+        ``E = exp(eta dt) >= 1`` the roots of ``x'Ex l^2 + x'(K - 2)x l + x'x/E = 0`` are not larger than 1 for
+        ``0 <= K <= 4``, as ``x'Ex x'x/E >= (x'x)^2``.
+        """
+        fade = 1
+        for d in self.template.dimensions:  # in half a step
+            fade = fade * self.template.profile(f"fade_{d.name}", d)
+        return _decaying(expr, lambda f, k, last: f * fade ** -(2 * k - last) if 2 * k != last else f)
 
 
-def damped(expr, template: Template):
-    """Let what an expression, expanded in time, takes differences of in time decay at a rate eta.
+class MultiaxialStretch(PMLStretch):
+    """A PML in which all waves decay, too, whatever their direction (Meza-Fajardo & Papageorgiou 2008).
 
-    If u obeys an equation, ``exp(-eta t) u`` obeys that in which each ``u(t + k dt)`` is multiplied by ``exp(eta k dt)``.
-    That is done here to fields of which a row has several times, outside of derivatives in space, with k counted from the
-    middle of these times: d/dt becomes d/dt + eta up to the second order in the step, however differences are written
-    down. Where eta varies, second-order schemes stay stable at the steps at which they are without a layer: with
-    ``E = exp(eta dt) >= 1`` the roots of ``x'Ex l^2 + x'(K - 2)x l + x'x/E = 0`` are not larger than 1 for ``0 <= K <= 4``,
-    as ``x'Ex x'x/E >= (x'x)^2``.
+    Stretching all axes by the same factor ``1 + eta / (i w)`` is to let everything decay at the rate eta: ``u(t - k dt)`` is
+    multiplied by ``exp(-k eta dt)``, written as one minus what vanishes outside of the strips.
+    """
+
+    def damped(self, expr):
+        return _decaying(expr, lambda f, k, last: f * self._left(f.function, last - k) if k != last else f)
+
+    def _left(self, field, steps: int):
+        """What is left of a field after some steps."""
+        out = 1
+        for d, where in zip(self.template.dimensions, self.positions[field.name], strict=True):
+            lost = self.profile(f"lost{steps}", d, where)
+            self.compact[lost.name] = d
+            out = out * (1 - lost)
+        return out
+
+
+def _decaying(expr, decayed):
+    """An expression with the fields of which it has several times outside of derivatives as they decay.
+
+    `decayed` is called with a field, the number of its time among those, and that of the last.
     """
     times: dict = {}
     for f in _outside(expr):
         times.setdefault(f.function, set()).add(time_offset(f))
-    fade = 1
-    for d in template.dimensions:  # in half a step
-        fade = fade * template.profile(f"fade_{d.name}", d)
 
-    def decaying(e):
+    def walked(e):
         if getattr(e, "is_DiscreteFunction", False):
             known = times.get(e.function, ())
-            halves = 2 * time_offset(e) - min(known) - max(known) if len(known) > 1 else 0
-            return e * fade**-halves if halves else e
+            return decayed(e, time_offset(e) - min(known), max(known) - min(known)) if len(known) > 1 else e
         if isinstance(e, Derivative) or not e.args:
             return e
-        return e.func(*(decaying(a) for a in e.args))
+        return e.func(*(walked(a) for a in e.args))
 
-    return decaying(expr)
+    return walked(expr)
 
 
 def _outside(expr) -> Iterator:

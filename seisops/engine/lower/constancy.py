@@ -49,10 +49,10 @@ class Constancy:
     def __init__(self, template: Template):
         self.template = template
         self.found: dict[str, Constant] = {}
-        self._kinds: dict = {}
+        self._kinds: dict = {}  # of the expressions of one template
 
     def of(self, expr):
-        """The symbol (or number) that stands for an expression, where that is a constant that pays; else None."""
+        """What stands for an expression that is a constant that pays: mostly a symbol; else None."""
         kind = self._kind(expr)
         return self._symbol(expr) if kind.fixed and kind.pays else None
 
@@ -86,7 +86,7 @@ class Constancy:
     def _symbol(self, expr):
         """The symbol of a constant, where the expression has it; None if parts of it are in different cells.
 
-        Parameters that cancel leave a number.
+        Parameters that cancel leave a number, or one that follows from the time step.
         """
         functions = leaves(expr)
         places = {tuple(zip(f.function.dimensions, f.indices, strict=True)) for f in functions}
@@ -99,7 +99,7 @@ class Constancy:
             arrays: dict = {}
             numbers: dict = {}
             value = self._plain(here, dict.fromkeys(self.template.dimensions, 0), arrays, numbers)
-            if value.is_number:
+            if not value.free_symbols.intersection(arrays.values()):
                 return value
             function = function_of([*arrays.values(), *numbers.values()], value)
             self.found[symbol.name] = Constant(symbol.name, tuple(arrays), tuple(numbers), function)

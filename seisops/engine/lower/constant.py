@@ -37,7 +37,8 @@ class Constant:
         """Its values, given arrays with the same halo."""
         taken = [_moved(arrays[name], by) for name, by in self.arrays]
         with np.errstate(divide="ignore"):  # as dividing by it would
-            return self.function(*taken, *(taken[0].dtype.type(numbers[name]) for name in self.numbers))
+            found = self.function(*taken, *(taken[0].dtype.type(numbers[name]) for name in self.numbers))
+        return found if np.ndim(found) else taken[0] * 0 + found  # of parameters that cancel when numbers are put in
 
 
 def _moved(a: Any, by: Sequence[int]) -> Any:

@@ -29,15 +29,29 @@ def occurrences(expr, function) -> set:
 
 def leaves(expr) -> frozenset:
     """All functions that appear in `expr`, with their indices."""
-    return _leaves(sympy.sympify(expr))
+    return _leaves(_This(sympy.sympify(expr)))
+
+
+class _This:
+    """An expression and no other: those of another template are equal to it, but of other functions."""
+
+    def __init__(self, expr):
+        self.expr = expr
+
+    def __hash__(self):
+        return id(self.expr)
+
+    def __eq__(self, other):
+        return self.expr is other.expr
 
 
 @lru_cache(maxsize=2**14)  # asked for again and again, of all parts of all equations
-def _leaves(expr) -> frozenset:
+def _leaves(this: _This) -> frozenset:
+    expr = this.expr
     if getattr(expr, "is_DiscreteFunction", False):
         return frozenset([expr])
     inner = (expr.expr,) if isinstance(expr, Derivative) else expr.args
-    return frozenset().union(*map(_leaves, inner))
+    return frozenset().union(*map(leaves, inner))
 
 
 def depends(expr, functions) -> bool:

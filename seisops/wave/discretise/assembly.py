@@ -121,7 +121,6 @@ def assemble(equation: Equation, template: Template, boundary, free_surface: boo
     free_surface : bool
     """
     fields, rows = residuals(equation, template)
-    damp = boundary.damp if boundary else lambda expr, template: expr
     rows = [expand_time(row, template) for row in rows]
     plain = System(template, fields, tuple(rows), ({0: 1.0},), ({0: 1.0},))
     if free_surface and set(equation.surface) != set(equation.fields):
@@ -142,7 +141,7 @@ def assemble(equation: Equation, template: Template, boundary, free_surface: boo
         _require_symmetry(equation, rows, positions, template)
     parity = {f.name: equation.surface.get(n, 1) for n, f in zip(equation.fields, fields, strict=True)}
     stretch = (boundary.stretch if boundary else Stretch)(template, fields, positions, parity)
-    rows = [stretch(damp(row, template)) for row in rows]
+    rows = [stretch(stretch.damped(row)) for row in rows]
     order = {name: i for i, name in enumerate(equation.fields)}
     driven, heard = zip(*equation.channels, strict=True)
     known = within(equation, plain)

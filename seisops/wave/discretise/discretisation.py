@@ -20,6 +20,7 @@ from seisops.engine.scheme import Scheme
 from seisops.engine.symbols.names import PREFIX
 from seisops.errors import ParameterError, UnstableError
 from seisops.wave._validate import integer, real
+from seisops.wave.boundaries import PML
 from seisops.wave.discretise.padding import Padding, folded
 from seisops.wave.discretise.resampling import Resampling
 from seisops.wave.discretise.schemes import SCHEMES
@@ -245,6 +246,8 @@ def discretise(
         raise ParameterError(f"Modeling(boundary={boundary!r}): use PML(), Sponge() or None")
     if free_surface not in (True, False):
         raise ParameterError(f"Modeling(free_surface={free_surface!r}): True for one at the top, or False")
+    if isinstance(boundary, PML):
+        boundary = boundary.suited(medium.primal.multiaxial)
     template = (waves.grid.ndim, space_order, waves.dtype.name)
     found = limit(medium, template)
     step, velocity = found.step, found.velocity

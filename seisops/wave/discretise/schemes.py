@@ -113,8 +113,8 @@ SCHEMES = Schemes()
 def _layer_kind(boundary) -> tuple | None:
     """What layers share that can share compiled code."""
     if boundary is None or is_noted(type(boundary)):
-        return boundary and (type(boundary),)
-    return type(boundary), boundary.stretch, boundary.damp
+        return boundary and (type(boundary), boundary.variant)
+    return type(boundary), boundary.stretch
 
 
 def _interior(equation: WaveEquation, template: tuple[int, int, str]) -> Interior:

@@ -80,6 +80,7 @@ class Elastic(WaveEquation):
         "si": lambda mu, rho: (mu * rho) ** 0.5,
     }
     leapfrog = True
+    multiaxial = 0.02
     quantities = {
         "vp": Quantity("m/s", (50.0, 20e3), positive=True, others={"km/s": 1e3}),
         "vs": Quantity("m/s", (0.0, 15e3), others={"km/s": 1e3}),
@@ -125,8 +126,8 @@ class Elastic(WaveEquation):
         if bad.any():
             i = tuple(int(n) for n in np.argwhere(bad)[0])
             raise ParameterError(
-                f"Elastic: lam {lam[i]:.6g} Pa and mu {mu[i]:.6g} Pa in {int(bad.sum())} of {bad.size} cells, first at index "
-                f"{i}, make no stable medium: mu must not be negative, and vp has to be more than "
+                f"Elastic: lam {lam[i]:.6g} Pa and mu {mu[i]:.6g} Pa in {int(bad.sum())} of {bad.size} cells, first at "
+                f"index {i}, make no stable medium: mu must not be negative, and vp has to be more than "
                 f"{np.sqrt(2 - 2 / len(self.axes)):.4g} times vs"
             )
 

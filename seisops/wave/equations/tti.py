@@ -63,11 +63,19 @@ class TTI(WaveEquation):
         range, `delta` is larger than `epsilon` anywhere, or `phi` is given without `theta` or in 2D.
     """
 
-    parameters = ("m", "epsilon", "delta", "theta", "phi", "b")
+    parameters = ("m", "epsilon", "anellipticity", "theta", "phi", "b")
     given = (("vp", "m"), "epsilon", "delta", "theta", "phi", "rho")
     defaults = {"epsilon": 0.0, "delta": 0.0, "theta": None, "phi": None, "rho": None}
-    relations = {"m": lambda vp: vp**-2, "b": lambda rho: 1 / rho}
-    inverses = {"vp": lambda m: m**-0.5, "rho": lambda b: 1 / b}
+    relations = {
+        "m": lambda vp: vp**-2,
+        "anellipticity": lambda epsilon, delta: epsilon - delta,
+        "b": lambda rho: 1 / rho,
+    }
+    inverses = {
+        "vp": lambda m: m**-0.5,
+        "delta": lambda epsilon, anellipticity: epsilon - anellipticity,
+        "rho": lambda b: 1 / b,
+    }
     fields = ("r", "w")
     components = {"p": {"r": 1.0}}
     leapfrog = True
@@ -81,6 +89,10 @@ class TTI(WaveEquation):
         "theta": Quantity("rad", (-6.3, 6.3), others={"degrees": np.pi / 180}),
         "phi": Quantity("rad", (-6.3, 6.3), others={"degrees": np.pi / 180}),
     }
+
+    @property
+    def ending(self):
+        return () if self.theta is None else ("anellipticity",)
 
     def check(self):
         if self.phi is not None and (self.theta is None or self.grid.ndim == 2):
@@ -101,8 +113,9 @@ class TTI(WaveEquation):
 
         r, w = fields
         known = parameters._asdict()
-        b, strength = known.get("b"), sqrt(1 + 2 * known["delta"])
-        p = 2 * (known["epsilon"] - known["delta"]) * w + strength * r
+        b, beyond = known.get("b"), known["anellipticity"]
+        strength = sqrt(1 + 2 * (known["epsilon"] - beyond))
+        p = 2 * beyond * w + strength * r
         axes, order = r.space_dimensions, r.space_order
         if "theta" in known:
             direction = _direction(known, axes)
