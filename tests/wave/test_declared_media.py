@@ -193,9 +193,9 @@ def test_derivatives_of_every_order_go_through_all_relations():
 
 
 def test_signatures_and_places():
-    assert str(inspect.signature(so.Acoustic)) == "(grid, vp=None, m=None, rho=None, *, ranges=None)"
+    assert str(inspect.signature(so.Acoustic)) == "(grid, vp=None, rho=None, *, m=None, ranges=None)"
     assert "vp" in dir(so.Acoustic(GRID, vp=VP))
-    np.testing.assert_array_equal(so.Acoustic(GRID, VP, rho=RHO).rho, so.Acoustic(GRID, VP, None, RHO).rho)
+    np.testing.assert_array_equal(so.Acoustic(GRID, VP, rho=RHO).rho, so.Acoustic(GRID, VP, RHO).rho)
 
     class Own(ByVelocity):
         def __init__(self, grid, vp):

@@ -101,7 +101,6 @@ class Form:
                 out[(_taps(terms),)] = c * unit
         return out
 
-
     def _temporary(self, of: Sum) -> Temporary:
         """A sum as a temporary; sums of differences within it, which others may have in common with it, are theirs, too."""
 
