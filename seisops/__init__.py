@@ -24,6 +24,7 @@ from seisops.wave.equations.acoustic import Acoustic
 from seisops.wave.equations.elastic import Elastic
 from seisops.wave.equations.tti import TTI
 from seisops.wave.equations.viscoacoustic import ViscoAcoustic
+from seisops.wave.equations.viscoelastic import ViscoElastic
 from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian, Parametric
 from seisops.wave.modeling import Modeling
@@ -72,6 +73,7 @@ __all__ = [
     "UnstableError",
     "VStack",
     "ViscoAcoustic",
+    "ViscoElastic",
     "WaveEquation",
     "Wavefield",
     "Wavelet",

@@ -137,8 +137,8 @@ class SpongeStretch(Stretch):
         """Let what an expression, expanded in time, takes differences of in time decay at a rate eta.
 
         If u obeys an equation, ``exp(-eta t) u`` obeys that in which each ``u(t + k dt)`` is multiplied by
-        ``exp(eta k dt)``. That is done here to fields of which a row has several times, outside of derivatives in space, with
-        k counted from the middle of these times: d/dt becomes d/dt + eta up to the second order in the step, however
+        ``exp(eta k dt)``. That is done here to fields of which a row has several times, outside of derivatives in space,
+        with k counted from the middle of these times: d/dt becomes d/dt + eta up to the second order in the step, however
         differences are written down. Where eta varies, second-order schemes stay stable at the steps at which they are without a layer: with
         ``E = exp(eta dt) >= 1`` the roots of ``x'Ex l^2 + x'(K - 2)x l + x'x/E = 0`` are not larger than 1 for
         ``0 <= K <= 4``, as ``x'Ex x'x/E >= (x'x)^2``.

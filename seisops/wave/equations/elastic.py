@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import combinations
-
 import numpy as np
 
 from seisops.engine.kept.notes import noted
 from seisops.errors import ParameterError
-from seisops.wave.equation import WaveEquation
-from seisops.wave.equations.staggered import ahead, behind, between
+from seisops.wave.equations.stresses import StressVelocity, harmonic
 from seisops.wave.quantities import Quantity
 
 __all__ = ["Elastic"]
 
-# Pa added to the shear modulus where one divides by it: fluids have none, rocks 1e9 and more
-TRACE = 1e-3
-
 
 @noted
-class Elastic(WaveEquation):
+class Elastic(StressVelocity):
     r"""Isotropic elastic medium, solid or fluid.
 
     Particle velocity v and stress s obey
@@ -79,8 +72,6 @@ class Elastic(WaveEquation):
         "ip": lambda lam, mu, rho: ((lam + 2 * mu) * rho) ** 0.5,
         "si": lambda mu, rho: (mu * rho) ** 0.5,
     }
-    leapfrog = True
-    multiaxial = 0.02
     quantities = {
         "vp": Quantity("m/s", (50.0, 20e3), positive=True, others={"km/s": 1e3}),
         "vs": Quantity("m/s", (0.0, 15e3), others={"km/s": 1e3}),
@@ -91,34 +82,6 @@ class Elastic(WaveEquation):
         "ip": Quantity("kg/m2/s", positive=True),
         "si": Quantity("kg/m2/s"),
     }
-
-    @property
-    def axes(self) -> tuple[str, ...]:
-        """Names of the axes."""
-        return self.grid.axes
-
-    @property
-    def shears(self) -> list[tuple[str, str]]:
-        """Pairs of axes."""
-        return list(combinations(self.axes, 2))
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        return (
-            *(f"v{i}" for i in self.axes),
-            *(f"s{i}{i}" for i in self.axes),
-            *(f"s{i}{j}" for i, j in self.shears),
-        )
-
-    @property
-    def staggering(self) -> Mapping[str, tuple[float, ...]]:
-        between = {f"v{i}": (i,) for i in self.axes} | {f"s{i}{j}": (i, j) for i, j in self.shears}
-        return {name: tuple(0.5 * (k in axes) for k in self.axes) for name, axes in between.items()}
-
-    @property
-    def components(self) -> Mapping[str, Mapping[str, float]]:
-        mean = {f"s{i}{i}": -1.0 / len(self.axes) for i in self.axes}
-        return {"p": mean, **{name: {name: 1.0} for name in self.fields}}
 
     def check(self):
         lam, mu = self.lam, self.mu
@@ -133,27 +96,14 @@ class Elastic(WaveEquation):
 
     def residual(self, fields, parameters):
         lam, mu, rho = parameters
-        u = fields._asdict()
+        rates, dt = self.strain_rates(fields), fields[0].grid.stepping_dim.spacing
         dims = dict(zip(self.axes, fields[0].space_dimensions, strict=True))
-        order, dt = fields[0].space_order, fields[0].grid.stepping_dim.spacing
-        rates = {i: behind(u[f"v{i}"].forward, d, order) for i, d in dims.items()}
-        divergence = sum(rates.values())
-
-        def stress(i, j):
-            return u[f"s{i}{j}"] if f"s{i}{j}" in u else u[f"s{j}{i}"]
-
-        def force(i):
-            parts = ((ahead if i == j else behind)(stress(i, j), d, order) for j, d in dims.items())
-            return sum(parts)
-
-        rows = [between(rho, d) * (u[f"v{i}"].forward - u[f"v{i}"]) / dt - force(i) for i, d in dims.items()]
-        for i in dims:
-            s = u[f"s{i}{i}"]
-            rows.append((s.forward - s) / dt - lam * divergence - 2 * mu * rates[i])
-        for i, j in self.shears:
-            s, (vi, vj) = u[f"s{i}{j}"], (u[f"v{i}"].forward, u[f"v{j}"].forward)
-            modulus = 1 / between(1 / (mu + TRACE), dims[i], dims[j])
-            rows.append((s.forward - s) / dt - modulus * (ahead(vi, dims[j], order) + ahead(vj, dims[i], order)))
+        divergence = sum(rates[f"s{i}{i}"] for i in self.axes)
+        rows = list(self.momentum(fields, rho))
+        for name in self.stresses:
+            s, (_, i, j) = getattr(fields, name), name
+            made = lam * divergence + 2 * mu * rates[name] if i == j else harmonic(mu, dims[i], dims[j]) * rates[name]
+            rows.append((s.forward - s) / dt - made)
         return tuple(rows)
 
     def speeds(self):

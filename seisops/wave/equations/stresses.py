@@ -1,0 +1,90 @@
+"""What equations of particle velocity and stress have in common: where fields lie, and what is heard and driven."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+
+from seisops.engine.kept.notes import noted
+from seisops.wave.equation import WaveEquation
+from seisops.wave.equations.staggered import ahead, behind, between
+
+__all__ = ["StressVelocity", "harmonic"]
+
+# Pa added to a modulus where one divides by it: fluids have no shear modulus, rocks 1e9 and more
+TRACE = 1e-3
+
+
+def harmonic(modulus, *axes):
+    """The harmonic mean of a modulus half a cell after the nodes along some axes, which is 0 where one of them is."""
+    return 1 / between(1 / (modulus + TRACE), *axes)
+
+
+@noted
+class StressVelocity(WaveEquation):
+    """Particle velocity and stress, staggered in space and time (Virieux 1986, doi:10.1190/1.1442147)."""
+
+    leapfrog = True
+    multiaxial = 0.02
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the axes."""
+        return self.grid.axes
+
+    @property
+    def velocities(self) -> tuple[str, ...]:
+        """Names of the components of the particle velocity."""
+        return tuple(f"v{i}" for i in self.axes)
+
+    @property
+    def stresses(self) -> tuple[str, ...]:
+        """Names of the stresses, the normal ones first."""
+        return (*(f"s{i}{i}" for i in self.axes), *(f"s{i}{j}" for i, j in combinations(self.axes, 2)))
+
+    @property
+    def memories(self) -> int:
+        """Number of memory variables of each stress."""
+        return 0
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        memories = (f"r{n}_{s}" for n in range(self.memories) for s in self.stresses)
+        return (*self.velocities, *memories, *self.stresses)
+
+    @property
+    def staggering(self) -> Mapping[str, tuple[float, ...]]:
+        places = {f"v{i}": tuple(0.5 * (k == i) for k in self.axes) for i in self.axes}
+        for s in self.stresses:
+            _, i, j = s
+            places[s] = tuple(0.5 * (i != j and k in (i, j)) for k in self.axes)
+            places |= {f"r{n}_{s}": places[s] for n in range(self.memories)}
+        return places
+
+    @property
+    def components(self) -> Mapping[str, Mapping[str, float]]:
+        mean = {f"s{i}{i}": -1.0 / len(self.axes) for i in self.axes}
+        return {"p": mean, **{name: {name: 1.0} for name in (*self.velocities, *self.stresses)}}
+
+    # -- for residuals
+
+    def momentum(self, fields, rho) -> Iterator:
+        """The rows of the velocities: density times acceleration less the divergence of the stress."""
+        u, dims, order, dt = self._known(fields)
+        for i, d in dims.items():
+            inner = ((ahead if i == j else behind)(u[f"s{min(i, j)}{max(i, j)}"], e, order) for j, e in dims.items())
+            yield between(rho, d) * (u[f"v{i}"].forward - u[f"v{i}"]) / dt - sum(inner)
+
+    def strain_rates(self, fields) -> dict:
+        """The derivatives of the new velocities, by stress: along each axis, and of shears the sums of two."""
+        u, dims, order, _ = self._known(fields)
+        out = {f"s{i}{i}": behind(u[f"v{i}"].forward, d, order) for i, d in dims.items()}
+        for i, j in combinations(self.axes, 2):
+            across = ahead(u[f"v{i}"].forward, dims[j], order), ahead(u[f"v{j}"].forward, dims[i], order)
+            out[f"s{i}{j}"] = across[0] + across[1]
+        return out
+
+    def _known(self, fields) -> tuple:
+        first = fields[0]
+        dims = dict(zip(self.axes, first.space_dimensions, strict=True))
+        return fields._asdict(), dims, first.space_order, first.grid.stepping_dim.spacing

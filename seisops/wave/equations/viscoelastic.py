@@ -1,0 +1,164 @@
+"""Elastic waves with attenuation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from seisops.engine.kept.notes import noted
+from seisops.errors import ParameterError
+from seisops.wave.equations.relaxation import (
+    Mechanism,
+    dispersion,
+    frequency,
+    mechanisms,
+    modulus_over_relaxed,
+    quality,
+    solids,
+    strength,
+)
+from seisops.wave.equations.staggered import between
+from seisops.wave.equations.stresses import StressVelocity, harmonic
+from seisops.wave.quantities import Quantity
+
+__all__ = ["ViscoElastic"]
+
+
+def _p(f0: float, mechanisms) -> tuple[float, float]:
+    found = solids(f0, mechanisms)
+    return dispersion(f0, [one.time for one in found], [one.weight for one in found])
+
+
+def _s(f0: float, mechanisms) -> tuple[float, float]:
+    found = solids(f0, mechanisms)
+    return dispersion(f0, [one.time for one in found], [one.shear for one in found])
+
+
+@noted
+class ViscoElastic(StressVelocity):
+    r"""Isotropic viscoelastic medium, solid or fluid: stresses are what standard linear solids leave of them.
+
+    Particle velocity v, stress s and a memory variable r for each stress and mechanism obey (Robertsson, Blanch & Symes
+    1994, doi:10.1190/1.1443701)
+
+    .. math:: \rho \, \partial_t v_i - \partial_j s_{ij} &= f_i, \\
+              \partial_t s_{ij} - \pi_U \, \delta_{ij} \, \theta - \mu_U \, e_{ij} - \sum_l r^l_{ij} &= g_{ij}, \\
+              t_l \, \partial_t r^l_{ij} + r^l_{ij} + \pi \tau_p w_l \, \delta_{ij} \, \theta + \mu \tau_s w_l \, e_{ij} &= 0
+
+    with :math:`\theta = \partial_k v_k` and :math:`e_{ij} = \partial_i v_j + \partial_j v_i - 2 \delta_{ij} \theta`. The
+    relaxed moduli of P and S waves are :math:`\pi` and :math:`\mu`, the unrelaxed ones
+    :math:`\pi_U = \pi (1 + \tau_p W)` and :math:`\mu_U = \mu (1 + \tau_s W)`, with W the sum of the weights w.
+    Staggering, averages between the nodes and components are those of :class:`~seisops.Elastic`.
+
+    Parameters
+    ----------
+    grid : Grid
+    vp, vs : array_like
+        Phase velocities of P and S waves at `f0` in m/s, of the grid's shape or scalars; vs is 0 in fluids.
+    rho : array_like
+        Density in kg/m3.
+    qp, qs : array_like, optional
+        Quality factors at `f0`; or ``tau_p``, ``tau_s``, the strengths of the relaxation, as of
+        :class:`~seisops.ViscoAcoustic`. In fluids qs does not matter.
+    f0, mechanisms
+        As of :class:`~seisops.ViscoAcoustic`. Mechanisms may be given as ``(relaxation time in s, weight for P, weight for
+        S)``, too.
+    ranges : mapping of str to tuple of float, optional
+        Lowest and highest ``"vp"``, ``"vs"``, ``"rho"``, ``"qp"``, ``"qs"`` that the medium and its replacements may take.
+
+    Raises
+    ------
+    ParameterError
+        If of any alternatives not exactly one is given, a shape does not fit, a value is not finite or outside the plausible
+        range, or the relaxed or the unrelaxed solid would expand under pressure.
+    """
+
+    parameters = ("pi", "mu", "tau_p", "tau_s", "rho")
+    given = ("vp", "vs", "rho", ("qp", "tau_p"), ("qs", "tau_s"), "f0", "mechanisms")
+    defaults = {"mechanisms": 1}
+    settings = {"f0": frequency, "mechanisms": mechanisms}
+    relations = {
+        "pi": lambda vp, rho, tau_p, f0, mechanisms: rho * vp**2 / modulus_over_relaxed(tau_p, *_p(f0, mechanisms)),
+        "mu": lambda vs, rho, tau_s, f0, mechanisms: rho * vs**2 / modulus_over_relaxed(tau_s, *_s(f0, mechanisms)),
+        "tau_p": lambda qp, f0, mechanisms: strength(qp, *_p(f0, mechanisms)),
+        "tau_s": lambda qs, f0, mechanisms: strength(qs, *_s(f0, mechanisms)),
+    }
+    inverses = {
+        "vp": lambda pi, rho, tau_p, f0, mechanisms: (
+            (pi / rho * modulus_over_relaxed(tau_p, *_p(f0, mechanisms))) ** 0.5
+        ),
+        "vs": lambda mu, rho, tau_s, f0, mechanisms: (
+            (mu / rho * modulus_over_relaxed(tau_s, *_s(f0, mechanisms))) ** 0.5
+        ),
+        "qp": lambda tau_p, f0, mechanisms: quality(tau_p, *_p(f0, mechanisms)),
+        "qs": lambda tau_s, f0, mechanisms: quality(tau_s, *_s(f0, mechanisms)),
+    }
+    quantities = {
+        "vp": Quantity("m/s", (50.0, 20e3), positive=True, others={"km/s": 1e3}),
+        "vs": Quantity("m/s", (0.0, 15e3), others={"km/s": 1e3}),
+        "rho": Quantity("kg/m3", (50.0, 25e3), positive=True, others={"g/cm3": 1e3}),
+        "qp": Quantity("", (5.0, 1e9), positive=True),
+        "qs": Quantity("", (5.0, 1e9), positive=True),
+        "tau_p": Quantity("", (0.0, 10.0)),
+        "tau_s": Quantity("", (0.0, 10.0)),
+    }
+
+    @property
+    def solids(self) -> tuple[Mechanism, ...]:
+        """Relaxation times and weights."""
+        return solids(self.f0, self.mechanisms)
+
+    @property
+    def memories(self) -> int:
+        return len(self.solids)
+
+    def _unrelaxed(self) -> tuple[np.ndarray, np.ndarray]:
+        c = self.coefficients()
+        return (
+            c["pi"] * (1 + sum(one.weight for one in self.solids) * c["tau_p"]),
+            c["mu"] * (1 + sum(one.shear for one in self.solids) * c["tau_s"]),
+        )
+
+    def check(self):
+        c, n = self.coefficients(), len(self.axes)
+        for name, (pi, mu) in {"relaxed": (c["pi"], c["mu"]), "unrelaxed": self._unrelaxed()}.items():
+            bad = (mu < 0) | (pi - (2 - 2 / n) * mu <= 0)
+            if bad.any():
+                i = tuple(int(k) for k in np.argwhere(bad)[0])
+                raise ParameterError(
+                    f"ViscoElastic: {name} moduli of P and S waves {pi[i]:.6g} and {mu[i]:.6g} Pa in {int(bad.sum())} of "
+                    f"{bad.size} cells, first at index {i}, make no stable medium: mu must not be negative, and vp has to "
+                    f"be more than {np.sqrt(2 - 2 / n):.4g} times vs"
+                )
+
+    def residual(self, fields, parameters):
+        pi, mu, tau_p, tau_s, rho = parameters
+        rates, dt = self.strain_rates(fields), fields[0].grid.stepping_dim.spacing
+        dims = dict(zip(self.axes, fields[0].space_dimensions, strict=True))
+        divergence = sum(rates[f"s{i}{i}"] for i in self.axes)
+        rows, made = list(self.momentum(fields, rho)), {}
+        for name in self.stresses:
+            _, i, j = name
+            if i == j:
+                made[name] = (pi * divergence, tau_p), (2 * mu * (rates[name] - divergence), tau_s)
+            else:
+                made[name] = ((harmonic(mu, dims[i], dims[j]) * rates[name], between(tau_s, dims[i], dims[j])),)
+        kept = {name: [getattr(fields, f"r{n}_{name}") for n in range(self.memories)] for name in self.stresses}
+        for n, one in enumerate(self.solids):
+            for name in self.stresses:
+                r = kept[name][n]
+                # P waves are those of the first modulus of normal stresses
+                weights = (one.weight, one.shear) if len(made[name]) == 2 else (one.shear,)
+                relaxing = sum(w * tau * rate for w, (rate, tau) in zip(weights, made[name], strict=True))
+                rows.append((r.forward - r) / dt + ((r.forward + r) / 2 + relaxing) / one.time)
+        whole = sum(one.weight for one in self.solids), sum(one.shear for one in self.solids)
+        for name in self.stresses:
+            s = getattr(fields, name)
+            weights = whole if len(made[name]) == 2 else whole[1:]
+            rate = sum((1 + w * tau) * rate for w, (rate, tau) in zip(weights, made[name], strict=True))
+            rows.append((s.forward - s) / dt - rate - sum((r.forward + r) / 2 for r in kept[name]))
+        return tuple(rows)
+
+    def speeds(self):
+        c = self.coefficients()
+        slow = np.where(c["mu"] > 0, c["mu"], c["pi"]) / c["rho"]
+        return slow**0.5, np.sqrt(self._unrelaxed()[0] / c["rho"])
