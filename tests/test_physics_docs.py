@@ -54,7 +54,7 @@ def test_parameters_have_units_and_ranges(media):
         "unit": "m/s",
         "plausible": "0 to 15000",
         "left out": "",
-        "never in": "km/s",
+        "other units": "km/s",
     }
     assert of["``mu``"]["instead of"] == "``vs``" and of["``b``"]["instead of"] == "``rho``"
 

@@ -66,7 +66,7 @@ def _alternatives(kind: type[so.WaveEquation], names: tuple[str, ...]) -> str:
 def parameters(name: str) -> list[list[str]]:
     """Rows of a table, the first its head: all that a medium may be given by."""
     kind = media()[name]
-    rows = [["parameter", "instead of", "unit", "plausible", "left out", "never in"]]
+    rows = [["parameter", "instead of", "unit", "plausible", "left out", "other units"]]
     for names in kind._declared.given:
         for n in names:
             quantity = kind.quantities.get(n, ANY)
