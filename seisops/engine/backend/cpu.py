@@ -31,6 +31,8 @@ KINDS = {"modulo": 0, "row": 1, "every": 2}
 TILE = 2**18
 #: Cells of a tile along the first two axes of three.
 SQUARE = 8
+#: How many times as many cells as temporaries are computed beyond a tile it has along an axis, at least.
+OVERLAP = 4
 #: Cells of grids that are as good as endless.
 ENDLESS = 10**6
 #: Bindings that are remembered for an order of pieces.
@@ -324,10 +326,12 @@ class Order:
         if group[0][0].bound:
             return rows, 0
         share = max(1, ceil(rows / threads))
+        beyond = [OVERLAP * max(t.beyond(axis) for _, t in group) for axis in range(len(shape) - 1)]
         if len(shape) == 3:
-            return min(share, SQUARE), SQUARE
+            return min(share, max(SQUARE, beyond[0])), max(SQUARE, beyond[1])
         arrays = max(len({load.name for _, t in group for load in t.loads}), 1)
-        return max(1, min(share, TILE // (shape[-1] * self.dtype.itemsize * arrays))), 1
+        fitting = TILE // (shape[-1] * self.dtype.itemsize * arrays)
+        return max(1, min(share, max(fitting, beyond[0]))), 1
 
 
 def layout(name: str, a: np.ndarray, axes: int, levels: bool, dtype: np.dtype) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ import sympy
 from devito import Derivative
 
 from seisops.engine.lower.constancy import Constancy
-from seisops.engine.lower.nodes import Call, Load, Node, Sum, Taps, Temporary, shifted, summed, term_order
+from seisops.engine.lower.nodes import Call, Load, Node, Sum, Taps, Temporary, nodes, shifted, summed, term_order
 from seisops.engine.symbols.stencils import stencil
 from seisops.engine.symbols.template import Template
 
@@ -91,7 +91,7 @@ class Form:
         moves = {offsets: dict(zip(axes, offsets, strict=True)) for offsets in taps}
         inner, out = self._terms(expr.expr), {}
         if len(taps) > FEW and (len(inner) > 1 or not all(map(_simple, inner))):
-            inner = {(Temporary(summed(inner), tuple((d.name, 0) for d in self.template.dimensions)),): sympy.S.One}
+            inner = {(self._temporary(summed(inner)),): sympy.S.One}
         for factors, c in inner.items():
             terms = [(w, tuple(shifted(f, moves[k]) for f in factors)) for k, w in taps.items()]
             if len(terms) == 1:
@@ -100,6 +100,19 @@ class Form:
             else:
                 out[(_taps(terms),)] = c * unit
         return out
+
+
+    def _temporary(self, of: Sum) -> Temporary:
+        """A sum as a temporary; sums of differences within it, which others may have in common with it, are theirs, too."""
+
+        def inside(f: Node) -> Node:
+            shared = isinstance(f, Sum) and any(isinstance(n, Taps | Temporary) for n in nodes(f))
+            return self._temporary(f) if shared else f
+
+        if len(of.terms) == 1 and len(of.terms[0][1]) > 1:
+            ((c, factors),) = of.terms
+            of = summed({tuple(sorted(map(inside, factors), key=lambda n: n.order)): c})
+        return Temporary(of, tuple((d.name, 0) for d in self.template.dimensions))
 
 
 def _taps(terms: list) -> Taps:

@@ -228,6 +228,10 @@ class Text:
     scalars: list[str] = field(default_factory=list)
     temporaries: list[tuple] = field(default_factory=list)
 
+    def beyond(self, axis: int) -> int:
+        """Cells along an axis but the last that temporaries are computed beyond a tile."""
+        return max((e[axis][1] - e[axis][0] for e in self.temporaries if e[axis] is not None), default=0)
+
     def scratch(self, cells: Sequence[int]) -> int:
         """Elements that temporaries take on a tile of so many cells."""
         return sum(
