@@ -13,10 +13,11 @@ release = metadata("seisops")["Version"]
 version = ".".join(release.split(".")[:2])
 
 HERE = Path(__file__).resolve().parent
-# the picture of layers and rooms, and what reads the imports that it is drawn of
+# the picture of layers and rooms, what reads the imports that it is drawn of, and tables of media
 sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent / "tests")]
 
 extensions = [
+    "media",
     "rooms",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
