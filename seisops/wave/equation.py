@@ -375,7 +375,7 @@ class WaveEquation:
         relations = {n: str(f(*map(sympy.Symbol, arguments(f)))) for n, f in self.relations.items()}
         values = [self._values] if self.coefficients() is self._values else [self._values, self.coefficients()]
         settings = [self._settings] if self._settings else []
-        settings += [str(self.channels)] if len(self.components) > 1 else []
+        settings += [str(self.channels)] if len(self.named) > 1 else []
         structure = [rows, *map(str, map(dict, said)), self.leapfrog, relations]
         return [self.grid, self.fields, *structure, *settings, *values]
 
@@ -388,7 +388,7 @@ class WaveEquation:
     @property
     def channels(self) -> tuple[tuple[Mapping[str, float], Mapping[str, float]], ...]:
         """For each component, weights of the rows that its source enters, and of the fields that it is."""
-        if self.components:
+        if self.named:
             return tuple((self.drives.get(name, heard), heard) for name, heard in self.components.items())
         first = {self.fields[0]: 1.0}
         return ((self.source or first, self.observe or first),)
@@ -397,10 +397,15 @@ class WaveEquation:
         """Whether a coefficient is zero in absorbing layers."""
         return coefficient in self.ending
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Names of the components; none where a class states a source of its own, or what is observed."""
+        return () if self.source or self.observe else tuple(self.components)
+
     def check_component(self, name: str | None) -> None:
         """Raise a ParameterError unless there is a component of this name."""
-        if name is not None and name not in self.primal.components:
-            known = ", ".join(map(repr, self.primal.components)) or "one only, which has no name: leave component out"
+        if name is not None and name not in self.primal.named:
+            known = ", ".join(map(repr, self.primal.named)) or "one only, which has no name: leave component out"
             raise ParameterError(f"{type(self.primal).__name__} has no component {name!r}; it has {known}")
 
     def check_names(self, names) -> None:

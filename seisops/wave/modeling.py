@@ -239,7 +239,7 @@ class Solve(LinearOperator):
         """The side on which something enters the wavefield, or the other."""
         system = self.modeling.solver.scheme.of(self.is_adjoint)
         components = system.entries if entering else system.exits
-        names = tuple(self.modeling.medium.primal.components)
+        names = self.modeling.medium.primal.named
         return Where(self.modeling.discretisation, components, self.is_adjoint, entering, names=names)
 
     @property

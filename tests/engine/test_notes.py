@@ -152,7 +152,7 @@ def test_equations_of_others_are_derived_in_each_process():
         (so.WaveEquation, "observe", {"u": 2.5}),
         (so.WaveEquation, "system", lambda self, *given: None),
         (so.PML, "stretch", so.Sponge.stretch),
-        (so.Sponge, "damp", so.PML.damp),
+        (so.Sponge, "profiles", so.PML.profiles),
     ],
 )
 def test_what_somebody_has_changed_in_ours_is_not_noted(monkeypatch, owner, name, value):

@@ -8,6 +8,7 @@ from fractions import Fraction
 from devito import Derivative
 from devito.finite_differences.tools import centered
 
+from seisops.engine.derive.describe import in_order
 from seisops.engine.symbols.location import position, sign
 from seisops.engine.symbols.names import PREFIX
 from seisops.engine.symbols.template import Template
@@ -60,7 +61,9 @@ class Stretch:
         if isinstance(expr, Derivative) and depends(expr, self.fields):
             return self.derivative(expr, nested)
         if expr.args and not getattr(expr, "is_DiscreteFunction", False):
-            return expr.func(*(self(a, nested) for a in expr.args))
+            # new fields are numbered on the way: in an order that is the same in every process, as that of SymPy is not
+            args = in_order(expr.args) if expr.is_Add or expr.is_Mul else expr.args
+            return expr.func(*(self(a, nested) for a in args))
         return expr
 
     def derivative(self, expr: Derivative, nested: bool):

@@ -76,12 +76,16 @@ def solids(f0: float, given: int | tuple[tuple[float, ...], ...]) -> tuple[Mecha
         raise ParameterError(f"f0={f0!r} Hz: constant Q is fitted around a frequency above 0 and below infinity")
     if given == 1:
         return (Mechanism(1 / (2 * np.pi * f0), 2.0, 2.0),)
-    # a little beyond the band, or Q would rise at its ends
-    times = np.geomspace(0.7 * BAND**0.5, BAND**-0.5 / 0.7, given) / (2 * np.pi * f0)
-    w = 2 * np.pi * f0 * np.geomspace(BAND**-0.5, BAND**0.5, 200)
+    found = min((_fitted(given, half) for half in np.geomspace(BAND**0.25, 2 * BAND**0.5, 60)), key=lambda fit: fit[0])
+    return tuple(Mechanism(float(t / (2 * np.pi * f0)), float(a), float(a)) for t, a in zip(*found[1:], strict=True))
+
+
+def _fitted(count: int, half: float) -> tuple[float, np.ndarray, np.ndarray]:
+    """Times spread over a band around 1, up to `half` either way, with their weights, and by how much A misses 1 at most."""
+    times, w = np.geomspace(half, 1 / half, count), np.geomspace(BAND**-0.5, BAND**0.5, 200)
     x = np.outer(w, times)
     weights, _ = nnls(x / (1 + x**2), np.ones(len(w)))
-    return tuple(Mechanism(float(t), float(a), float(a)) for t, a in zip(times, weights, strict=True))
+    return float(np.abs(x / (1 + x**2) @ weights - 1).max()), times, weights
 
 
 def dispersion(f: float, times: Sequence[float], weights: Sequence[float]) -> tuple[float, float]:
