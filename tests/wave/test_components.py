@@ -1,6 +1,9 @@
 """What is heard and what is driven by name: exact, whatever the physics, the layer and the sampler."""
 
+import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -135,3 +138,33 @@ def test_components_survive_pickling_selection_and_printing():
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(F)) @ q, F @ q)
     np.testing.assert_allclose(F[[0, 2]] @ q[[0, 2]], (F @ q)[[0, 2]], rtol=0, atol=1e-14 * np.abs(F @ q).max())
     assert w.points("szz")[1].component == "szz" and so.plan(F)
+
+
+ANOTHER = """
+import numpy as np, seisops as so
+grid = so.Grid((24, 21), 10.0)
+waves = so.Wavefield(grid, so.Time(31, 0.002))
+A = so.Modeling(waves, so.Elastic(grid, 2000.0, 1000.0, 2000.0))
+P = so.Projection(waves, [[100.0, 90.0]], component="vx")
+for driven in {driven}:
+    F = P * A * so.Projection(waves, [[120.0, 70.0]], component=driven).H
+    print(np.linalg.norm(F @ np.sin(np.arange(31.0))[None, None]))
+"""
+
+
+def test_what_another_process_has_made_fits(tmp_path):
+    """Fields of a layer are numbered alike, whatever of an equation was found on the disk and what was derived."""
+
+    def norms(driven):
+        environment = {**os.environ, "SEISOPS_CACHE": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", ANOTHER.format(driven=driven)],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()
+
+    (first,) = norms(["vz"])
+    assert norms(["vz", "vx"])[0] == first

@@ -8,6 +8,7 @@ from fractions import Fraction
 from devito import Derivative
 from devito.finite_differences.tools import centered
 
+from seisops.engine.derive.describe import in_order
 from seisops.engine.symbols.location import position, sign
 from seisops.engine.symbols.names import PREFIX
 from seisops.engine.symbols.template import Template
@@ -60,7 +61,9 @@ class Stretch:
         if isinstance(expr, Derivative) and depends(expr, self.fields):
             return self.derivative(expr, nested)
         if expr.args and not getattr(expr, "is_DiscreteFunction", False):
-            return expr.func(*(self(a, nested) for a in expr.args))
+            # fields are numbered as they come: in an order of our own, that of SymPy differs from process to process
+            made = {a: self(a, nested) for a in in_order(expr.args)}
+            return expr.func(*(made[a] for a in expr.args))
         return expr
 
     def derivative(self, expr: Derivative, nested: bool):
