@@ -61,9 +61,9 @@ class Stretch:
         if isinstance(expr, Derivative) and depends(expr, self.fields):
             return self.derivative(expr, nested)
         if expr.args and not getattr(expr, "is_DiscreteFunction", False):
-            # new fields are numbered on the way: in an order that is the same in every process, as that of SymPy is not
-            args = in_order(expr.args) if expr.is_Add or expr.is_Mul else expr.args
-            return expr.func(*(self(a, nested) for a in args))
+            # fields are numbered as they come: in an order of our own, that of SymPy differs from process to process
+            made = {a: self(a, nested) for a in in_order(expr.args)}
+            return expr.func(*(made[a] for a in expr.args))
         return expr
 
     def derivative(self, expr: Derivative, nested: bool):

@@ -1,0 +1,208 @@
+"""Derivatives by what elastic, tilted and viscous media are given by: exact, first and second, however kept."""
+
+import pickle
+
+import numpy as np
+import pytest
+from cases import check_exact
+from rock import GRIDS, MADE, rock
+from test_second_order import check
+
+import seisops as so
+from seisops.check import taylor_test
+
+pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
+
+# by rigidity only in solids: between one and a fluid its harmonic mean bends sharply where it begins
+#: Medium, number of dimensions, layer, component that is driven and that is heard, and what one differentiates by.
+JACOBIANS = [
+    *(("elastic", 2, "pml", "vz", "vx", wrt) for wrt in ("vp", "rho", "lam", "ip", "b", ("lam", "mu", "rho"))),
+    *(("solid", 2, "pml", "sxz", "p", wrt) for wrt in ("vs", "si", "mu", ("vp", "vs", "rho"), ("ip", "si", "rho"))),
+    ("solid", 3, "none", "vy", "sxz", ("vp", "vs", "rho")),
+    *(("vti", 2, "pml", None, None, wrt) for wrt in ("vp", "epsilon", "delta", ("m", "epsilon", "delta"))),
+    *(("tti", 2, "none", None, None, wrt) for wrt in ("theta", "delta", ("vp", "epsilon", "delta", "theta"))),
+    ("tti", 3, "none", None, None, ("vp", "theta", "phi")),
+    ("dense_tti", 2, "none", None, None, ("vp", "rho", "theta")),
+    *(("viscous", 2, "pml", None, None, wrt) for wrt in ("vp", "qp", "m", "tau", ("vp", "qp"))),
+    ("dense_viscous", 2, "none", None, None, ("vp", "qp", "rho")),
+]
+
+
+def ids(case):
+    name, ndim, *_, wrt = case
+    return f"{name} {ndim}D {wrt if isinstance(wrt, str) else ' '.join(wrt)}"
+
+
+@pytest.mark.parametrize("case", JACOBIANS, ids=ids)
+def test_jacobian(case):
+    name, ndim, layer, driven, heard, wrt = case
+    F = rock(name, ndim, layer).F(driven, heard)
+    check_exact(so.Jacobian(F, F.domain.random(0), wrt=wrt), 1e-11)
+
+
+def direction(medium, wrt, rng):
+    """A tenth of the parameter in every cell, into what is allowed: with delta not larger than epsilon."""
+    x = medium.get(wrt)
+    dx = rng.uniform(-1.0, 1.0, x.shape) * np.abs(x).max()
+    return {"delta": -np.abs(dx), "epsilon": np.abs(dx), "mu": np.abs(dx)}.get(wrt, dx)
+
+
+@pytest.mark.parametrize("case", [case for case in JACOBIANS if isinstance(case[-1], str)], ids=ids)
+def test_taylor_expansion(case):
+    name, ndim, layer, driven, heard, wrt = case
+    w = rock(name, ndim, layer)
+    F = w.F(driven, heard)
+    x, q = w.medium.get(wrt), F.domain.random(5)
+    dx = direction(w.medium, wrt, np.random.default_rng(4))
+    result = taylor_test(so.Parametric(F, wrt), (x, q), (dx, 0 * q), steps=(1e-2, 5e-3, 2.5e-3, 1.25e-3))
+    assert all(1.9 < rate < 2.1 for rate in result.rates), result
+
+
+def test_taylor_expansion_by_the_azimuth():
+    w = rock("tti", 3, "none")
+    F, x = w.F(), w.medium.phi
+    q, dx = F.domain.random(5), np.random.default_rng(4).uniform(-1.0, 1.0, x.shape)
+    result = taylor_test(so.Parametric(F, "phi"), (x, q), (dx, 0 * q), steps=(2e-2, 1e-2, 5e-3))
+    assert all(1.9 < rate < 2.1 for rate in result.rates), result
+
+
+SECOND = {
+    "solid": ("vx", "vz", ("vp", "vs", "rho")),
+    "vti": (None, None, ("m", "epsilon")),
+    "viscous": (None, None, ("vp", "qp")),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SECOND)
+def test_second_derivatives(name):
+    driven, heard, wrt = SECOND[name]
+    w = rock(name, layer="none", samples=21)
+    F = w.F(driven, heard)
+    check(so.Parametric(F, wrt), w.medium)
+
+
+STORED = {"solid": ("vp", "vs", "rho"), "vti": ("m", "epsilon"), "viscous": ("vp", "qp")}
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_histories(name):
+    """Kept, made again from checkpoints, or made again backward from the edges: the gradient is the same."""
+    w = rock(name)
+    F = w.F(*(("vz", "vx") if name == "solid" else (None, None)))
+    q = F.domain.random(3)
+    y = F.range.random(4)
+    full = so.Jacobian(F, q, STORED[name], storage=so.storage.Full()).H @ y
+    for storage in (so.storage.Checkpointed(), so.storage.Boundary()):
+        J = so.Jacobian(F, q, STORED[name], storage=storage)
+        if name == "viscous" and isinstance(storage, so.storage.Boundary):
+            with pytest.raises(so.ParameterError, match="loses energy"):
+                J.H @ y
+        else:
+            assert np.linalg.norm(J.H @ y - full) < 1e-10 * np.linalg.norm(full)
+
+
+# ---- media as values
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_media_are_values(name):
+    medium = MADE[name](GRIDS[2], np.random.default_rng(1))
+    again = pickle.loads(pickle.dumps(medium))
+    assert type(again) is type(medium) and again.parameters == medium.parameters
+    for parameter, a in medium.coefficients().items():
+        np.testing.assert_array_equal(again.coefficients()[parameter], a)
+    assert type(medium).__name__ in repr(medium)
+    for parameter in medium.perturbable:
+        np.testing.assert_allclose(
+            medium.replace(**{parameter: medium.get(parameter)}).get(parameter), medium.get(parameter), rtol=1e-12
+        )
+
+
+#: What is replaced, and what does not change then.
+HELD = {
+    "solid": {
+        "rho": ("vp", "vs"),
+        "vp": ("vs", "rho"),
+        "vs": ("vp", "rho"),
+        "ip": ("vs", "rho"),
+        "mu": ("vp", "rho"),
+        "lam": ("vs", "rho"),
+    },
+    "dense_tti": {"rho": ("vp", "delta", "theta"), "epsilon": ("delta", "vp"), "delta": ("epsilon", "m")},
+    "dense_viscous": {"rho": ("vp", "qp"), "qp": ("vp", "rho"), "vp": ("qp",)},
+}
+
+
+@pytest.mark.parametrize(("name", "replaced"), [(name, replaced) for name in HELD for replaced in HELD[name]])
+def test_what_is_not_replaced_is_held(name, replaced):
+    medium = MADE[name](GRIDS[2], np.random.default_rng(1))
+    factor = 0.99 if replaced == "delta" else 1.01
+    moved = medium.replace(**{replaced: factor * medium.get(replaced)})
+    np.testing.assert_allclose(moved.get(replaced), factor * medium.get(replaced), rtol=1e-12)
+    for other in HELD[name][replaced]:
+        np.testing.assert_allclose(moved.get(other), medium.get(other), rtol=1e-10)
+
+
+def test_another_reference_frequency_holds_velocity_and_quality():
+    medium = MADE["viscous"](GRIDS[2], np.random.default_rng(1))
+    moved = medium.replace(f0=30.0)
+    assert moved.f0 == 30.0 and moved.mechanisms == medium.mechanisms
+    for name in ("vp", "qp"):
+        np.testing.assert_allclose(moved.get(name), medium.get(name), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["solid", "tti", "dense_viscous"])
+def test_plan_and_shots(name):
+    w = rock(name, layer="none", shots=3)
+    F = w.F()
+    q = F.domain.random(2)
+    J = so.Jacobian(F, q, wrt="vp")
+    assert so.plan(J)
+    y = F.range.random(3)
+    np.testing.assert_allclose(
+        sum(J[[k]].H @ y[[k]] for k in range(3)), J.H @ y, rtol=0, atol=1e-12 * np.abs(J.H @ y).max()
+    )
+
+
+WRONG = {
+    "delta above epsilon": (so.TTI, dict(vp=2000.0, epsilon=0.1, delta=0.2), ("larger than epsilon", "np.minimum")),
+    "azimuth alone": (so.TTI, dict(vp=2000.0, phi=0.3), ("phi", "without theta")),
+    "azimuth in 2D": (so.TTI, dict(vp=2000.0, theta=0.1, phi=0.3), ("phi", "two dimensions")),
+    "degrees": (so.TTI, dict(vp=2000.0, theta=35.0), ("theta", "rad", "degrees")),
+    "percent": (so.TTI, dict(vp=2000.0, epsilon=20.0), ("epsilon", "percent")),
+    "tilted in km/s": (so.TTI, dict(vp=2.0), ("vp", "km/s", "2000")),
+    "negative rigidity": (so.Elastic, dict(lam=1e9, mu=-1e8, rho=2000.0), ("mu must not be negative",)),
+    "too much shear": (so.Elastic, dict(vp=2000.0, vs=2100.0, rho=2000.0), ("vp has to be more than 1 times vs",)),
+    "elastic in km/s": (so.Elastic, dict(vp=2.0, vs=1.0, rho=2000.0), ("vp", "km/s", "2000")),
+    "density in g/cm3": (so.Elastic, dict(vp=2000.0, vs=1000.0, rho=2.0), ("rho", "g/cm3", "2000")),
+    "two for one": (so.Elastic, dict(vp=2000.0, lam=1e9, vs=1000.0, rho=2000.0), ("exactly one", "lam")),
+    "no density": (so.Elastic, dict(vp=2000.0, vs=1000.0), ("exactly one", "rho")),
+    "no frequency": (so.ViscoAcoustic, dict(vp=2000.0, qp=50.0), ("f0",)),
+    "frequency of nothing": (so.ViscoAcoustic, dict(vp=2000.0, qp=50.0, f0=0.0), ("f0=0.0", "above 0")),
+    "negative frequency": (so.ViscoAcoustic, dict(vp=2000.0, qp=50.0, f0=-3.0), ("f0=-3.0", "Hz")),
+    "infinite frequency": (so.ViscoAcoustic, dict(vp=2000.0, qp=50.0, f0=np.inf), ("f0=inf", "below infinity")),
+    "frequency in words": (so.ViscoAcoustic, dict(vp=2000.0, qp=50.0, f0="low"), ("f0='low'",)),
+    "no mechanisms": (so.ViscoAcoustic, dict(vp=2000.0, qp=50.0, f0=9.0, mechanisms=0), ("mechanisms=0", "1 to 8")),
+    "a mechanism without weight": (
+        so.ViscoAcoustic,
+        dict(vp=2000.0, qp=50.0, f0=9.0, mechanisms=((0.1,),)),
+        ("mechanisms=((0.1,),)", "weight"),
+    ),
+    "a negative time": (
+        so.ViscoAcoustic,
+        dict(vp=2000.0, qp=50.0, f0=9.0, mechanisms=((-0.1, 2.0),)),
+        ("mechanisms", "relaxation time in s"),
+    ),
+    "viscous in km/s": (so.ViscoAcoustic, dict(vp=2.0, qp=50.0, f0=9.0), ("vp", "km/s", "2000")),
+    "quality below all": (so.ViscoAcoustic, dict(vp=2000.0, qp=0.5, f0=9.0), ("qp", "0.5")),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_refused(name):
+    medium, parameters, says = WRONG[name]
+    with pytest.raises(so.ParameterError) as caught:
+        medium(GRIDS[2], **parameters)
+    for fragment in says:
+        assert fragment in str(caught.value), str(caught.value)

@@ -1,0 +1,128 @@
+"""Pseudo-acoustic waves with an axis: what they are without one, stretched, turned, and how fast they run; reciprocity."""
+
+import numpy as np
+import pytest
+from rock import rock
+from test_arrivals import C, FREQUENCY, OFFSETS, RHO, SOURCE, SPACE, Shot
+from truth import difference, fit
+
+import seisops as so
+
+pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
+
+
+def record(medium, layer=None, order=8):
+    """In a rough world, of a source in band."""
+    waves = so.Wavefield(medium.grid, so.Time(61, 0.002), dtype="float64")
+    A = so.Modeling(waves, medium, layer, space_order=order)
+    low, high = np.array(medium.grid.extent, float).T
+    points = np.random.default_rng(1).uniform(low, high, (5, len(low)))
+    F = so.Projection(waves, points) * A * so.Projection(waves, [0.4 * high]).H
+    return F @ so.ricker(waves.time, 30.0, delay=0.04)[None, None]
+
+
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize(("ndim", "layer"), [(2, None), (2, so.PML()), (3, None)])
+def test_without_anisotropy_it_is_acoustic(ndim, layer, dense):
+    """To rounding, with the axis upright."""
+    grid = so.Grid((24, 21) if ndim == 2 else (13, 12, 11), 10.0)
+    rng = np.random.default_rng(2)
+    vp, rho = rng.uniform(1500.0, 1700.0, grid.shape), rng.uniform(1000.0, 2000.0, grid.shape) if dense else None
+    acoustic = record(so.Acoustic(grid, vp, rho=rho), layer)
+    np.testing.assert_allclose(record(so.TTI(grid, vp, rho=rho), layer), acoustic, rtol=0, atol=1e-11 * acoustic.max())
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_without_anisotropy_the_angle_does_not_matter(dense):
+    """Whatever the tilt, from cell to cell: the rotated derivatives cancel, at the edges of the model, too."""
+    grid = so.Grid((24, 21), 10.0)
+    rng = np.random.default_rng(2)
+    vp, theta = rng.uniform(1500.0, 1700.0, grid.shape), rng.uniform(-3.0, 3.0, grid.shape)
+    rho = rng.uniform(1000.0, 2000.0, grid.shape) if dense else None
+    acoustic = record(so.Acoustic(grid, vp, rho=rho))
+    tilted = record(so.TTI(grid, vp, theta=theta, rho=rho))
+    np.testing.assert_allclose(tilted, acoustic, rtol=0, atol=1e-11 * np.abs(acoustic).max())
+
+
+STRETCH = 1.2
+EPSILON = 0.5 * (STRETCH**2 - 1)
+
+
+@pytest.mark.parametrize("theta", [None, 0.0, 0.6, np.pi / 2], ids=lambda t: f"theta {t}")
+def test_elliptical_anisotropy(theta):
+    """With epsilon = delta space is stretched across the axis, and the source with it: exact in every direction.
+
+    Both fields are one, p = s r, so that ``m r_tt - s^2 G_across r - G_along r = q``.
+    """
+    turned = theta or 0.0
+    axes = np.array([[np.cos(turned), -np.sin(turned)], [np.sin(turned), np.cos(turned)]])  # across, along
+
+    def flat(x):
+        return axes @ x / [STRETCH, 1.0]
+
+    def trace(signal, step, source, receiver):
+        return SPACE.pressure(signal, step, flat(source), flat(receiver)) / STRETCH
+
+    shot = Shot(2, lambda grid: so.TTI(grid, C, EPSILON, EPSILON, theta=theta))
+    data, exact = shot.record(shot.ricker), shot.exact(trace, shot.ricker)
+    found = fit(data, exact, step=shot.modeling.discretisation.dt / shot.step)
+    assert abs(found.delay) < 0.05 and abs(found.amplitude - 1) < 5e-3, found
+    assert difference(data, exact) < 5e-3
+
+
+def test_elliptical_anisotropy_with_density():
+    def trace(signal, step, source, receiver):
+        stretch = [STRETCH, 1.0]
+        return RHO * SPACE.pressure(signal, step, source / stretch, receiver / stretch) / STRETCH
+
+    shot = Shot(2, lambda grid: so.TTI(grid, C, EPSILON, EPSILON, rho=RHO))
+    assert difference(shot.record(shot.ricker), shot.exact(trace, shot.ricker)) < 5e-3
+
+
+def test_turned_by_a_right_angle():
+    """x becomes z, where the medium is not elliptic either, but around the source."""
+    swap = slice(None, None, -1)
+
+    def make(theta):
+        def medium(grid):
+            x, z = grid.spacing[0] * np.indices(grid.shape)
+            near = np.exp(-(np.hypot(x - SOURCE[2][0], z - SOURCE[2][0]) ** 2) / 60.0**2)
+            return so.TTI(grid, C, 0.2, 0.2 - 0.1 * (1 - near), theta=theta)
+
+        return medium
+
+    source = np.full(2, SOURCE[2][0])
+    upright = Shot(2, make(None), source=source, receivers=source + OFFSETS[2])
+    lying = Shot(2, make(np.pi / 2), source=source, receivers=source + OFFSETS[2][:, swap])
+    assert difference(lying.record(lying.ricker), upright.record(upright.ricker)) < 5e-3
+
+
+@pytest.mark.parametrize("theta", [None, 0.5])
+def test_velocities_along_and_across_the_axis(theta):
+    """vp along it and vp sqrt(1 + 2 epsilon) across, from the delay between two points each."""
+    epsilon, delta, turned = 0.2, 0.1, theta or 0.0
+    along, across = np.array([np.sin(turned), np.cos(turned)]), np.array([np.cos(turned), -np.sin(turned)])
+    source = np.full(2, 555.0)
+    for direction, speed in ((along, C), (across, C * np.sqrt(1 + 2 * epsilon))):
+
+        def medium(grid):
+            """Elliptic around the source, so that it makes no waves of the other kind."""
+            x, z = grid.spacing[0] * np.indices(grid.shape)
+            near = np.exp(-(np.hypot(x - source[0], z - source[1]) ** 2) / 50.0**2)
+            return so.TTI(grid, C, epsilon, delta + (epsilon - delta) * near, theta=theta)
+
+        shot = Shot(2, medium, source=source, receivers=[source + d * direction for d in (300.0, 480.0)])
+        first, second = shot.record(shot.ricker).astype(float)
+        delay = fit(second, first, step=1 / shot.step).delay
+        assert abs(180.0 / delay / speed - 1) < 3e-3, (180.0 / delay, speed)
+
+
+@pytest.mark.parametrize("name", ["vti", "tti", "dense_tti", "viscous", "dense_viscous"])
+def test_pressure_is_reciprocal(name):
+    """In media that are rough, anisotropic and lossy everywhere, around source and receiver, too."""
+    w = rock(name, layer="sponge" if name == "dense_tti" else "pml")
+    a, b = (so.Projection(w.waves, [point]) for point in ([63.1, 84.9], [151.7, 118.2]))
+    signal = so.ricker(w.waves.time, 40.0, delay=0.03)[None, None]
+    there, back = b * w.A * a.H @ signal, a * w.A * b.H @ signal
+    found = difference(there, back)
+    assert found < 1e-10, found
