@@ -49,7 +49,8 @@ ROOMS = {
     ),
     "wave": (
         ("_validate",),
-        ("boundaries", "grid", "quantities", "storage", "time", "discretise.interior"),
+        ("boundaries", "grid", "quantities", "storage", "symbolic", "time", "discretise.interior"),
+        ("stated",),
         ("space", "wavelets", "declaration", "discretise.assembly"),
         ("equation",),
         ("equations", "discretise"),

@@ -18,7 +18,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -191,7 +191,8 @@ def jacobian(w):
 
 @operator(so.Jacobian)
 def jacobian_by_two_names(w):
-    return w.jacobian(w.extended, wrt=("m", "vp"))
+    w = replace(w, density=True)
+    return w.jacobian(w.extended, wrt=("m", "rho"))
 
 
 @operator(

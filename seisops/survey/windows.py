@@ -479,7 +479,7 @@ class WindowedModeling(Shotwise):
         storage : str or Policy, optional
             How each shot keeps its background; see :mod:`seisops.storage`.
         """
-        self.recipe.medium.check_names([wrt])
+        self.recipe.medium.check_wrt([wrt])
         storage = policy(storage)
         pool = Pool(storage.keep_bytes)
         q = self.domain.owned(q)
@@ -498,7 +498,7 @@ class WindowedModeling(Shotwise):
             How each shot keeps its background; see :mod:`seisops.storage`.
         """
         wrt = names(wrt)
-        self.recipe.medium.check_names(wrt)
+        self.recipe.medium.check_wrt(wrt)
         storage = policy(storage)
         build = ParametricOf(self.recipe, wrt, storage, Pool(storage.keep_bytes))
         domain = [*[self._model()] * len(wrt), self.domain]

@@ -49,8 +49,8 @@ class PML:
     Elastic waves, vp/vs 1.7: below 6e-3 (-45 dB) with the default, 2e-3 with 12 cells. Layers of this kind can amplify
     waves whose phase and group travel in opposite directions along an axis (Becache, Fauqueux & Joly 2003,
     doi:10.1016/S0021-9991(03)00184-0): those of rough elastic media without `multiaxial`, of tilted anisotropic ones
-    whatever it is. There :class:`~seisops.TTI` is elliptic in the layer, which it does not grow in but reflects from: 0.08 of the
-    incident wave for epsilon 0.2, delta 0.1 and a tilt of 35 degrees. A :class:`Sponge` of 40 cells reflects 0.03.
+    whatever it is. There :class:`~seisops.TTI` is elliptic in the layer, in which nothing grows, but which reflects 0.08 of
+    what comes in for epsilon 0.2, delta 0.1 and a tilt of 35 degrees. A :class:`Sponge` of 40 cells reflects 0.03.
 
     Raises
     ------

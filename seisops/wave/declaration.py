@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import Parameter, Signature
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from seisops.errors import ParameterError
+from seisops.errors import ParameterError, SeisopsError
 from seisops.wave.quantities import ANY, Quantity, arguments
+from seisops.wave.stated import check_stated, require_free, require_names
+from seisops.wave.symbolic import Symbolic, expression
+
+if TYPE_CHECKING:
+    import sympy
 
 __all__ = ["Declaration"]
 
 
-def _union(how: Callable, names: Sequence[set[str]]) -> set[str]:
+#: What functions raise that are called with what they are not made for.
+FAILURES = (TypeError, ValueError, AttributeError, ArithmeticError, LookupError)
+
+
+def _union(name: str, how: Callable, names: Sequence[set[str]]) -> set[str]:
     return set().union(*names)
-
-
-def _value(how: Callable, values: Sequence[Any]) -> Any:
-    return how(*values)
 
 
 @dataclass(frozen=True)
@@ -49,14 +54,15 @@ class Declaration:
     @classmethod
     def of(cls, equation: type) -> Declaration:
         """What a class declares; refused if it does not fit together."""
+        check_stated(equation)
         if isinstance(equation.parameters, property):  # made of another equation, whose declaration counts
             return cls()
         parts = {
             name: getattr(equation, name) for name in ("relations", "inverses", "defaults", "settings", "quantities")
         }
-        coefficients = tuple(equation.parameters)
+        coefficients = equation.parameters
         if equation.given:
-            given = [(names,) if isinstance(names, str) else tuple(names) for names in equation.given]
+            given = _given(f"{equation.__name__}.given={equation.given!r}", equation.given)
         else:
             given = [(c, *_others(c, parts["relations"], parts["inverses"])) for c in coefficients]
             given += [(name,) for name in parts["settings"]]
@@ -71,6 +77,8 @@ class Declaration:
 
     def _check(self) -> None:
         """Refuse names that lead nowhere."""
+        require_names(f"{self.equation} is given by {self.given}, which", self.names)
+        require_free(f"{self.equation} is given by {self.given}, which", self.names)
         for name in (*self.settings, *self.inverses, *self.defaults):
             if name not in self.names:
                 raise ParameterError(f"{self.equation}.given={self.given} lacks {name!r}, of which more is declared")
@@ -86,6 +94,17 @@ class Declaration:
                     f"{self.equation}.parameters has {name!r}, which has to be in {self.given}, by which it is given, or to "
                     "follow from that: state how in `relations`"
                 )
+        known = {*self.names, *self.coefficients}
+        for how in (*self.relations.values(), *self.inverses.values()):
+            known.update(arguments(how))
+        unused = [name for name in (*self.relations, *self.quantities) if name not in known]
+        # what states no parameters leaves them to subclasses
+        if self.coefficients and unused:
+            where = "relations" if unused[0] in self.relations else "quantities"
+            raise ParameterError(
+                f"{self.equation}.{where} has {unused[0]!r}, which is neither one of its parameters {self.coefficients} nor "
+                f"in {self.given}, by which it is given, nor does one of those follow from it"
+            )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -118,7 +137,7 @@ class Declaration:
         self,
         name: str,
         known: Mapping[str, Any],
-        combine: Callable[[Callable, Sequence[Any]], Any] = _value,
+        combine: Callable[[str, Callable, Sequence[Any]], Any] | None = None,
         before: tuple[str, ...] = (),
     ) -> Any:
         """What follows for a name from what is known of others, by relations or else by inverses; None if nothing does.
@@ -129,7 +148,7 @@ class Declaration:
         known : mapping
             Arrays or symbols.
         combine : callable, optional
-            Takes a relation and what is known of its arguments; by default calls it.
+            Takes a name, its relation and what is known of its arguments; by default :meth:`call`.
         before : tuple of str, optional
             Names from which this one is asked for: they do not follow from it.
         """
@@ -140,8 +159,63 @@ class Declaration:
                 continue
             values = [self.follow(argument, known, combine, (*before, name)) for argument in arguments(how)]
             if all(value is not None for value in values):
-                return combine(how, values)
+                return (combine or self.call)(name, how, values)
         return None
+
+    def call(self, name: str, how: Callable, values: Sequence[Any]) -> Any:
+        """What a relation or an inverse makes of arrays or symbols."""
+        try:
+            made = how(*values)
+            if made is None:
+                raise TypeError("it returns nothing")
+        except SeisopsError:
+            raise
+        except FAILURES as error:
+            symbols = any(isinstance(value, Symbolic) for value in values)
+            raise self._failed(name, how, "symbols" if symbols else "arrays", error) from error
+        return made
+
+    def expression(self, name: str, known: Mapping[str, Any]) -> sympy.Expr:
+        """What follows for a name from symbols (and settings), as an expression of them."""
+        found = self.follow(name, known)
+        try:
+            return expression(found)
+        except FAILURES as error:
+            raise self._failed(name, self.relations.get(name, self.inverses.get(name)), "symbols", error) from error
+
+    def _failed(self, name: str, how: Callable, what: str, error: Exception) -> ParameterError:
+        where = "relations" if self.relations.get(name) is how else "inverses"
+        why = ", from which derivatives follow" if what == "symbols" else ""
+        return ParameterError(
+            f"{self.equation}.{where}[{name!r}], a function of {', '.join(arguments(how))}, fails with {what}{why} "
+            f"({type(error).__name__}: {error}): write arithmetic, as in vp**0.5, or NumPy's sqrt, exp, log and functions "
+            "of angles, cell by cell"
+        )
+
+    def set(self, name: str, value: Any) -> Any:
+        """What is meant by what is given for a setting."""
+        try:
+            meant = self.settings[name](value)
+            hash(meant)
+        except SeisopsError:
+            raise
+        except FAILURES as error:
+            raise ParameterError(
+                f"{self.equation}: {name}={value!r:.80} is refused by {self.equation}.settings[{name!r}] "
+                f"({type(error).__name__}: {error}): give what that takes, and have it return what never changes, as numbers"
+            ) from error
+        return meant
+
+    def require_independent(self, wrt: Sequence[str]) -> None:
+        """Raise a ParameterError if two names are one parameter, of which a medium has one at a time."""
+        for names in self.given:
+            same = [name for name in wrt if name in names]
+            if len(same) > 1:
+                raise ParameterError(
+                    f"wrt={tuple(wrt)!r}: {self.equation} is given by exactly one of {' and '.join(names)}, which "
+                    f"follow from each other, so that {' and '.join(map(repr, same))} do not move apart: take one, as in "
+                    f"wrt={tuple(n for n in wrt if n not in same[1:])!r}"
+                )
 
     def leaves(self, names: Iterable[str]) -> dict[str, set[str]]:
         """Names, and settings, as what they depend on: themselves, to :meth:`follow` what others depend on."""
@@ -232,6 +306,16 @@ class Declaration:
         """Whether a coefficient is a function of one name, and of settings."""
         known = self.follow(coefficient, self.leaves([name]), _union)
         return known is not None and known - set(self.settings) == {name}
+
+
+def _given(what: str, given: Any) -> list[tuple[str, ...]]:
+    """What a class says that media are given by, as alternatives."""
+    if not isinstance(given, tuple | list) or not all(given):
+        raise ParameterError(f"{what}: give a tuple of names, or of alternatives, as in (('vp', 'm'), 'rho')")
+    alternatives = [(names,) if isinstance(names, str) else names for names in given]
+    for names in alternatives:
+        require_names(what, names)
+    return alternatives
 
 
 def _others(coefficient: str, relations: Mapping[str, Callable], inverses: Mapping[str, Callable]) -> tuple[str, ...]:

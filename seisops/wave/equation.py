@@ -24,6 +24,7 @@ from seisops.wave.quantities import (
     implausible,
     numbers,
 )
+from seisops.wave.symbolic import Symbolic, expression
 
 if TYPE_CHECKING:
     import sympy
@@ -84,8 +85,8 @@ class WaveEquation:
         have a free surface.
     relations : mapping of str to callable
         How coefficients follow from what else a medium may be given by: ``{"m": lambda vp: vp**-2}``. They are called with
-        arrays, and with SymPy symbols named as their arguments, from which derivatives of every order are derived: write
-        arithmetic.
+        arrays, and with symbols named as their arguments, from which derivatives of every order are derived: write
+        arithmetic, and NumPy's functions (roots, powers, exponentials, logarithms, functions of angles).
     inverses : mapping of str to callable
         The way back: ``{"vp": lambda m: m**-0.5}`` offers vp beside m.
     given : tuple of str or tuple of str
@@ -157,17 +158,29 @@ class WaveEquation:
         if not isinstance(grid, Grid):
             raise ParameterError(f"{type(self).__name__}(grid={grid!r:.80}): the first argument must be a seisops Grid")
         declared = self._declared
+        self._require_axes(grid)
         chosen = declared.chosen(declared.said(values, named))
         ranges = checked_ranges(self, ranges)
-        settings = {name: check(chosen[name]) for name, check in self.settings.items() if name in chosen}
+        settings = {name: declared.set(name, chosen[name]) for name in self.settings if name in chosen}
         arrays = {n: self._taken(grid, n, a, ranges) for n, a in chosen.items() if n not in settings}
         found = {c: declared.follow(c, {**settings, **arrays}) for c in declared.coefficients}
-        self._require_way_back(grid, arrays, found, settings)
-        self._freeze(grid, {c: _on(grid, a) for c, a in found.items() if a is not None}, ranges, settings)
+        coefficients = {c: self._on(grid, c, a) for c, a in found.items() if a is not None}
+        self._require_way_back(grid, arrays, coefficients, settings)
+        self._freeze(grid, coefficients, ranges, settings)
         self.check()
 
     def check(self) -> None:
         """Refuse values that contradict each other, by a ParameterError; called when a medium is made."""
+
+    @classmethod
+    def _require_axes(cls, grid: Grid) -> None:
+        """Refuse a grid with other axes than fields have their places along."""
+        for name, place in cls.staggering.items() if isinstance(cls.staggering, Mapping) else ():
+            if len(place) != grid.ndim:
+                raise ParameterError(
+                    f"{cls.__name__}.staggering has {name!r} at {place}, along {len(place)} axes, and the grid has the axes "
+                    f"{tuple(grid.axes)}: state another equation for grids of {grid.ndim} dimensions"
+                )
 
     @classmethod
     def _taken(cls, grid: Grid, name: str, value, ranges: Ranges) -> np.ndarray:
@@ -181,10 +194,24 @@ class WaveEquation:
             )
         return a
 
-    def _require_way_back(self, grid: Grid, arrays: Mapping, found: Mapping, settings: Mapping[str, Any]) -> None:
+    @classmethod
+    def _on(cls, grid: Grid, name: str, value: Any) -> np.ndarray:
+        """A coefficient in every cell, whatever its relation made of its arguments."""
+        try:
+            a = np.asarray(value, float, order="C")
+            return a if a.shape == grid.shape else np.array(np.broadcast_to(a, grid.shape), order="C")
+        except (TypeError, ValueError) as error:
+            raise ParameterError(
+                f"{cls.__name__}.relations[{name!r}] makes a {type(value).__name__} of arrays of shape {grid.shape} "
+                f"({str(error).strip():.200}): it has to return a number for each cell, or one for all"
+            ) from error
+
+    def _require_way_back(
+        self, grid: Grid, arrays: Mapping, coefficients: Mapping, settings: Mapping[str, Any]
+    ) -> None:
         """Refuse inverses that do not undo relations, by some of the numbers of a medium."""
         some = np.linspace(0, grid.size - 1, min(grid.size, 16)).astype(int)
-        known = {c: np.broadcast_to(a, grid.shape).flat[some] for c, a in found.items() if a is not None}
+        known = {c: a.flat[some] for c, a in coefficients.items()}
         for name, a in arrays.items() if self._declared.inverses else ():
             given, read = a.flat[some], self._declared.follow(name, {**settings, **known})
             if read is None:
@@ -287,8 +314,8 @@ class WaveEquation:
         import sympy
 
         declared = self._declared
-        known = {**{name: sympy.Symbol(name) for name in declared.coordinates(wrt)}, **self._settings}
-        return {c: _rational(declared.follow(c, known)) for c in declared.depend(self.parameters, wrt)}
+        known = {**{name: Symbolic(sympy.Symbol(name)) for name in declared.coordinates(wrt)}, **self._settings}
+        return {c: _rational(declared.expression(c, known)) for c in declared.depend(self.parameters, wrt)}
 
     def evaluate(self, expr: sympy.Expr) -> np.ndarray:
         """The values of an expression of `expressions`, or of a derivative of one, in every cell."""
@@ -372,7 +399,10 @@ class WaveEquation:
 
         rows, times, row_times = described(self, self.grid.ndim)
         said = (self.source, self.observe, self.staggering, times, row_times, self.surface)
-        relations = {n: str(f(*map(sympy.Symbol, arguments(f)))) for n, f in self.relations.items()}
+        names = {argument: sympy.Symbol(argument) for f in self.relations.values() for argument in arguments(f)}
+        given = {n: self._settings.get(n) if n in self.settings else Symbolic(symbol) for n, symbol in names.items()}
+        made = {n: self._declared.call(n, f, [given[a] for a in arguments(f)]) for n, f in self.relations.items()}
+        relations = {n: str(expression(x)) for n, x in made.items()}
         values = [self._values] if self.coefficients() is self._values else [self._values, self.coefficients()]
         settings = [self._settings] if self._settings else []
         settings += [str(self.channels)] if len(self.named) > 1 else []
@@ -417,6 +447,11 @@ class WaveEquation:
                 f"it can be differentiated with respect to {', '.join(map(repr, self.perturbable))}"
             )
 
+    def check_wrt(self, names: Sequence[str]) -> None:
+        """Raise a ParameterError unless one can differentiate by all `names` together."""
+        self.check_names(names)
+        self._declared.require_independent(names)
+
     # -- speeds
 
     def speeds(self) -> tuple[np.ndarray | float, np.ndarray | float] | None:
@@ -457,12 +492,6 @@ def _rational(expr: sympy.Expr) -> sympy.Expr:
         return e.is_Pow and e.exp.is_Float
 
     return sympy.sympify(expr).replace(decimal, lambda e: sympy.Pow(e.base, sympy.nsimplify(e.exp, rational=True)))
-
-
-def _on(grid: Grid, a: Any) -> np.ndarray:
-    """A coefficient in every cell, whatever its relation made of its arguments."""
-    a = np.ascontiguousarray(a, float)
-    return a if a.shape == grid.shape else np.array(np.broadcast_to(a, grid.shape), order="C")
 
 
 def broadcast(grid: Grid, name: str, value, quantity: Quantity = ANY) -> np.ndarray:

@@ -164,9 +164,7 @@ class Parametric(Map):
         self.policy = policy(storage)
         modeling = the_modeling(self.F)
         self._pool = Pool(self.policy.keep_bytes, device_of(self.F))
-        medium = modeling.medium
-        medium.check_names(self.wrt)
-        medium.replace(**{name: medium.get(name) for name in self.wrt})  # refuses names that exclude each other
+        modeling.medium.check_wrt(self.wrt)
         super().__init__((*(modeling.domain.model() for _ in self.wrt), self.F.domain), self.F.range)
 
     def select(self, shots: Sequence[int]) -> Parametric:
@@ -283,7 +281,7 @@ def derivative(
 
     The derivative looks at x again: nobody may change it.
     """
-    the_modeling(op).medium.check_names(wrt)
+    the_modeling(op).medium.check_wrt(wrt)
     return _derivative(op, x, wrt, storage, run, pool)
 
 

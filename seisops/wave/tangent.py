@@ -49,7 +49,7 @@ class TangentEquation(WaveEquation):
     """
 
     def __init__(self, base: WaveEquation, directions: Mapping[str, np.ndarray | float]):
-        base.check_names(directions)
+        base.check_wrt(tuple(directions))
         values = {direction(base, name): broadcast(base.grid, name, a) for name, a in directions.items()}
         object.__setattr__(self, "base", base)
         object.__setattr__(self, "wrt", tuple(directions))

@@ -271,3 +271,212 @@ def test_inverses_undo_relations():
     assert np.all(Contradictory(grid, m=1.0).vp == 1.0)
     with pytest.raises(so.ParameterError, match="vp = 2000 m/s is read back as 4e\\+06 m/s.*contradict each other"):
         Contradictory(grid, vp=2000.0)
+
+
+class Base(so.WaveEquation):
+    parameters = ("m",)
+    fields = ("u", "w")
+
+    def residual(self, fields, parameters):
+        return tuple(parameters.m * f.dt2 - f.laplace for f in fields)
+
+
+STATED = {
+    "source of no field": ({"source": {"p": 1.0}}, "source={'p': 1.0} has 'p', which is none of the fields"),
+    "observed that is no field": ({"observe": {"p": 1.0}}, "observe.* has 'p'"),
+    "place of no field": ({"staggering": {"p": (0.5, 0.0)}}, "staggering.* has 'p'"),
+    "time of no field": ({"timing": {"p": 0.5}}, "timing.* has 'p'"),
+    "surface of no field": ({"surface": {"p": -1}}, "surface.* has 'p'"),
+    "weight that is no number": ({"source": {"u": np.nan}}, "source=.*'u' has nan; give how much .* a finite number"),
+    "weight in words": ({"observe": {"u": "1.0"}}, "observe=.*'u' has '1.0'"),
+    "weights of no name": ({"source": ("u",)}, "source=.*give a mapping, by name how much of a source"),
+    "place on a line": ({"staggering": {"u": (0.5,)}}, "staggering=.*'u' has \\(0.5,\\); .* as in \\(0.5, 0.0\\)"),
+    "place by one number": ({"staggering": {"u": 0.5}}, "staggering=.*'u' has 0.5"),
+    "place in between": ({"staggering": {"u": (0.25, 0.0)}}, "staggering=.*-0.5, 0 or 0.5"),
+    "place in the next cell": ({"staggering": {"u": (1.0, 0.0)}}, "staggering="),
+    "place in words": ({"staggering": {"u": ("x", "z")}}, "staggering="),
+    "places along other axes": (
+        {"staggering": {"u": (0.5, 0.0), "w": (0.0, 0.0, 0.5)}},
+        "along the same axes",
+    ),
+    "time in words": ({"timing": {"u": "half"}}, "timing=.*'u' has 'half'"),
+    "neither odd nor even": ({"surface": {"u": 0, "w": 1}}, "surface=.*'u' has 0; give -1 .* or 1"),
+    "odd in words": ({"surface": {"u": "odd"}}, "surface=.*'u' has 'odd'"),
+    "fields in one word": ({"fields": "u"}, "fields='u': give a tuple of names, as in \\('u',\\)"),
+    "no fields": ({"fields": ()}, "one field at least"),
+    "a field twice": ({"fields": ("u", "u")}, "has 'u' twice"),
+    "a field with a blank": ({"fields": ("u x",)}, "'u x' is no name of an attribute"),
+    "a field that is no name": ({"fields": (1,)}, "1 is no name"),
+    "parameters in one word": ({"parameters": "m"}, "parameters='m': give a tuple"),
+    "parameters in a list": ({"parameters": ["m"]}, "parameters=\\['m'\\]: give a tuple"),
+    "a parameter twice": ({"parameters": ("m", "m")}, "has 'm' twice"),
+    "a parameter that Python reserves": ({"parameters": ("m", "lambda")}, "'lambda' is no name"),
+    "a parameter that is hidden": ({"parameters": ("m", "_b")}, "'_b' is no name"),
+    "a parameter called grid": ({"parameters": ("grid",)}, "'grid', which media are made with already"),
+    "a field that is a parameter": ({"fields": ("u", "m")}, "'m' in both fields=.* and parameters="),
+    "given in one word": ({"given": "m"}, "given='m': give a tuple"),
+    "given twice": (
+        {"given": (("m", "vp"), "vp"), "relations": {"m": lambda vp: vp**-2}, "inverses": {"vp": lambda m: m**-0.5}},
+        "has 'vp' twice",
+    ),
+    "nothing among what is given": ({"given": ((), "m")}, "give a tuple of names, or of alternatives"),
+    "relation that is a number": ({"relations": {"m": 2.0}}, "relations=.*'m' has 2.0; give a function"),
+    "relation of anything": ({"relations": {"m": lambda *all: all[0]}}, "relations=.*'m' has .*; give a function"),
+    "inverse that is a text": ({"inverses": {"m": "m**2"}}, "inverses=.*give a function"),
+    "relation of what is nowhere": ({"relations": {"b": lambda m: 1 / m}}, "relations has 'b', which is neither"),
+    "setting by a number": ({"settings": {"f0": 10.0}}, "settings=.*'f0' has 10.0; give a function"),
+    "default in words": ({"defaults": {"m": "fast"}}, "defaults=.*'m' has 'fast'; give a finite number, or None"),
+    "default that is no number": ({"defaults": {"m": np.nan}}, "defaults=.*'m' has nan"),
+    "quantity of nothing": ({"quantities": {"vp": so.Quantity("m/s")}}, "quantities has 'vp', which is neither"),
+    "quantity by its unit": ({"quantities": {"m": "s2/m2"}}, "quantities=.*'m' has 's2/m2'; give a seisops.Quantity"),
+}
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_what_cannot_be_meant_is_refused_when_a_class_is_made(name):
+    stated, says = STATED[name]
+    with pytest.raises(ParameterError, match=f"Own.*{says}"):
+        type("Own", (Base,), stated)
+
+
+def test_what_is_inherited_and_does_not_fit_says_where_from():
+    base = type("Before", (Base,), {"surface": {"u": -1, "w": 1}, "source": {"u": 1.0}})
+    with pytest.raises(ParameterError, match=r"Before.source={'u': 1.0} has 'u', which is none of .*\('p',\) of Own"):
+        type("Own", (base,), {"fields": ("p",)})
+    own = type("Own", (base,), {"fields": ("p",), "surface": {"p": -1}, "source": {}})
+    assert own(GRID, m=1.0).fields == ("p",)
+
+
+def test_what_is_not_said_is_left_to_subclasses():
+    class Abstract(so.WaveEquation):
+        quantities = {"vp": so.Quantity("m/s", positive=True)}
+        relations = {"m": lambda vp: vp**-2}
+
+        def helper(self):
+            return self.vp
+
+    class Later(Abstract):
+        parameters = ("m",)
+        inverses = {"vp": lambda m: m**-0.5}
+
+    class ByMedium(Later):  # what is a property is stated of each medium
+        @property
+        def source(self):
+            return {"u": 2.0}
+
+    np.testing.assert_array_equal(Later(GRID, vp=VP).helper(), ByMedium(GRID, vp=VP).vp)
+
+
+def test_places_are_along_the_axes_of_the_grid():
+    own = type("Own", (Base,), {"staggering": {"w": (0.5, 0.0)}})
+    with pytest.raises(ParameterError, match=r"Own.staggering has 'w' at \(0.5, 0.0\), .*the axes \('x', 'y', 'z'\)"):
+        own(so.Grid((9, 8, 7), 10.0), m=1.0)
+
+
+# ---- functions of NumPy in relations, and functions that fail
+
+
+class Rooted(ByVelocity):
+    """What ByVelocity is, by functions of NumPy."""
+
+    relations = {"m": lambda vp: np.exp(-np.float64(2.0) * np.log(vp))}
+    inverses = {"vp": lambda m: np.reciprocal(np.sqrt(m))}
+
+
+def test_relations_by_functions_of_numpy():
+    plain, rooted = (equation(GRID, vp=VP, r=1e-6) for equation in (ByVelocity, Rooted))
+    slopes = [m.derivatives("vp")["m"] for m in (plain, rooted)]
+    np.testing.assert_allclose(slopes[1], slopes[0], rtol=1e-12)
+    seconds = [TangentEquation(m, {"vp": 2.0}).derivatives("vp")["tan0_m"] for m in (plain, rooted)]
+    np.testing.assert_allclose(seconds[1], seconds[0], rtol=1e-12)
+    assert fingerprint(rooted) != fingerprint(plain)
+    F = around(rooted, so.PML(cells=5), 0.002, order=4)
+    check_exact(so.Jacobian(F, F.domain.random(0), wrt=("vp", "r")))
+
+
+#: A function of NumPy, and its slope between 0 and 1.
+FUNCTIONS = {
+    np.sqrt: lambda x: 0.5 * x**-0.5,
+    np.square: lambda x: 2 * x,
+    np.reciprocal: lambda x: -(x**-2),
+    np.exp: np.exp,
+    np.exp2: lambda x: np.log(2) * 2**x,
+    np.log: lambda x: 1 / x,
+    np.log2: lambda x: 1 / (x * np.log(2)),
+    np.log10: lambda x: 1 / (x * np.log(10)),
+    np.sin: np.cos,
+    np.cos: lambda x: -np.sin(x),
+    np.tan: lambda x: np.cos(x) ** -2,
+    np.arcsin: lambda x: (1 - x**2) ** -0.5,
+    np.arccos: lambda x: -((1 - x**2) ** -0.5),
+    np.arctan: lambda x: 1 / (1 + x**2),
+    np.sinh: np.cosh,
+    np.cosh: np.sinh,
+    np.tanh: lambda x: np.cosh(x) ** -2,
+    np.arcsinh: lambda x: (x**2 + 1) ** -0.5,
+    np.arctanh: lambda x: 1 / (1 - x**2),
+    np.deg2rad: lambda x: np.pi / 180 + 0 * x,
+    np.radians: lambda x: np.pi / 180 + 0 * x,
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
+def test_functions_of_numpy_have_derivatives(function):
+    def relation(x):
+        return function(x)
+
+    own = type("Own", (so.WaveEquation,), {"parameters": ("m", "x"), "given": ("x",), "relations": {"m": relation}})
+    x = values(0.2, 0.8)
+    np.testing.assert_allclose(own(GRID, x=x).derivatives("x")["m"], FUNCTIONS[function](x), rtol=1e-12)
+
+
+FAILING = {
+    "not cell by cell": (lambda vp: vp / np.mean(vp), "TypeError"),
+    "greater of two": (lambda vp: np.maximum(vp, 1.0) ** -2, "TypeError"),
+    "chosen by the numbers": (lambda vp: np.where(vp > 1000.0, vp, 1000.0) ** -2, "TypeError"),
+    "method of arrays": (lambda vp: vp.clip(1.0) ** -2, "AttributeError"),
+    "by another array": (lambda vp: VP * vp, "TypeError"),
+}
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_relations_that_have_no_derivative_say_so(name):
+    relation, kind = FAILING[name]
+    own = type("Own", (ByVelocity,), {"relations": {"m": relation}, "inverses": {"vp": lambda m: m}})
+    medium = own(GRID, m=1e-6, r=0.0)
+    with pytest.raises(
+        ParameterError, match=rf"Own.relations\['m'\], a function of vp, .*\({kind}: .*vp\*\*0.5"
+    ) as caught:
+        medium.derivatives("vp")
+    assert type(caught.value.__cause__).__name__ == kind
+
+
+def test_relations_that_fail_with_arrays_say_so():
+    def absent(vp):
+        return vp.slowness
+
+    for relation, says in (
+        (absent, "a function of vp, fails with arrays .*slowness"),
+        (lambda vp: None, "fails with arrays .*it returns nothing"),
+        (lambda vp: vp[:3], r"makes a ndarray of arrays of shape \(22, 19\) .*\(3,19\)"),
+        (lambda vp: "fast", "makes a str of arrays"),
+    ):
+        own = type("Own", (ByVelocity,), {"relations": {"m": relation}})
+        with pytest.raises(ParameterError, match=rf"Own.relations\['m'\].*{says}"):
+            own(GRID, vp=VP, r=0.0)
+
+
+def test_settings_that_fail_say_so():
+    for given in ("ten", None, [1.0, 2.0]):
+        with pytest.raises(
+            ParameterError, match=r"Lossy.* (missing|f0=.*is refused by Lossy.settings\['f0'\] \(TypeError)"
+        ):
+            Lossy(GRID, vp=VP, qp=50.0, f0=given)
+    with pytest.raises(
+        ParameterError, match=r"law='second' is refused by Lossy.settings\['law'\] \(ValueError"
+    ) as caught:
+        Lossy(GRID, vp=VP, qp=50.0, f0=20.0, law="second")
+    assert isinstance(caught.value.__cause__, ValueError)
+    own = type("Own", (Base,), {"settings": {"terms": list}})
+    with pytest.raises(ParameterError, match=r"terms=\(1, 2\).*unhashable.*what never changes"):
+        own(GRID, m=1.0, terms=(1, 2))

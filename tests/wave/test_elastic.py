@@ -138,7 +138,7 @@ def sea_over_ground(h, width, depth, step=0.002, length=0.9, f0=12.0):
 
 @pytest.mark.parametrize("heard", ["p", "vz"])
 def test_the_bottom_of_the_sea(heard):
-    """Reflected in the sea, and gone on in the ground. The bottom is between two nodes, half a cell above the first of rock."""
+    """Reflected in the sea, and gone on in the ground. The bottom lies half a cell above the first node of rock."""
     h, width, depth = 5.0, 1400.0, 800.0
     shot = sea_over_ground(h, width, depth)
     bottom = depth / 2 - h / 2

@@ -9,6 +9,7 @@ from seisops.check import dot_test, taylor_test
 from seisops.errors import ParameterError, SpaceError
 from seisops.wave.modeling import Modeling
 from seisops.wave.sampling.imaging import Imaging
+from seisops.wave.tangent import tangent
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
 
@@ -123,12 +124,12 @@ def test_several_parameters_are_a_row_of_single_ones():
 
 
 def test_several_parameters_have_a_leading_axis():
-    w = world()
+    w = world(density=True)
     q = w.F.domain.random(0)
-    J, Jm, Jv = (so.Jacobian(w.F, q, wrt=n) for n in (("m", "vp"), "m", "vp"))
+    J, Jm, Jr = (so.Jacobian(w.F, q, wrt=n) for n in (("m", "rho"), "m", "rho"))
     assert J.domain.shape == (2, *w.grid.shape)
     dd = J.range.random(1)
-    assert distance(J.H @ dd, np.stack([Jm.H @ dd, Jv.H @ dd])) < EXACT
+    assert distance(J.H @ dd, np.stack([Jm.H @ dd, Jr.H @ dd])) < EXACT
 
 
 def test_slowness_and_velocity_by_the_chain_rule():
@@ -238,8 +239,17 @@ def test_a_source_of_another_survey_is_refused():
 
 
 def test_parameters_that_exclude_each_other_are_refused_at_once():
-    with pytest.raises(so.ParameterError, match="exactly one of vp"):
-        so.Parametric(world().F, wrt=("m", "vp"))
+    F = world().F
+    attempts = {
+        "map": lambda: so.Parametric(F, wrt=("m", "vp")),
+        "Jacobian": lambda: so.Jacobian(F, F.domain.random(0), wrt=("m", "vp")),
+        "of a shot": lambda: so.Jacobian(F[1], F[1].domain.random(0), wrt=("m", "vp")),
+        "derivative of modeling": lambda: tangent(F, ("m", "vp")),
+    }
+    for attempt in attempts.values():
+        with pytest.raises(so.ParameterError, match="exactly one of vp and m") as caught:
+            attempt()
+        assert "('m', 'vp')" in str(caught.value) and "wrt=('m',)" in str(caught.value)
 
 
 def test_a_closed_linearisation_leaves_its_memory_to_the_next():

@@ -33,7 +33,7 @@ ROWS = {
     "Jacobian of a point source": lambda w: w.jacobian(),
     "Jacobian of an extended source": lambda w: w.jacobian(w.extended),
     "Jacobian by velocity": lambda w: w.jacobian(wrt="vp"),
-    "Jacobian by two names": lambda w: w.jacobian(wrt=("m", "vp")),
+    "Jacobian by two names": lambda w: world(density=True).jacobian(wrt=("m", "rho")),
     "Jacobian of a sum": lambda w: w.jacobian(w.F + 0.5 * w.Pr * w.A * w.points(2, 9).H),
     "Jacobian of a stack": lambda w: w.jacobian(so.VStack([w.F, w.points(1, 6) * w.A * w.Ps.H])),
     "Jacobian subsampled": lambda w: w.jacobian(storage=so.storage.Subsampled(4)),

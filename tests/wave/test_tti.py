@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from rock import rock
-from test_arrivals import C, FREQUENCY, OFFSETS, RHO, SOURCE, SPACE, Shot
+from test_arrivals import OFFSETS, RHO, SOURCE, SPACE, C, Shot
 from truth import difference, fit
 
 import seisops as so
