@@ -76,8 +76,9 @@ def solids(f0: float, given: int | tuple[tuple[float, ...], ...]) -> tuple[Mecha
         raise ParameterError(f"f0={f0!r} Hz: constant Q is fitted around a frequency above 0 and below infinity")
     if given == 1:
         return (Mechanism(1 / (2 * np.pi * f0), 2.0, 2.0),)
-    # a little beyond the band, or Q would rise at its ends
-    times = np.geomspace(0.7 * BAND**0.5, BAND**-0.5 / 0.7, given) / (2 * np.pi * f0)
+    # a little beyond the band, or Q would rise at its ends; of two, a little within it, or Q would fall in its middle
+    ends = BAND**0.5 * (0.9 if given == 2 else 1 / 0.7)
+    times = np.geomspace(ends, 1 / ends, given) / (2 * np.pi * f0)
     w = 2 * np.pi * f0 * np.geomspace(BAND**-0.5, BAND**0.5, 200)
     x = np.outer(w, times)
     weights, _ = nnls(x / (1 + x**2), np.ones(len(w)))

@@ -73,8 +73,8 @@ class ViscoAcoustic(WaveEquation):
 
     Notes
     -----
-    Q is what was asked for at `f0`. For Q of 50 and more it stays within 1 % of it over a decade with three mechanisms and
-    within 4 % with two; with one it is larger by a quarter at half and at twice `f0`.
+    Q is what was asked for at `f0`. Over a decade it stays within 2.5 % of that with three mechanisms and within 5 % with
+    two, for Q of 50 and more; with one it is larger by a quarter at half and at twice `f0`.
     """
 
     parameters = ("m", "tau", "b")
