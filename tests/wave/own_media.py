@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 from physics import ElasticWaves, TiltedWaves, half
 
-from seisops import Acoustic, ParameterError, Quantity, WaveEquation
+from seisops import TTI, Acoustic, Elastic, ParameterError, Quantity, ViscoAcoustic, WaveEquation
 
 
 class VelocityPressure(WaveEquation):
@@ -301,5 +301,29 @@ def lid(grid, vp, rho):
     return Lid(grid, m=vp**-2.0)
 
 
+def elastic(grid, vp, rho):
+    """Rock where it is fast, fluids where it is slow."""
+    return Elastic(grid, vp, np.where(vp > 1500.0, 0.55 * vp, 0.0), rho, ranges={"rho": (1.0, 25000.0)})
+
+
+def vti(grid, vp, rho, **angles):
+    """Anisotropic where it is dense."""
+    x = np.clip(np.log(rho / 1000.0) / np.log(8.0), 0.0, 1.0)
+    return TTI(grid, vp, 0.2 * x, 0.1 * x, **angles)
+
+
+def tti(grid, vp, rho):
+    """With an axis of its own in every cell."""
+    return vti(grid, vp, rho, theta=np.random.default_rng(6).uniform(-1.5, 1.5, grid.shape))
+
+
+def viscous(grid, vp, rho):
+    """Lossy where it is light."""
+    return ViscoAcoustic(grid, vp, 10.0 + 50.0 * np.clip(rho / 8000.0, 0.0, 1.0), f0=15.0, mechanisms=2)
+
+
 #: By name, equations as functions of a grid, velocity and density.
-EQUATIONS = {f.__name__.replace("_", " "): f for f in (acoustic, dense, first_order, vertical_axis, slope, lid)}
+EQUATIONS = {
+    f.__name__.replace("_", " "): f
+    for f in (acoustic, dense, first_order, vertical_axis, slope, lid, elastic, vti, tti, viscous)
+}
