@@ -299,8 +299,9 @@ class Space:
         return f"{self._name}[{', '.join(f'{axis.name}={axis.size}' for axis in self._axes)}]"
 
     def __repr__(self) -> str:
-        sampling = (f"{a.name}: step={a.step:g}, origin={a.origin or 0:g}" for a in self._axes if a.step is not None)
-        return f"<{'; '.join([f'{self} {self._dtype}', *sampling])}>"
+        even = (f"{a.name}: step={a.step:g}, origin={a.origin or 0:g}" for a in self._axes if a.step is not None)
+        apart = (f"{a.name}: from {a.origin:.9g}" for a in self._axes if a.step is None and a.origin is not None)
+        return f"<{'; '.join([f'{self} {self._dtype}', *even, *apart])}>"
 
 
 class Traces(Space):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from seisops.engine import backend
 from seisops.errors import ParameterError
@@ -94,11 +95,39 @@ class Wavefield(Space):
 
     def snapshots(self, numbers: Sequence[int]) -> Space:
         """The space of the fields of each shot at some samples of the time axis."""
-        apart = set(np.diff(numbers).tolist())
+        times, apart = self.time.samples[list(numbers)], set(np.diff(numbers).tolist())
         step = apart.pop() * self.time.step if len(apart) == 1 else None
-        time = Axis("time", len(numbers), step, float(self.time.samples[numbers[0]]))
-        return Space("snapshots", [Axis("shot", self.shots), time, *self._space_axes()], self.dtype)
+        axes = [Axis("shot", self.shots), Axis("time", len(numbers), step, float(times[0])), *self._space_axes()]
+        if step is None and len(numbers) > 1:
+            return Uneven("snapshots", axes, self.dtype, tuple(times.tolist()))
+        return Space("snapshots", axes, self.dtype)
 
     def model(self) -> Space:
         """The space of one array on the grid, shared by all shots."""
         return Space("model", self._space_axes(), self.dtype)
+
+
+class Uneven(Space):
+    """A space of fields at times that are not evenly apart, and that it is told apart by.
+
+    Parameters
+    ----------
+    name, axes, dtype
+        As of :class:`Space`.
+    times : tuple of float
+        Seconds.
+    """
+
+    def __init__(self, name: str, axes: Sequence[Axis], dtype: DTypeLike, times: tuple[float, ...]):
+        super().__init__(name, axes, dtype)
+        self.times = times
+
+    def select(self, shots: Sequence[int]) -> Uneven:
+        axes = (Axis("shot", len(self._numbers(shots))), *self.axes[1:])
+        return Uneven(self.name, axes, self.dtype, self.times)
+
+    def _identity(self) -> tuple:
+        return (*super()._identity(), self.times)
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()[:-1]}; times=[{', '.join(f'{t:.9g}' for t in self.times)}]>"

@@ -234,3 +234,22 @@ def test_a_wavefield_beyond_the_budget_is_told_of_them():
         (A * P.H) @ P.range.random(0)
     S = so.Snapshots(small, small.time.samples[[3, 20]])
     assert np.abs((S * A * P.H) @ P.range.random(0)).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("some", "others", "says"),
+    [
+        ((3,), (5,), ("from 0.006", "from 0.01")),
+        ((0, 1, 4), (0, 3, 4), ("[0, 0.002, 0.008]", "[0, 0.006, 0.008]")),
+        ((0, 1, 2), (0, 2, 4), ("step=0.002", "step=0.004")),
+        ((2, 1, 4), (2, 3, 4), ("[0.004, 0.002, 0.008]", "step=0.002")),
+    ],
+)
+def test_snapshots_at_other_times_are_told_apart(some, others, says):
+    w = world()
+    S, T = taken(w, some), taken(w, others)
+    assert S.range != T.range and S.range == taken(w, some).range and repr(S.range) != repr(T.range)
+    with pytest.raises(so.SpaceError) as caught:
+        S + T
+    assert all(fragment in str(caught.value) for fragment in says), str(caught.value)
+    assert S.range.select([1]) == S.select([1]).range and pickle.loads(pickle.dumps(S.range)) == S.range
