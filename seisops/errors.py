@@ -2,6 +2,7 @@
 
 __all__ = [
     "AccuracyWarning",
+    "CompilerError",
     "DispersionWarning",
     "ParameterError",
     "SeisopsError",
@@ -36,6 +37,10 @@ class UnfusedError(
 
 class UnstableError(SeisopsError, RuntimeError):
     """A medium is too fast for the time step frozen in an operator."""
+
+
+class CompilerError(SeisopsError, RuntimeError):
+    """There is no C compiler, or it does not compile what it should."""
 
 
 class AccuracyWarning(UserWarning):

@@ -7,6 +7,7 @@ import pytest
 
 from seisops.errors import (
     AccuracyWarning,
+    CompilerError,
     DispersionWarning,
     ParameterError,
     SeisopsError,
@@ -31,6 +32,7 @@ SPACES = [IMAGE, EVEN, RAGGED, BOTH, Anonymous((2, 3), "float64"), DirectSum([RA
         (ParameterError, ValueError),
         (UnfusedError, MemoryError),
         (UnstableError, RuntimeError),
+        (CompilerError, RuntimeError),
     ],
 )
 def test_errors_derive_from_builtins_and_pickle(error, builtin):

@@ -13,6 +13,7 @@ import pytest
 from seisops.engine.backend import compiled as module
 from seisops.engine.backend.compiled import compiled
 from seisops.engine.kept import disk
+from seisops.errors import CompilerError
 
 TINY = "int answer(void) { return 42; }\n"
 
@@ -305,13 +306,15 @@ def test_compiling_takes_no_room_in_the_folder(folder, monkeypatch):
 
 
 def test_no_compiler(monkeypatch):
-    monkeypatch.setattr(module, "_command", lambda: ("/nowhere/cc", ("-O1",)))
-    with pytest.raises(RuntimeError, match="no C compiler"):
-        make()
+    for cc in ("/nowhere/cc", __file__):  # which is there, and cannot be started
+        monkeypatch.setattr(module, "_command", lambda cc=cc: (cc, ("-O1",)))
+        with pytest.raises(RuntimeError, match="no C compiler .* install one, .* CC") as caught:
+            make()
+        assert isinstance(caught.value, CompilerError)
 
 
 def test_a_text_that_does_not_compile():
-    with pytest.raises(RuntimeError, match="the C compiler failed"):
+    with pytest.raises(CompilerError, match="the C compiler failed"):
         compiled(["int f( {"])
 
 

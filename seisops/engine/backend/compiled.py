@@ -19,6 +19,7 @@ from pathlib import Path
 from seisops.engine.kept.disk import Folder, opened
 from seisops.engine.kept.notes import Notes
 from seisops.engine.threads import making
+from seisops.errors import CompilerError
 
 __all__ = ["Library", "chosen", "compiled"]
 
@@ -110,10 +111,13 @@ def _compile(source: str, where: Path, name: str) -> Path:
     ):
         try:
             done = subprocess.run(command, capture_output=True, text=True, cwd=where, check=False)
-        except FileNotFoundError as e:
-            raise RuntimeError(f"there is no C compiler {command[0]}: {e}") from e
+        except OSError as e:
+            raise CompilerError(
+                f"there is no C compiler {command[0]} that can be started ({e}): install one, such as gcc with OpenMP, or "
+                "name yours in the environment variable CC before Python starts"
+            ) from e
         if done.returncode:
-            raise RuntimeError(f"the C compiler failed: {' '.join(command)}\n{done.stderr[-4000:]}")
+            raise CompilerError(f"the C compiler failed: {' '.join(command)}\n{done.stderr[-4000:]}")
     return library
 
 
