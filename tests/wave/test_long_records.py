@@ -98,11 +98,11 @@ def test_nothing_grows(name, boundary, surface, rough):
     assert 0 < found[1:].max() < GROWTH * found[0], found
 
 
-#: Beyond acoustics, with the layer that they have by default. Elastic blocks of steel, water and air grow in it, as the
-#: shear waves of the one are so much faster than all that the others have: there a fraction of 0.1 is enough.
+#: Beyond acoustics, with the layer that they have by default. The roughest elastic media, in which the fast are denser, grow
+#: in it: with five times the damping along it, 0.1, they do not.
 BEYOND = [
     ("elastic", "anticorrelated", so.PML()),
-    ("elastic", "correlated", so.PML()),
+    ("elastic", "correlated", so.PML(multiaxial=0.1)),
     ("elastic", "water under air", so.PML()),
     ("elastic", "water air steel", so.PML(multiaxial=0.1)),
     ("elastic", "water air steel", None),

@@ -103,7 +103,7 @@ def test_plane_waves_fade_and_run_as_constant_q_says():
 
     Amplitudes fall as exp(-w x / (2 Q c)), and the phase velocity is vp (1 + ln(f / f0) / (pi Q)).
     """
-    q, f0, h = 30.0, 15.0, 10.0
+    q, f0, h = 50.0, 12.0, 10.0
     grid, time = so.Grid((241, 131), h), so.Time(286, 0.002)
     waves = so.Wavefield(grid, time, dtype="float64")
     A = so.Modeling(waves, so.ViscoAcoustic(grid, C, q, f0=f0, mechanisms=3))
@@ -111,7 +111,7 @@ def test_plane_waves_fade_and_run_as_constant_q_says():
     line[0, :, 10] = 1.0
     # a wide band: what is common to both receivers does not matter
     late = time.samples - 0.12
-    pulse = -late * np.exp(-((late / 0.016) ** 2))
+    pulse = -late * np.exp(-((late / 0.012) ** 2))
     away = np.array([100.0, 500.0])
     P = so.Projection(waves, [[1200.0, 100.0 + d] for d in away])
     near, far = (P * A * so.Wavelet(waves, pulse).H @ line)[0]
