@@ -397,6 +397,33 @@ def acoustic_with_density(w):
     return world(density=True, dtype=w.dtype).medium
 
 
+def _values(w, *ends: tuple[float, float]) -> list:
+    rng = np.random.default_rng(12)
+    return [rng.uniform(*end, w.grid.shape) for end in ends]
+
+
+@medium(so.TTI)
+def transversely_isotropic(w):
+    vp, epsilon, delta = _values(w, (1500.0, 1700.0), (0.1, 0.2), (0.0, 0.1))
+    return so.TTI(w.grid, vp, epsilon, delta)
+
+
+@medium(so.ViscoAcoustic)
+def viscoacoustic(w):
+    return so.ViscoAcoustic(w.grid, *_values(w, (1500.0, 1800.0), (30.0, 80.0)), f0=20.0)
+
+
+@medium(so.Elastic)
+def elastic(w):
+    return so.Elastic(w.grid, *_values(w, (1600.0, 2000.0), (800.0, 1000.0), (1000.0, 1200.0)))
+
+
+@medium(so.ViscoElastic)
+def viscoelastic(w):
+    ends = (1600.0, 1900.0), (800.0, 900.0), (1000.0, 1200.0), (40.0, 80.0), (30.0, 60.0)
+    return so.ViscoElastic(w.grid, *_values(w, *ends), f0=20.0)
+
+
 # ---- storage policies
 
 
@@ -487,7 +514,8 @@ def media() -> set[type[so.WaveEquation]]:
     """All wave equations that the package offers."""
     for module in pkgutil.iter_modules(equations.__path__, "seisops.wave.equations."):
         importlib.import_module(module.name)
-    return {kind for kind in _derived(so.WaveEquation) if kind.__module__.startswith("seisops.wave.equations.")}
+    derived = (kind for kind in _derived(so.WaveEquation) if kind.__module__.startswith("seisops.wave.equations."))
+    return {kind for kind in derived if kind.parameters}  # others are there for what several have in common
 
 
 def policies() -> set[type[Policy]]:
