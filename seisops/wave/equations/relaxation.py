@@ -8,13 +8,13 @@ from math import isinf
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
 
 from seisops.errors import ParameterError
 
 __all__ = [
     "BAND",
     "Mechanism",
+    "at_f0",
     "dispersion",
     "frequency",
     "mechanisms",
@@ -82,6 +82,8 @@ def solids(f0: float, given: int | tuple[tuple[float, ...], ...]) -> tuple[Mecha
 
 def _fitted(count: int, half: float) -> tuple[float, np.ndarray, np.ndarray]:
     """Times spread over a band around 1, up to `half` either way, with their weights, and by how much A misses 1 at most."""
+    from scipy.optimize import nnls  # takes a while to import, and few media need it
+
     times, w = np.geomspace(half, 1 / half, count), np.geomspace(BAND**-0.5, BAND**0.5, 200)
     x = np.outer(w, times)
     weights, _ = nnls(x / (1 + x**2), np.ones(len(w)))
@@ -97,6 +99,12 @@ def dispersion(f: float, times: Sequence[float], weights: Sequence[float]) -> tu
         float(sum(a * y / (1 + y**2) for a, y in zip(weights, x, strict=True))),
         float(sum(a * y**2 / (1 + y**2) for a, y in zip(weights, x, strict=True))),
     )
+
+
+def at_f0(f0: float, mechanisms: int | tuple[tuple[float, ...], ...], shear: bool = False) -> tuple[float, float]:
+    """A and B of P waves, or of S waves, at the reference frequency."""
+    found = solids(f0, mechanisms)
+    return dispersion(f0, [one.time for one in found], [one.shear if shear else one.weight for one in found])
 
 
 def modulus_over_relaxed(tau, a: float, b: float):

@@ -11,7 +11,7 @@ from seisops.errors import ParameterError
 from seisops.wave.equation import WaveEquation
 from seisops.wave.equations.relaxation import (
     Mechanism,
-    dispersion,
+    at_f0,
     frequency,
     mechanisms,
     modulus_over_relaxed,
@@ -23,11 +23,6 @@ from seisops.wave.equations.staggered import ahead, behind, between
 from seisops.wave.quantities import Quantity
 
 __all__ = ["ViscoAcoustic"]
-
-
-def _at(f0: float, mechanisms) -> tuple[float, float]:
-    found = solids(f0, mechanisms)
-    return dispersion(f0, [one.time for one in found], [one.weight for one in found])
 
 
 @noted
@@ -82,13 +77,13 @@ class ViscoAcoustic(WaveEquation):
     defaults = {"rho": None, "mechanisms": 1}
     settings = {"f0": frequency, "mechanisms": mechanisms}
     relations = {
-        "m": lambda vp, tau, f0, mechanisms: modulus_over_relaxed(tau, *_at(f0, mechanisms)) / vp**2,
-        "tau": lambda qp, f0, mechanisms: strength(qp, *_at(f0, mechanisms)),
+        "m": lambda vp, tau, f0, mechanisms: modulus_over_relaxed(tau, *at_f0(f0, mechanisms)) / vp**2,
+        "tau": lambda qp, f0, mechanisms: strength(qp, *at_f0(f0, mechanisms)),
         "b": lambda rho: 1 / rho,
     }
     inverses = {
-        "vp": lambda m, tau, f0, mechanisms: (modulus_over_relaxed(tau, *_at(f0, mechanisms)) / m) ** 0.5,
-        "qp": lambda tau, f0, mechanisms: quality(tau, *_at(f0, mechanisms)),
+        "vp": lambda m, tau, f0, mechanisms: (modulus_over_relaxed(tau, *at_f0(f0, mechanisms)) / m) ** 0.5,
+        "qp": lambda tau, f0, mechanisms: quality(tau, *at_f0(f0, mechanisms)),
         "rho": lambda b: 1 / b,
     }
     leapfrog = True

@@ -8,7 +8,7 @@ from seisops.engine.kept.notes import noted
 from seisops.errors import ParameterError
 from seisops.wave.equations.relaxation import (
     Mechanism,
-    dispersion,
+    at_f0,
     frequency,
     mechanisms,
     modulus_over_relaxed,
@@ -21,16 +21,6 @@ from seisops.wave.equations.stresses import StressVelocity, harmonic
 from seisops.wave.quantities import Quantity
 
 __all__ = ["ViscoElastic"]
-
-
-def _p(f0: float, mechanisms) -> tuple[float, float]:
-    found = solids(f0, mechanisms)
-    return dispersion(f0, [one.time for one in found], [one.weight for one in found])
-
-
-def _s(f0: float, mechanisms) -> tuple[float, float]:
-    found = solids(f0, mechanisms)
-    return dispersion(f0, [one.time for one in found], [one.shear for one in found])
 
 
 @noted
@@ -77,20 +67,22 @@ class ViscoElastic(StressVelocity):
     defaults = {"mechanisms": 1}
     settings = {"f0": frequency, "mechanisms": mechanisms}
     relations = {
-        "pi": lambda vp, rho, tau_p, f0, mechanisms: rho * vp**2 / modulus_over_relaxed(tau_p, *_p(f0, mechanisms)),
-        "mu": lambda vs, rho, tau_s, f0, mechanisms: rho * vs**2 / modulus_over_relaxed(tau_s, *_s(f0, mechanisms)),
-        "tau_p": lambda qp, f0, mechanisms: strength(qp, *_p(f0, mechanisms)),
-        "tau_s": lambda qs, f0, mechanisms: strength(qs, *_s(f0, mechanisms)),
+        "pi": lambda vp, rho, tau_p, f0, mechanisms: rho * vp**2 / modulus_over_relaxed(tau_p, *at_f0(f0, mechanisms)),
+        "mu": lambda vs, rho, tau_s, f0, mechanisms: (
+            rho * vs**2 / modulus_over_relaxed(tau_s, *at_f0(f0, mechanisms, True))
+        ),
+        "tau_p": lambda qp, f0, mechanisms: strength(qp, *at_f0(f0, mechanisms)),
+        "tau_s": lambda qs, f0, mechanisms: strength(qs, *at_f0(f0, mechanisms, True)),
     }
     inverses = {
         "vp": lambda pi, rho, tau_p, f0, mechanisms: (
-            (pi / rho * modulus_over_relaxed(tau_p, *_p(f0, mechanisms))) ** 0.5
+            (pi / rho * modulus_over_relaxed(tau_p, *at_f0(f0, mechanisms))) ** 0.5
         ),
         "vs": lambda mu, rho, tau_s, f0, mechanisms: (
-            (mu / rho * modulus_over_relaxed(tau_s, *_s(f0, mechanisms))) ** 0.5
+            (mu / rho * modulus_over_relaxed(tau_s, *at_f0(f0, mechanisms, True))) ** 0.5
         ),
-        "qp": lambda tau_p, f0, mechanisms: quality(tau_p, *_p(f0, mechanisms)),
-        "qs": lambda tau_s, f0, mechanisms: quality(tau_s, *_s(f0, mechanisms)),
+        "qp": lambda tau_p, f0, mechanisms: quality(tau_p, *at_f0(f0, mechanisms)),
+        "qs": lambda tau_s, f0, mechanisms: quality(tau_s, *at_f0(f0, mechanisms, True)),
     }
     quantities = {
         "vp": Quantity("m/s", (50.0, 20e3), positive=True, others={"km/s": 1e3}),
