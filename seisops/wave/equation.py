@@ -322,18 +322,22 @@ class WaveEquation:
         names, function = self._function(expr)
         return self._everywhere(function(*map(self.get, names)))
 
-    def derivatives(self, name: str) -> Mapping[str, np.ndarray]:
-        """Derivative of each coefficient with respect to a perturbable parameter, point by point."""
+    def derivatives(self, name: str, wrt: Sequence[str] = ()) -> Mapping[str, np.ndarray]:
+        """Derivative of each coefficient with respect to a perturbable parameter, point by point.
+
+        `wrt` are those by which one differentiates together: they are held, and of other alternatives the first.
+        """
         self.check_names([name])
+        wrt = tuple(wrt) or (name,)
         notes = Notes(told(self.kind) if is_noted(type(self)) else None)
-        slopes = notes.get(("slopes", name), lambda: self._slopes(name))
+        slopes = notes.get(("slopes", name, wrt), lambda: self._slopes(name, wrt))
         return {c: self._everywhere(function(*map(self.get, names))) for c, (names, function) in slopes.items()}
 
-    def _slopes(self, name: str) -> dict[str, tuple[list[str], Function]]:
+    def _slopes(self, name: str, wrt: Sequence[str]) -> dict[str, tuple[list[str], Function]]:
         """The same as functions, with the names of what they are functions of."""
         import sympy
 
-        slopes = {c: sympy.diff(expr, sympy.Symbol(name)) for c, expr in self.expressions([name]).items()}
+        slopes = {c: sympy.diff(expr, sympy.Symbol(name)) for c, expr in self.expressions(wrt).items()}
         return {c: self._function(slope) for c, slope in slopes.items() if slope != 0}
 
     @staticmethod

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
 # by rigidity only in solids: between one and a fluid its harmonic mean bends sharply where it begins
 #: Medium, number of dimensions, layer, component that is driven and that is heard, and what one differentiates by.
 JACOBIANS = [
-    *(("elastic", 2, "pml", "vz", "vx", wrt) for wrt in ("vp", "rho", "lam", "ip", "b", ("lam", "mu", "rho"))),
-    *(("solid", 2, "pml", "sxz", "p", wrt) for wrt in ("vs", "si", "mu", ("vp", "vs", "rho"), ("ip", "si", "rho"))),
+    *(("elastic", 2, "pml", "vz", "vx", wrt) for wrt in ("vp", "rho", "lam", "ip", "b")),
+    *(("solid", 2, "pml", "sxz", "p", wrt) for wrt in ("vs", "si", "mu", ("vp", "vs", "rho"), ("lam", "mu", "rho"))),
     ("solid", 3, "none", "vy", "sxz", ("vp", "vs", "rho")),
     *(("vti", 2, "pml", None, None, wrt) for wrt in ("vp", "epsilon", "delta", ("m", "epsilon", "delta"))),
     *(("tti", 2, "none", None, None, wrt) for wrt in ("theta", "delta", ("vp", "epsilon", "delta", "theta"))),
@@ -47,14 +47,15 @@ def direction(medium, wrt, rng):
     return {"delta": -np.abs(dx), "epsilon": np.abs(dx), "mu": np.abs(dx)}.get(wrt, dx)
 
 
-@pytest.mark.parametrize("case", [case for case in JACOBIANS if isinstance(case[-1], str)], ids=ids)
+@pytest.mark.parametrize("case", [case for case in JACOBIANS if case[1] == 2], ids=ids)
 def test_taylor_expansion(case):
+    """By several at once, too: each of them is held while another moves."""
     name, ndim, layer, driven, heard, wrt = case
     w = rock(name, ndim, layer)
-    F = w.F(driven, heard)
-    x, q = w.medium.get(wrt), F.domain.random(5)
-    dx = direction(w.medium, wrt, np.random.default_rng(4))
-    result = taylor_test(so.Parametric(F, wrt), (x, q), (dx, 0 * q), steps=(1e-2, 5e-3, 2.5e-3, 1.25e-3))
+    F, names, rng = w.F(driven, heard), (wrt,) if isinstance(wrt, str) else wrt, np.random.default_rng(4)
+    x, dx = [w.medium.get(n) for n in names], [direction(w.medium, n, rng) for n in names]
+    q = F.domain.random(5)
+    result = taylor_test(so.Parametric(F, wrt), (*x, q), (*dx, 0 * q), steps=(1e-2, 5e-3, 2.5e-3, 1.25e-3))
     assert all(1.9 < rate < 2.1 for rate in result.rates), result
 
 

@@ -88,7 +88,7 @@ class Imaging(Coupling, Sampler):
         pool: Pool,
     ):
         self.medium, self.wrt, self.storage, self.source, self.pool = medium, wrt, storage, source, pool
-        self.derivatives = {name: medium.derivatives(name) for name in wrt}
+        self.derivatives = {name: medium.derivatives(name, wrt) for name in wrt}
         self.coefficients = tuple(sorted({c for d in self.derivatives.values() for c in d}))
         super().__init__(waves, perturbation_space(waves, wrt))
         self._join()
