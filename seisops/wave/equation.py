@@ -83,6 +83,10 @@ class WaveEquation:
     surface : mapping of str to int
         Symmetry of each field about a free surface: -1 odd (it vanishes there), 1 even. An equation without it cannot
         have a free surface.
+    tractions : tuple of str
+        Instead of `surface`, where an equation has no mirror image: the fields that vanish on a free surface. The others are
+        free there. Rows may take first derivatives of fields along z, between the nodes and half a cell after them; those of
+        tractions and of others are summed by parts.
     relations : mapping of str to callable
         How coefficients follow from what else a medium may be given by: ``{"m": lambda vp: vp**-2}``. They are called with
         arrays, and with symbols named as their arguments, from which derivatives of every order are derived: write
@@ -133,6 +137,7 @@ class WaveEquation:
     staggering: Mapping[str, tuple[float, ...]] = {}
     timing: Mapping[str, float] = {}
     surface: Mapping[str, int] = {}
+    tractions: tuple[str, ...] = ()
     relations: Mapping[str, Callable] = {}
     inverses: Mapping[str, Callable] = {}
     given: tuple[str | tuple[str, ...], ...] = ()
@@ -393,6 +398,7 @@ class WaveEquation:
 
         declared = (self.staggering, self.timing, self.surface)
         text = [described(self, self.grid.ndim), self.fields, self.channels, *map(dict, declared), self.leapfrog]
+        text += [self.tractions] if self.tractions else []
         return str(text)
 
     def _fingerprint(self) -> list:
@@ -413,11 +419,11 @@ class WaveEquation:
         structure = [rows, *map(str, map(dict, said)), self.leapfrog, relations]
         return [self.grid, self.fields, *structure, *settings, *values]
 
-    def system(self, template: Template, boundary, free_surface: bool) -> System:
+    def system(self, template: Template, boundary, surface: str) -> System:
         """The discrete system with a boundary."""
         from seisops.wave.discretise.assembly import assemble  # loads Devito
 
-        return assemble(self, template, boundary, free_surface)
+        return assemble(self, template, boundary, surface)
 
     @property
     def channels(self) -> tuple[tuple[Mapping[str, float], Mapping[str, float]], ...]:

@@ -49,12 +49,16 @@ class Modeling(Propagator):
         The space of sources and of fields.
     medium : WaveEquation
         For example ``Acoustic(grid, vp=...)``.
-    boundary : PML, Sponge or None, optional
-        Absorbing layer around the model. None leaves edges that reflect all: second derivatives of a field, as of pressure
+    boundary : PML, Sponge, None or mapping, optional
+        Absorbing layer around the model, or what is at each face: ``{"z_min": "free", "x_max": PML(cells=20)}``. Faces are
+        called by their axis and end; those that are left out have a layer, ``PML()`` or, if others are, a
+        ``Sponge``. ``"free"`` and ``"rigid"`` are surfaces without a layer, at ``"z_min"`` only: nothing presses on the one,
+        nothing moves the other. None leaves edges that reflect all: second derivatives of a field, as of pressure
         without density, see zeros beyond the last cell (reflection -1); what is written with half-cell fluxes, as with
         density, lets nothing through half a cell beyond it (+1).
     free_surface : bool, optional
-        Whether the field vanishes at the first z.
+        Whether there is nothing above the first z, so that no pressure, and no traction of an elastic medium, acts there;
+        the same as ``boundary={"z_min": "free"}``, with the layer that `boundary` is elsewhere.
     space_order : int, optional
         Order of the spatial derivatives, even, 2 to 16.
     max_velocity : float, optional

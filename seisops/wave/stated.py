@@ -45,6 +45,11 @@ def check_stated(equation: type) -> None:
             raise ParameterError(
                 f"{_told(equation, name)} has {lost[0]!r}, which is none of the fields {fields} of {equation.__name__}"
             )
+    for name in equation.tractions if _is_stated(equation, "tractions") else ():
+        if name not in fields:
+            raise ParameterError(
+                f"{_told(equation, 'tractions')} has {name!r}, which is none of the fields {fields} of {equation.__name__}"
+            )
     both = [field for field in fields if _is_stated(equation, "parameters") and field in equation.parameters]
     if both:
         raise ParameterError(

@@ -149,7 +149,7 @@ def coarse_time(solve: Solve, parts: Sequence[NDArray]) -> Iterator[UserWarning]
 
 def silent_points(solve: Solve, parts: Sequence[NDArray]) -> Iterator[UserWarning]:
     """Shots all of whose sources or receivers lie on a free surface where what they emit or hear vanishes."""
-    if not solve.modeling.discretisation.free_surface or solve.is_adjoint or solve.imaging:
+    if not solve.modeling.discretisation.surface or solve.is_adjoint or solve.imaging:
         return
     grid = solve.modeling.domain.grid
     for side, samplers in (("sources", solve.writing), ("receivers", solve.reading)):

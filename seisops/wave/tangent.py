@@ -87,10 +87,10 @@ class TangentEquation(WaveEquation):
     def ends(self, coefficient):
         return self.base.ends(coefficient.removeprefix(direction(self.base, "")))
 
-    def system(self, template, boundary, free_surface: bool):
+    def system(self, template, boundary, surface: str):
         from seisops.engine.derive.tangent import tangent as tangent_system  # loads Devito
 
-        base = self.base.system(template, boundary, free_surface)
+        base = self.base.system(template, boundary, surface)
         return tangent_system(base, tuple(self._rates), direction(self.base, ""))
 
     @property

@@ -31,6 +31,9 @@ class Elastic(StressVelocity):
     stresses ``"sxx"``, ``"szz"``, ``"sxz"`` (in 3D ``"vy"``, ``"syy"``, ``"sxy"``, ``"syz"``, too). Driven, a velocity is a
     force f in N (in N/m in 2D), a stress minus the rate of a moment tensor's entry, g in N m/s, and ``"p"`` an explosion.
 
+    At a free surface differences along z end such that they are summed by parts (O'Reilly et al. 2017,
+    doi:10.1016/j.jcp.2017.06.030), which makes it free of traction and conserves energy.
+
     Parameters
     ----------
     grid : Grid

@@ -62,6 +62,12 @@ class StressVelocity(WaveEquation):
         return places
 
     @property
+    def tractions(self) -> tuple[str, ...]:
+        """Names of the stresses that vanish on a horizontal surface."""
+        z = self.axes[-1]
+        return (*(f"s{i}{z}" for i in self.axes[:-1]), f"s{z}{z}")
+
+    @property
     def components(self) -> Mapping[str, Mapping[str, float]]:
         mean = {f"s{i}{i}": -1.0 / len(self.axes) for i in self.axes}
         return {"p": mean, **{name: {name: 1.0} for name in (*self.velocities, *self.stresses)}}

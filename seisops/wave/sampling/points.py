@@ -5,7 +5,6 @@ from itertools import accumulate
 import numpy as np
 from scipy.special import i0
 
-from seisops.engine.symbols.places import ON_SURFACE
 from seisops.errors import ParameterError
 from seisops.spaces import shot_numbers
 from seisops.wave.grid import NODE_TOLERANCE, Grid
@@ -15,6 +14,9 @@ WIDTHS = {"node": 1, "linear": 2, "sinc": 8}
 
 #: Shape of the Kaiser window of half-width 4, best for wavenumbers up to pi/2 per cell (Hicks 2002, table 1).
 KAISER_SHAPE = 6.31
+
+#: Samples next to a surface without a mirror through which polynomials are put, at most.
+ONE_SIDED = 6
 
 
 class Coordinates:
@@ -157,9 +159,11 @@ def weights(coordinates, grid, origin_index, padded_shape, interpolation="sinc",
     place : Place, optional
         Where within each cell the samples of the field lie, by default in the nodes; and how the field continues
         above a free surface at the first node of the z axis, if there is one: samples above it count on their mirror
-        images, with the opposite sign if the field is odd, when those on the surface count nothing.
+        images, with the opposite sign if the field is odd, when those on the surface count nothing. If there is no mirror,
+        points that would look above it are interpolated by a polynomial through the samples next to it.
     entering : bool, optional
-        The weights are those of a source. On a free surface, where half of a cell lies above it, it counts twice.
+        The weights are those of a source: divided by the part of a cell that belongs to each sample, which is a half on a
+        mirroring surface, as the other half of the cell is above it.
 
     Returns
     -------
@@ -191,7 +195,7 @@ def weights(coordinates, grid, origin_index, padded_shape, interpolation="sinc",
         raise ParameterError(f"interpolation must be one of {tuple(WIDTHS)}, got {interpolation!r}")
     if interpolation == "node" and not on_nodes(coordinates, grid, place):
         raise ParameterError('interpolation "node" needs every point on a node: use "sinc" or "linear"')
-    if place is not None and place.parity and origin_index[-1] != 0:
+    if place is not None and (place.parity or place.closed) and origin_index[-1] != 0:
         raise ParameterError(f"a free surface needs the first z node at index 0, got origin_index {origin_index}")
     r = WIDTHS[interpolation]
     if min(padded_shape) < r:
@@ -208,19 +212,30 @@ def weights(coordinates, grid, origin_index, padded_shape, interpolation="sinc",
     coefficients = np.empty((*cells.shape, r))
     for d, size in enumerate(padded_shape):
         nodes, values = window(cells[:, d], r)
-        if place is not None and place.parity and d == grid.ndim - 1:
-            nodes, values = mirrored(nodes, values, place, entering)
+        if place is not None and d == grid.ndim - 1:
+            nodes, values = below(nodes, values, cells[:, d], place)
+            if entering and place.weighted:
+                values = values / place.weight(size)[np.clip(nodes, 0, size - 1)]
         gridpoints[:, d], coefficients[:, d] = _fit(nodes, values, size)
     return gridpoints, coefficients
 
 
-def mirrored(nodes, values, place, entering=False):
-    """Weights of samples along z with those above a free surface on their mirror images; see :func:`weights`."""
-    offset = float(place.cell[-1])
-    depth = nodes + offset
-    factor = np.where(depth < 0, place.parity, 1.0)
-    factor[depth == 0] = 0.0 if place.parity < 0 else 1 / ON_SURFACE if entering else 1.0
-    return np.where(depth < 0, -nodes - int(2 * offset), nodes), values * factor
+def below(nodes, values, position, place):
+    """Weights of samples along z, at positions in samples, without samples above a free surface; see :func:`weights`."""
+    if place.parity:
+        offset = float(place.cell[-1])
+        depth = nodes + offset
+        factor = np.where(depth < 0, place.parity, 1.0)
+        factor[depth == 0] = 0.0 if place.parity < 0 else 1.0
+        return np.where(depth < 0, -nodes - int(2 * offset), nodes), values * factor
+    above = ((nodes < 0) & (values != 0)).any(axis=1) if place.closed else np.zeros(len(nodes), bool)
+    if above.any():
+        nodes, values, known = nodes.copy(), np.where(above[:, None], 0.0, values), min(nodes.shape[1], ONE_SIDED)
+        nodes[above] = np.arange(nodes.shape[1])
+        for k in range(known):
+            others = np.array([j for j in range(known) if j != k])
+            values[above, k] = np.prod((position[above, None] - others) / (k - others), axis=1)
+    return nodes, values
 
 
 def _offset(place, ndim):

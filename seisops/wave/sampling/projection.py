@@ -78,14 +78,16 @@ class Projection(Coupling, Sampler):
         """Cells and weights of one shot's points in a padded grid, for samples in some place; see :func:`weights`."""
         coordinates, grid = self.points.shot(shot), self.domain.grid
         where = tuple(origin_index), tuple(padded_shape)
-        entering = entering and place is not None and place.on_surface  # else there is no difference
+        entering = entering and place is not None and place.weighted  # else there is no difference
 
         def make():
             kind = "node" if on_nodes(coordinates, grid, place) else self.interpolation
             return Taps.of(*weights(coordinates, grid, *where, kind, place, entering), self.domain.dtype)
 
         # shots with the same points share one array of them, which lives as long as this
-        return self._known.get((id(coordinates), *where, place and (place.cell, place.parity), entering), make)
+        return self._known.get(
+            (id(coordinates), *where, place and (place.cell, place.parity, place.closed), entering), make
+        )
 
     def _alone(self, shot: int) -> Taps:
         return self.taps(shot, (0,) * self.domain.grid.ndim, self.domain.grid.shape)
@@ -109,7 +111,7 @@ class Projection(Coupling, Sampler):
     # -- in a solve
 
     def require_fit(self, discretisation: Discretisation) -> None:
-        if discretisation.free_surface:
+        if discretisation.surface:
             self.points.require_below(self.domain.grid.origin[-1])
 
     def entering(self, shot, x, where):
