@@ -149,6 +149,22 @@ def test_a_line_of_points_is_two_dimensional(medium, drive, heard):
     assert difference(line, record(medium, drive, heard, t=t)) < 1e-6
 
 
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_stresses_are_those_of_strains(ndim):
+    """Hooke's law, for rates of both: a force that grows as the integral of another makes its stress in time."""
+    where = (SOURCE, RECEIVER) if ndim == 2 else (SOURCE3, RECEIVER3)
+    mu = RHO * VS**2
+    lame = RHO * VP**2 - 2 * mu
+
+    def rates(name):
+        return SOLID.record("vx", name, ricker_integral(T), STEP, *where)
+
+    trace = sum(rates(f"e{i}{i}") for i in ("xz" if ndim == 2 else "xyz"))
+    for i, j in ("xx", "xz", "zz"):
+        found = 2 * mu * rates(f"e{i}{j}") + lame * trace * (i == j)
+        assert difference(found, record(SOLID, "vx", f"s{i}{j}", *where)) < 1e-6
+
+
 # ---- symmetries
 
 
