@@ -196,6 +196,20 @@ def test_what_a_stress_hears_drives_it(ndim):
             assert difference(driven(a, b, here, there), driven(b, a, there, here)) < ROUNDING
 
 
+@pytest.mark.parametrize("heard", ["vx", "vz"])
+def test_moments_are_reciprocal_to_strains(heard):
+    """The velocity that a moment rate makes is the strain, contracted with it, that a force makes there."""
+    tensor = {("x", "x"): 2.0, ("z", "z"): 0.4, ("x", "z"): -0.7, ("z", "x"): -0.7}
+    # the rate comes off the stress; "sxz" is both sxz and szx
+    once = {f"s{i}{j}": -a for (i, j), a in tensor.items() if i <= j}
+    velocity = sum(a * record(SOLID, name, heard) for name, a in once.items())
+    integral = ricker_integral(T)  # as the rates of strains are heard
+    strain = sum(
+        a * SOLID.record(heard, f"e{i}{j}", integral, STEP, RECEIVER, SOURCE) for (i, j), a in tensor.items()
+    )
+    assert difference(velocity, strain) < 1e-6
+
+
 @pytest.mark.parametrize("medium", [SOLID, FLUID, LOSSY], ids=["solid", "fluid", "lossy"])
 @pytest.mark.parametrize(("drive", "heard"), SOME)
 def test_nothing_comes_before_p(medium, drive, heard):
