@@ -29,6 +29,8 @@ from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian, Parametric
 from seisops.wave.modeling import Modeling
 from seisops.wave.quantities import Quantity
+from seisops.wave.sampling.directed import Dipole, Force, MomentTensor
+from seisops.wave.sampling.fibre import Fibre
 from seisops.wave.sampling.projection import Projection
 from seisops.wave.sampling.snapshots import Snapshots
 from seisops.wave.sampling.wavelet import Wavelet
@@ -45,8 +47,11 @@ __all__ = [
     "AccuracyWarning",
     "Acoustic",
     "BlockDiag",
+    "Dipole",
     "DispersionWarning",
     "Elastic",
+    "Fibre",
+    "Force",
     "Grid",
     "HStack",
     "Identity",
@@ -54,6 +59,7 @@ __all__ = [
     "LinearOperator",
     "Map",
     "Modeling",
+    "MomentTensor",
     "PML",
     "Parametric",
     "ParameterError",
