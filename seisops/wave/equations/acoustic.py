@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from seisops.engine.kept.notes import noted
 from seisops.wave.equation import WaveEquation
-from seisops.wave.quantities import Quantity
+from seisops.wave.equations.properties import DENSITY, P_VELOCITY, SQUARED_SLOWNESS
 
 __all__ = ["Acoustic"]
 
@@ -59,12 +59,7 @@ class Acoustic(WaveEquation):
     components = {"p": {"u": 1.0}}
     leapfrog = True
     surface = {"u": -1}
-    # both begin above what the largest values are in km/s and g/cm3
-    quantities = {
-        "vp": Quantity("m/s", (50.0, 20e3), positive=True, others={"km/s": 1e3}),
-        "m": Quantity("s2/m2", positive=True, others={"s2/km2": 1e-6}),
-        "rho": Quantity("kg/m3", (50.0, 25e3), positive=True, others={"g/cm3": 1e3}),
-    }
+    quantities = {"vp": P_VELOCITY, "m": SQUARED_SLOWNESS, "rho": DENSITY}
 
     def residual(self, fields, parameters):
         from devito import Derivative  # media are there before equations are

@@ -6,6 +6,7 @@ import numpy as np
 
 from seisops.engine.kept.notes import noted
 from seisops.errors import ParameterError
+from seisops.wave.equations.properties import DENSITY, P_VELOCITY, S_VELOCITY
 from seisops.wave.equations.stresses import StressVelocity, harmonic
 from seisops.wave.quantities import Quantity
 
@@ -73,9 +74,9 @@ class Elastic(StressVelocity):
         "si": lambda mu, rho: (mu * rho) ** 0.5,
     }
     quantities = {
-        "vp": Quantity("m/s", (50.0, 20e3), positive=True, others={"km/s": 1e3}),
-        "vs": Quantity("m/s", (0.0, 15e3), others={"km/s": 1e3}),
-        "rho": Quantity("kg/m3", (50.0, 25e3), positive=True, others={"g/cm3": 1e3}),
+        "vp": P_VELOCITY,
+        "vs": S_VELOCITY,
+        "rho": DENSITY,
         "b": Quantity("m3/kg", positive=True),
         "lam": Quantity("Pa"),
         "mu": Quantity("Pa"),

@@ -7,6 +7,7 @@ import numpy as np
 from seisops.engine.kept.notes import noted
 from seisops.errors import ParameterError
 from seisops.wave.equation import WaveEquation
+from seisops.wave.equations.properties import DENSITY, P_VELOCITY, SQUARED_SLOWNESS
 from seisops.wave.equations.staggered import ahead, behind, between
 from seisops.wave.quantities import Quantity
 
@@ -81,9 +82,9 @@ class TTI(WaveEquation):
     leapfrog = True
     surface = {"r": -1, "w": -1}
     quantities = {
-        "vp": Quantity("m/s", (50.0, 20e3), positive=True, others={"km/s": 1e3}),
-        "m": Quantity("s2/m2", positive=True, others={"s2/km2": 1e-6}),
-        "rho": Quantity("kg/m3", (50.0, 25e3), positive=True, others={"g/cm3": 1e3}),
+        "vp": P_VELOCITY,
+        "m": SQUARED_SLOWNESS,
+        "rho": DENSITY,
         "epsilon": Quantity("", (-0.4, 2.0), others={"percent": 0.01}),
         "delta": Quantity("", (-0.4, 2.0), others={"percent": 0.01}),
         "theta": Quantity("rad", (-6.3, 6.3), others={"degrees": np.pi / 180}),

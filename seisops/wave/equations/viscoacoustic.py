@@ -9,6 +9,7 @@ import numpy as np
 from seisops.engine.kept.notes import noted
 from seisops.errors import ParameterError
 from seisops.wave.equation import WaveEquation
+from seisops.wave.equations.properties import DENSITY, P_VELOCITY, QUALITY, RELAXATION, SQUARED_SLOWNESS
 from seisops.wave.equations.relaxation import (
     Mechanism,
     at_f0,
@@ -20,7 +21,6 @@ from seisops.wave.equations.relaxation import (
     strength,
 )
 from seisops.wave.equations.staggered import ahead, behind, between
-from seisops.wave.quantities import Quantity
 
 __all__ = ["ViscoAcoustic"]
 
@@ -87,13 +87,7 @@ class ViscoAcoustic(WaveEquation):
         "rho": lambda b: 1 / b,
     }
     leapfrog = True
-    quantities = {
-        "vp": Quantity("m/s", (50.0, 20e3), positive=True, others={"km/s": 1e3}),
-        "qp": Quantity("", (5.0, 1e9), positive=True),
-        "rho": Quantity("kg/m3", (50.0, 25e3), positive=True, others={"g/cm3": 1e3}),
-        "m": Quantity("s2/m2", positive=True, others={"s2/km2": 1e-6}),
-        "tau": Quantity("", (0.0, 10.0)),
-    }
+    quantities = {"vp": P_VELOCITY, "qp": QUALITY, "rho": DENSITY, "m": SQUARED_SLOWNESS, "tau": RELAXATION}
 
     @property
     def solids(self) -> tuple[Mechanism, ...]:
