@@ -8,7 +8,7 @@ from seisops.engine.kept.notes import noted
 from seisops.errors import ParameterError
 from seisops.wave.equation import WaveEquation
 from seisops.wave.equations.properties import DENSITY, P_VELOCITY, SQUARED_SLOWNESS
-from seisops.wave.equations.staggered import ahead, behind, between
+from seisops.wave.equations.staggered import divergence
 from seisops.wave.quantities import Quantity
 
 __all__ = ["TTI"]
@@ -121,10 +121,9 @@ class TTI(WaveEquation):
         if "theta" in known:
             direction = _direction(known, axes)
             along = _rotated(r, direction, axes, order, b)
-            across = sum(_second(p, d, order, b) for d in axes) - _rotated(p, direction, axes, order, b)
+            across = divergence(p, axes, order, b) - _rotated(p, direction, axes, order, b)
         else:
-            along = _second(r, axes[-1], order, b)
-            across = sum(_second(p, d, order, b) for d in axes[:-1])
+            along, across = divergence(r, axes[-1:], order, b), divergence(p, axes[:-1], order, b)
         mass = known["m"] if b is None else known["m"] * b
         return mass * r.dt2 - strength * across - along, mass * w.dt2 - across
 
@@ -144,15 +143,6 @@ def _direction(parameters, axes) -> list:
     if phi is None:
         return [sin(theta), 0, cos(theta)]
     return [sin(theta) * cos(phi), sin(theta) * sin(phi), cos(theta)]
-
-
-def _second(f, d, order: int, b):
-    """The second derivative along an axis of the grid, with density as in the acoustic equation."""
-    from devito import Derivative
-
-    if b is None:
-        return Derivative(f, (d, 2), fd_order=order)
-    return behind(between(b, d) * ahead(f, d, order), d, order)
 
 
 def _rotated(f, direction, axes, order: int, b):
