@@ -174,6 +174,16 @@ WRONG = {
     "tilted in km/s": (so.TTI, dict(vp=2.0), ("vp", "km/s", "2000")),
     "negative rigidity": (so.Elastic, dict(lam=1e9, mu=-1e8, rho=2000.0), ("mu must not be negative",)),
     "too much shear": (so.Elastic, dict(vp=2000.0, vs=2100.0, rho=2000.0), ("vp has to be more than 1 times vs",)),
+    "too much shear at low frequencies": (
+        so.ViscoElastic,
+        dict(vp=2000.0, vs=1980.0, rho=2000.0, qp=20.0, qs=1e6, f0=9.0),
+        ("ViscoElastic: relaxed moduli", "vp has to be more than 1 times vs"),
+    ),
+    "too much shear at high frequencies": (
+        so.ViscoElastic,
+        dict(vp=2000.0, vs=1980.0, rho=2000.0, qp=1e6, qs=20.0, f0=9.0),
+        ("ViscoElastic: unrelaxed moduli", "(mu)"),
+    ),
     "elastic in km/s": (so.Elastic, dict(vp=2.0, vs=1.0, rho=2000.0), ("vp", "km/s", "2000")),
     "density in g/cm3": (so.Elastic, dict(vp=2000.0, vs=1000.0, rho=2.0), ("rho", "g/cm3", "2000")),
     "two for one": (so.Elastic, dict(vp=2000.0, lam=1e9, vs=1000.0, rho=2000.0), ("exactly one", "lam")),

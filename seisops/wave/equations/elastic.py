@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from seisops.engine.kept.notes import noted
-from seisops.errors import ParameterError
 from seisops.wave.equations.properties import DENSITY, P_VELOCITY, S_VELOCITY
 from seisops.wave.equations.stresses import StressVelocity, harmonic
 from seisops.wave.quantities import Quantity
@@ -85,15 +84,7 @@ class Elastic(StressVelocity):
     }
 
     def check(self):
-        lam, mu = self.lam, self.mu
-        bad = (mu < 0) | (lam + 2 * mu / len(self.axes) <= 0)
-        if bad.any():
-            i = tuple(int(n) for n in np.argwhere(bad)[0])
-            raise ParameterError(
-                f"Elastic: lam {lam[i]:.6g} Pa and mu {mu[i]:.6g} Pa in {int(bad.sum())} of {bad.size} cells, first at "
-                f"index {i}, make no stable medium: mu must not be negative, and vp has to be more than "
-                f"{np.sqrt(2 - 2 / len(self.axes)):.4g} times vs"
-            )
+        self.require_stable(self.lam + 2 * self.mu, self.mu)
 
     def residual(self, fields, parameters):
         lam, mu, rho = parameters

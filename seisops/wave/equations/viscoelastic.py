@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from seisops.engine.kept.notes import noted
-from seisops.errors import ParameterError
 from seisops.wave.equations.properties import DENSITY, P_VELOCITY, QUALITY, RELAXATION, S_VELOCITY
 from seisops.wave.equations.relaxation import (
     Mechanism,
@@ -111,16 +110,9 @@ class ViscoElastic(StressVelocity):
         )
 
     def check(self):
-        c, n = self.coefficients(), len(self.axes)
-        for name, (pi, mu) in {"relaxed": (c["pi"], c["mu"]), "unrelaxed": self._unrelaxed()}.items():
-            bad = (mu < 0) | (pi - (2 - 2 / n) * mu <= 0)
-            if bad.any():
-                i = tuple(int(k) for k in np.argwhere(bad)[0])
-                raise ParameterError(
-                    f"ViscoElastic: {name} moduli of P and S waves {pi[i]:.6g} and {mu[i]:.6g} Pa in {int(bad.sum())} of "
-                    f"{bad.size} cells, first at index {i}, make no stable medium: mu must not be negative, and vp has to "
-                    f"be more than {np.sqrt(2 - 2 / n):.4g} times vs"
-                )
+        c = self.coefficients()
+        self.require_stable(c["pi"], c["mu"], "relaxed ")
+        self.require_stable(*self._unrelaxed(), "unrelaxed ")
 
     def residual(self, fields, parameters):
         pi, mu, tau_p, tau_s, rho = parameters
