@@ -165,6 +165,20 @@ def test_plan_and_shots(name):
     )
 
 
+def test_by_what_to_differentiate_has_to_be_said_where_there_is_no_squared_slowness():
+    F = rock("solid", layer="none", shots=3).F()
+    for made in (lambda: so.Jacobian(F, F.domain.zeros()), lambda: so.Parametric(F)):
+        with pytest.raises(so.ParameterError) as caught:
+            made()
+        for says in (
+            "wrt='m': Elastic has no parameter 'm'",
+            "'lam', 'mu', 'rho'",
+            "wrt='vp'",
+            "wrt=('vp', 'vs', 'rho')",
+        ):
+            assert says in str(caught.value)
+
+
 WRONG = {
     "delta above epsilon": (so.TTI, dict(vp=2000.0, epsilon=0.1, delta=0.2), ("larger than epsilon", "np.minimum")),
     "azimuth alone": (so.TTI, dict(vp=2000.0, phi=0.3), ("phi", "without theta")),
