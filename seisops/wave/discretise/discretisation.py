@@ -61,7 +61,7 @@ class Discretisation:
     dispersion : bool
         Whether the time dispersion of the scheme is undone in sources and data.
     staggered : bool
-        Whether fields stand between the time steps.
+        Whether anything is driven or heard between the time steps.
     radius : float
         What the bound of the scheme may reach; see :class:`seisops.wave.discretise.stability.Limit`.
     device : str
@@ -278,7 +278,7 @@ def discretise(
         velocity,
         step,
         bool(dispersion and medium.leapfrog),
-        SCHEMES.interior(medium, template).staggered,
+        SCHEMES.interior(medium, template).staggered(medium.channels),
         found.radius,
         waves.device,
     )
