@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import Signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -450,17 +450,27 @@ class WaveEquation:
 
     def check_names(self, names) -> None:
         """Raise a ParameterError unless all `names` are perturbable."""
-        unknown = [name for name in names if name not in self.perturbable]
-        if unknown:
-            raise ParameterError(
-                f"{type(self).__name__} has no parameter {', '.join(map(repr, unknown))}; "
-                f"it can be differentiated with respect to {', '.join(map(repr, self.perturbable))}"
-            )
+        if wrong := self._unknown(names):
+            raise ParameterError(wrong)
 
     def check_wrt(self, names: Sequence[str]) -> None:
         """Raise a ParameterError unless one can differentiate by all `names` together."""
-        self.check_names(names)
+        if wrong := self._unknown(names):
+            first = [name for name in self._declared.coordinates(()) if name in self.perturbable] or self.perturbable
+            several = f", or by several together, as in wrt={tuple(first)!r}" if len(first) > 1 else ""
+            wrt = names[0] if len(names) == 1 else tuple(names)
+            raise ParameterError(f"wrt={wrt!r}: {wrong}. State by which, as in wrt={first[0]!r}{several}")
         self._declared.require_independent(names)
+
+    def _unknown(self, names: Iterable[str]) -> str | None:
+        """What is wrong with names that are not all perturbable."""
+        unknown = [name for name in names if name not in self.perturbable]
+        if not unknown:
+            return None
+        return (
+            f"{type(self).__name__} has no parameter {', '.join(map(repr, unknown))}; "
+            f"it can be differentiated with respect to {', '.join(map(repr, self.perturbable))}"
+        )
 
     # -- speeds
 

@@ -239,12 +239,13 @@ class Solve(LinearOperator):
         """What it is applied to, an array for each writer."""
         return self.domain.split(x) if len(self.writers) > 1 else [x]
 
-    def where(self, entering: bool) -> Where:
-        """The side on which something enters the wavefield, or the other."""
+    def where(self, entering: bool) -> list[Where]:
+        """Where each of the writers enters the wavefield, or each of the readers leaves it."""
         system = self.modeling.solver.scheme.of(self.is_adjoint)
         components = system.entries if entering else system.exits
         names = self.modeling.medium.primal.named
-        return Where(self.modeling.discretisation, components, self.is_adjoint, entering, names=names)
+        side = Where(self.modeling.discretisation, components, self.is_adjoint, entering, names=names)
+        return [sampler.own(side) for sampler in (self.writing if entering else self.reading)]
 
     @property
     def imaging(self) -> list[Imaging]:
@@ -253,16 +254,16 @@ class Solve(LinearOperator):
 
     def given(self, shot: int, parts: Sequence[NDArray]) -> list[Way]:
         """What enters the wavefield of a shot, of an array for each writer."""
-        where = self.where(entering=True)
-        return [way for w, x in zip(self.writing, parts, strict=True) for way in w.entering(shot, x, where)]
+        each = zip(self.writing, parts, self.where(entering=True), strict=True)
+        return [way for writer, x, where in each for way in writer.entering(shot, x, where)]
 
     def _one_shot(self, shot: int, parts, recorder: Imaging | None) -> list[NDArray]:
         """Solve for one shot; what each of the readers finds."""
         imaging = self.imaging
         if len(imaging) + (recorder is not None) > 1:
             raise SpaceError("two imaging conditions in one solve: build one Jacobian with both parameters in wrt")
-        where = self.where(entering=False)
-        wanted = [r.leaving(shot, where) for r in self.reading]
+        readers = list(zip(self.reading, self.where(entering=False), strict=True))
+        wanted = [reader.leaving(shot, where) for reader, where in readers]
         met = recorder if recorder is not None else imaging[0] if imaging else None
         derivative = (met.coefficients, met.every) if met is not None else ((), 1)
         ways = [way for several in wanted for way in several]
@@ -274,7 +275,10 @@ class Solve(LinearOperator):
         else:
             results = run()
         left = iter(results)
-        return [r.found([next(left) for _ in w], where) for r, w in zip(self.reading, wanted, strict=True)]
+        return [
+            reader.found([next(left) for _ in several], where)
+            for (reader, where), several in zip(readers, wanted, strict=True)
+        ]
 
 
 class AtSource:

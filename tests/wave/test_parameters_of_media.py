@@ -166,6 +166,20 @@ def test_plan_and_shots(name):
     )
 
 
+def test_by_what_to_differentiate_has_to_be_said_where_there_is_no_squared_slowness():
+    F = rock("solid", layer="none", shots=3).F()
+    for made in (lambda: so.Jacobian(F, F.domain.zeros()), lambda: so.Parametric(F)):
+        with pytest.raises(so.ParameterError) as caught:
+            made()
+        for says in (
+            "wrt='m': Elastic has no parameter 'm'",
+            "'lam', 'mu', 'rho'",
+            "wrt='vp'",
+            "wrt=('vp', 'vs', 'rho')",
+        ):
+            assert says in str(caught.value)
+
+
 WRONG = {
     "delta above epsilon": (so.TTI, dict(vp=2000.0, epsilon=0.1, delta=0.2), ("larger than epsilon", "np.minimum")),
     "azimuth alone": (so.TTI, dict(vp=2000.0, phi=0.3), ("phi", "without theta")),
@@ -175,6 +189,16 @@ WRONG = {
     "tilted in km/s": (so.TTI, dict(vp=2.0), ("vp", "km/s", "2000")),
     "negative rigidity": (so.Elastic, dict(lam=1e9, mu=-1e8, rho=2000.0), ("mu must not be negative",)),
     "too much shear": (so.Elastic, dict(vp=2000.0, vs=2100.0, rho=2000.0), ("vp has to be more than 1 times vs",)),
+    "too much shear at low frequencies": (
+        so.ViscoElastic,
+        dict(vp=2000.0, vs=1980.0, rho=2000.0, qp=20.0, qs=1e6, f0=9.0),
+        ("ViscoElastic: relaxed moduli", "vp has to be more than 1 times vs"),
+    ),
+    "too much shear at high frequencies": (
+        so.ViscoElastic,
+        dict(vp=2000.0, vs=1980.0, rho=2000.0, qp=1e6, qs=20.0, f0=9.0),
+        ("ViscoElastic: unrelaxed moduli", "(mu)"),
+    ),
     "elastic in km/s": (so.Elastic, dict(vp=2.0, vs=1.0, rho=2000.0), ("vp", "km/s", "2000")),
     "density in g/cm3": (so.Elastic, dict(vp=2000.0, vs=1000.0, rho=2.0), ("rho", "g/cm3", "2000")),
     "two for one": (so.Elastic, dict(vp=2000.0, lam=1e9, vs=1000.0, rho=2000.0), ("exactly one", "lam")),

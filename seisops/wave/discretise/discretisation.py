@@ -63,7 +63,7 @@ class Discretisation:
     closed : bool
         Whether differences end at the free surface, rather than going on in its mirror.
     staggered : bool
-        Whether fields stand between the time steps.
+        Whether anything is driven or heard between the time steps.
     radius : float
         What the bound of the scheme may reach; see :class:`seisops.wave.discretise.stability.Limit`.
     device : str
@@ -300,7 +300,7 @@ def discretise(
         step,
         bool(dispersion and medium.leapfrog),
         closed,
-        SCHEMES.interior(medium, template).staggered,
+        SCHEMES.interior(medium, template).staggered(medium.channels),
         found.radius,
         waves.device,
     )

@@ -127,16 +127,15 @@ class Projection(Coupling, Sampler):
             self.points.require_below(self.domain.grid.origin[-1])
 
     def entering(self, shot, x, where):
-        traces, where = self.range.shot(x, shot), where.component(self.component)
+        traces = self.range.shot(x, shot)
         return [TracesWay(n, self.met(shot, where, place), where.to_solver(traces, place)) for n, place in where.places]
 
     def leaving(self, shot, where):
-        where = where.component(self.component)
         return [TracesWay(n, self.met(shot, where, place)) for n, place in where.places]
 
     def found(self, results, where):
-        places = where.component(self.component).places
-        return total(where.to_data(traces, place) for traces, (_, place) in zip(results, places, strict=True))
+        found = zip(results, where.places, strict=True)
+        return total(where.to_data(traces, place) for traces, (_, place) in found)
 
     def deliver(self, values, shot, out):
         self.range.shot(out, shot)[...] = values
@@ -150,7 +149,7 @@ class Projection(Coupling, Sampler):
         return x
 
     def silent(self, shot, where):
-        points, grid, where = self.points.shot(shot), self.domain.grid, where.component(self.component)
+        points, grid = self.points.shot(shot), self.domain.grid
         if not len(points) or np.any(points[:, -1] > grid.origin[-1] + NODE_TOLERANCE * grid.spacing[-1]):
             return 0
         return 0 if any(self.met(shot, where, place).weights.any() for _, place in where.places) else len(points)
