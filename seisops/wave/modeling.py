@@ -145,6 +145,11 @@ class Modeling(Propagator):
         new._solver = self._solver
         return new
 
+    def require_fit(self, sampler: Sampler) -> None:
+        met = coupling(sampler)
+        self.medium.check_component(met.component)
+        met.require_fit(self.discretisation)
+
     def solve(self, readers: tuple[Sampler, ...], writers: tuple[Sampler, ...], adjoint: bool) -> Solve:
         return Solve(self, readers, writers, adjoint)
 
@@ -167,9 +172,8 @@ class Solve(LinearOperator):
     def __init__(self, modeling: Modeling, readers: tuple[Sampler, ...], writers: tuple[Sampler, ...], adjoint: bool):
         self.modeling, self.readers, self.writers, self.is_adjoint = modeling, readers, writers, adjoint
         self.reading, self.writing = (tuple(map(coupling, side)) for side in (readers, writers))
-        for sampler in (*self.reading, *self.writing):
-            modeling.medium.check_component(sampler.component)
-            sampler.require_fit(modeling.discretisation)
+        for sampler in (*readers, *writers):
+            modeling.require_fit(sampler)
         self.said: set = set()  # what it warned of, shared with what is made of it
         self.looked: set = set()  # what was looked at, so that it need not be again
         super().__init__(_total(writers), _total(readers))

@@ -27,6 +27,11 @@ def check_stated(equation: type) -> None:
     for name, (fits, what) in KINDS.items():
         if _is_stated(equation, name):
             _require_values(equation, name, fits, what)
+    taken = [name for name in equation.settings if hasattr(equation, name)] if _is_stated(equation, "settings") else []
+    if taken:
+        raise ParameterError(
+            f"{equation.__name__}.settings has {taken[0]!r}, which media have as an attribute already: find another name"
+        )
     if not _is_stated(equation, "fields"):
         return
     fields = equation.fields
