@@ -29,6 +29,12 @@ def folder(tmp_path, monkeypatch):
 
 
 def keep(name, code=CODE):
+    """Keep an entry, as a process does that has kept none before; returns where."""
+    disk._tidied.clear()
+    return keep_another(name, code)
+
+
+def keep_another(name, code=CODE):
     """Keep an entry; returns where."""
     with tempfile.TemporaryDirectory() as made, disk.opened() as found:
         library = Path(made) / "program.so"
@@ -172,6 +178,18 @@ def test_what_is_used_stays(folder):
     assert kept("1")
     keep("2")
     assert kept("1")
+
+
+def test_a_process_looks_for_what_is_old_once_a_day(folder, monkeypatch):
+    """Not at every entry that it keeps, which would take the longer the more there are."""
+    keep("1")
+    aged(folder)
+    keep_another("2")
+    assert list(folder.glob("1*"))
+    now = time.time()
+    monkeypatch.setattr(disk.time, "time", lambda: now + 86401)
+    keep_another("3")
+    assert kept("3") and not list(folder.glob("1*"))
 
 
 def test_what_killed_processes_left_is_removed(folder):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import secrets
@@ -52,6 +53,9 @@ UNMAPPED = "failed to map segment"
 NATIVE = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 
 _warned: set[str] = set()
+#: When this process last removed what is old, by device and number of the folder: a look at each file takes longer the more
+#: there are, and to compile a piece writes one.
+_tidied: dict[tuple[int, int], float] = {}
 
 
 class Folder:
@@ -234,14 +238,19 @@ class Folder:
     def _expire(self) -> None:
         """Remove what was written here and has not been used for long, and what killed processes left.
 
-        Whatever is not known by its name and content to be of this cache belongs to somebody, and stays.
+        A process does so when it first writes, and once a day. Whatever is not known by its name and content to be of this
+        cache belongs to somebody, and stays.
         """
+        now, this = time.time(), os.fstat(self._descriptor)
+        if now - _tidied.get((this.st_dev, this.st_ino), -math.inf) < _DAY:
+            return
+        _tidied[this.st_dev, this.st_ino] = now
         with os.scandir(self._descriptor) as entries:
             names = sorted(entry.name for entry in entries)
         for name in names:
             with suppress(OSError):
                 state = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
-                age = time.time() - state.st_mtime
+                age = now - state.st_mtime
                 if age < _DAY:
                     continue
                 if not stat.S_ISREG(state.st_mode) or not self._is_ours(name):
