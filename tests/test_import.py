@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from textwrap import dedent
 
@@ -22,6 +23,64 @@ def run(code: str, path: Path | None = None) -> str:
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", insert + dedent(code)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+#: What PyLops imports from elsewhere: most of the time of its import. None of it knows of PyLops or of seisops.
+OTHERS = (
+    *("scipy.fft", "scipy.linalg", "scipy.optimize", "scipy.signal", "scipy.sparse.linalg", "scipy.special"),
+    *("sympy", "numba", "pywt", "jax", "devito", "examples.seismic"),
+)
+READY = """
+import os, sys, traceback
+from contextlib import suppress
+from importlib import import_module
+for name in sys.argv[1:]:
+    with suppress(ImportError):
+        import_module(name)
+loaded = {name.partition(".")[0] for name in sys.modules}
+assert not {"seisops", "pylops"} & loaded and ("torch" in sys.argv) == ("torch" in loaded)
+for line in sys.stdin:
+    code, said = line.split()
+    child = os.fork()
+    if not child:
+        file = os.open(said, os.O_WRONLY | os.O_CREAT)
+        os.dup2(file, 1), os.dup2(file, 2)
+        try:
+            exec(compile(open(code).read(), code, "exec"), {"__name__": "__main__"})
+            sys.stdout.flush()
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+        os._exit(1)
+    print(os.waitpid(child, 0)[1], flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """Runs code in a process of its own that has imported nothing but `OTHERS`, and torch if it shall.
+
+    Each is forked from one that did so once.
+    """
+    started = []
+
+    @cache
+    def ready(torch: bool) -> subprocess.Popen:
+        command = [sys.executable, "-W", "ignore", "-c", READY, *OTHERS, *["torch"] * torch]
+        started.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        return started[-1]
+
+    def run(code: str, torch: bool = True) -> None:
+        folder, process = tmp_path_factory.mktemp("code"), ready(torch)
+        (folder / "code.py").write_text(dedent(code), encoding="utf-8")
+        print(folder / "code.py", folder / "said", file=process.stdin, flush=True)
+        assert process.stdout.readline() == "0\n", (folder / "said").read_text(encoding="utf-8")
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 def loaded(code: str) -> set[str]:
@@ -98,20 +157,26 @@ assert np.allclose(B @ x, A @ x)
 
 
 @pytest.mark.parametrize(
-    "first",
+    ("first", "torch"),
     [
-        "import seisops",
-        "import seisops, pylops.linearoperator",
-        "from seisops import *; from pylops.linearoperator import aslinearoperator",
-        "import torch, seisops",
-        "import pylops, seisops",
+        ("import seisops", False),
+        ("import seisops, pylops.linearoperator", False),
+        ("from seisops import *; from pylops.linearoperator import aslinearoperator", False),
+        ("import torch, seisops", True),
+        ("import pylops, seisops", False),
     ],
 )
-def test_pylops_is_whole(first):
-    run(f"import sys\n{first}\n{USE}")
+def test_pylops_is_whole(start, first, torch):
+    start(f"import sys\n{first}\n{USE}", torch)
 
 
-def test_methods_that_need_the_rest_of_pylops_import_it():
+def test_a_failure_is_told(start):
+    """A negative control of what runs the code."""
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
+        start("1 / 0")
+
+
+def test_methods_that_need_the_rest_of_pylops_import_it(start):
     code = """
     import numpy as np, seisops as so, sys
     from seisops.spaces import Anonymous
@@ -122,11 +187,11 @@ def test_methods_that_need_the_rest_of_pylops_import_it():
     assert np.array_equal(real @ np.ones(3), np.ones(3)) and type(real) is type(P.toreal())
     assert np.array_equal(P / np.ones(3), np.ones(3))
     """
-    run(code)
+    start(code)
 
 
 @pytest.mark.parametrize("dumps", ["pickle.dumps", "cloudpickle.dumps"])
-def test_plain_operators_are_pickled_by_reference_before_pylops_is_imported(dumps, tmp_path):
+def test_plain_operators_are_pickled_by_reference_before_pylops_is_imported(start, dumps, tmp_path):
     if "cloudpickle" in dumps:
         pytest.importorskip("cloudpickle")
     code = f"""
@@ -139,18 +204,18 @@ def test_plain_operators_are_pickled_by_reference_before_pylops_is_imported(dump
     assert "pylops" not in sys.modules
     Path({str(tmp_path / "pair")!r}).write_bytes({dumps}(pair))
     """
-    run(code)
+    start(code)
     code = f"""
     import pickle, pylops
     from pathlib import Path
     A, real = pickle.loads(Path({str(tmp_path / "pair")!r}).read_bytes())
     assert type(A.op) is pylops.LinearOperator and type(real) is pylops.linearoperator._RealImagLinearOperator
     """
-    run(code)
+    start(code)
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.02, 0.1])
-def test_threads_that_import_both_at_once(delay):
+def test_threads_that_import_both_at_once(start, delay):
     # Top-level packages only: a package and its own submodules from two threads is more than Python itself bears.
     code = f"""
     import sys, threading, time
@@ -173,11 +238,11 @@ def test_threads_that_import_both_at_once(delay):
     assert pylops.linearoperator.cgls is pylops.cgls
     assert not any(type(finder).__module__ == "seisops._pylops" for finder in sys.meta_path)
     """
-    run(code)
+    start(code)
 
 
 @pytest.mark.parametrize("part", ["avo", "optimization.basic"])
-def test_an_import_of_pylops_that_failed_can_be_repeated(part):
+def test_an_import_of_pylops_that_failed_can_be_repeated(start, part):
     code = f"""
     import seisops, sys
     sys.modules["pylops.{part}"] = None
@@ -189,7 +254,7 @@ def test_an_import_of_pylops_that_failed_can_be_repeated(part):
     assert seisops.LinearOperator.__mro__[2] is pylops.LinearOperator
     assert sys.modules["pylops.linearoperator"].cgls is pylops.cgls
     """
-    run(code)
+    start(code)
 
 
 # ---- releases of PyLops that are made otherwise

@@ -237,7 +237,7 @@ class Order:
         self.ordered, self.dtype = ordered, dtype
         self.pieces, texts = zip(*(both for _, group in ordered.groups for both in group), strict=True)
         self.texts: list[Text] = list(texts)
-        self._calls = [library.address("piece") for library in compiled([t.source for t in self.texts])]
+        self._calls = [p.address("piece") for p in compiled([t.source for t in self.texts], "piece")]
         self.names = sorted({a.name for p in self.pieces for a in p.arrays.values()})
         self._written = frozenset(a.name for p in self.pieces for a in p.accesses if a.written)
         self._coefficients = list(dict.fromkeys(c for t in self.texts for c in t.scalars))
