@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import ready
+
+stopped = ready.stopped
 
 #: What PyLops and Devito load where they are installed, and what seisops loads when it is asked for.
 HEAVY = {
@@ -25,62 +27,9 @@ def run(code: str, path: Path | None = None) -> str:
     return done.stdout.strip()
 
 
-#: What PyLops imports from elsewhere: most of the time of its import. None of it knows of PyLops or of seisops.
-OTHERS = (
-    *("scipy.fft", "scipy.linalg", "scipy.optimize", "scipy.signal", "scipy.sparse.linalg", "scipy.special"),
-    *("sympy", "numba", "pywt", "jax", "devito", "examples.seismic"),
-)
-READY = """
-import os, sys, traceback
-from contextlib import suppress
-from importlib import import_module
-for name in sys.argv[1:]:
-    with suppress(ImportError):
-        import_module(name)
-loaded = {name.partition(".")[0] for name in sys.modules}
-assert not {"seisops", "pylops"} & loaded and ("torch" in sys.argv) == ("torch" in loaded)
-for line in sys.stdin:
-    code, said = line.split()
-    child = os.fork()
-    if not child:
-        file = os.open(said, os.O_WRONLY | os.O_CREAT)
-        os.dup2(file, 1), os.dup2(file, 2)
-        try:
-            exec(compile(open(code).read(), code, "exec"), {"__name__": "__main__"})
-            sys.stdout.flush()
-            os._exit(0)
-        except BaseException:
-            traceback.print_exc()
-            sys.stderr.flush()
-        os._exit(1)
-    print(os.waitpid(child, 0)[1], flush=True)
-"""
-
-
-@pytest.fixture(scope="module")
-def start(tmp_path_factory):
-    """Runs code in a process of its own that has imported nothing but `OTHERS`, and torch if it shall.
-
-    Each is forked from one that did so once.
-    """
-    started = []
-
-    @cache
-    def ready(torch: bool) -> subprocess.Popen:
-        command = [sys.executable, "-W", "ignore", "-c", READY, *OTHERS, *["torch"] * torch]
-        started.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
-        return started[-1]
-
-    def run(code: str, torch: bool = True) -> None:
-        folder, process = tmp_path_factory.mktemp("code"), ready(torch)
-        (folder / "code.py").write_text(dedent(code), encoding="utf-8")
-        print(folder / "code.py", folder / "said", file=process.stdin, flush=True)
-        assert process.stdout.readline() == "0\n", (folder / "said").read_text(encoding="utf-8")
-
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
+def start(code: str, torch: bool = True) -> None:
+    """Run code in a process of its own that has imported what PyLops imports, so that it takes no time here."""
+    ready.run(dedent(code), torch)
 
 
 def loaded(code: str) -> set[str]:
@@ -166,17 +115,17 @@ assert np.allclose(B @ x, A @ x)
         ("import pylops, seisops", False),
     ],
 )
-def test_pylops_is_whole(start, first, torch):
+def test_pylops_is_whole(first, torch):
     start(f"import sys\n{first}\n{USE}", torch)
 
 
-def test_a_failure_is_told(start):
+def test_a_failure_is_told():
     """A negative control of what runs the code."""
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
         start("1 / 0")
 
 
-def test_methods_that_need_the_rest_of_pylops_import_it(start):
+def test_methods_that_need_the_rest_of_pylops_import_it():
     code = """
     import numpy as np, seisops as so, sys
     from seisops.spaces import Anonymous
@@ -191,7 +140,7 @@ def test_methods_that_need_the_rest_of_pylops_import_it(start):
 
 
 @pytest.mark.parametrize("dumps", ["pickle.dumps", "cloudpickle.dumps"])
-def test_plain_operators_are_pickled_by_reference_before_pylops_is_imported(start, dumps, tmp_path):
+def test_plain_operators_are_pickled_by_reference_before_pylops_is_imported(dumps, tmp_path):
     if "cloudpickle" in dumps:
         pytest.importorskip("cloudpickle")
     code = f"""
@@ -215,7 +164,7 @@ def test_plain_operators_are_pickled_by_reference_before_pylops_is_imported(star
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.02, 0.1])
-def test_threads_that_import_both_at_once(start, delay):
+def test_threads_that_import_both_at_once(delay):
     # Top-level packages only: a package and its own submodules from two threads is more than Python itself bears.
     code = f"""
     import sys, threading, time
@@ -242,7 +191,7 @@ def test_threads_that_import_both_at_once(start, delay):
 
 
 @pytest.mark.parametrize("part", ["avo", "optimization.basic"])
-def test_an_import_of_pylops_that_failed_can_be_repeated(start, part):
+def test_an_import_of_pylops_that_failed_can_be_repeated(part):
     code = f"""
     import seisops, sys
     sys.modules["pylops.{part}"] = None
