@@ -22,6 +22,7 @@ from seisops.wave.boundaries import PML, Sponge
 from seisops.wave.equation import WaveEquation
 from seisops.wave.equations.acoustic import Acoustic
 from seisops.wave.equations.elastic import Elastic
+from seisops.wave.equations.elastic_vti import ElasticVTI
 from seisops.wave.equations.tti import TTI
 from seisops.wave.equations.viscoacoustic import ViscoAcoustic
 from seisops.wave.equations.viscoelastic import ViscoElastic
@@ -50,6 +51,7 @@ __all__ = [
     "Dipole",
     "DispersionWarning",
     "Elastic",
+    "ElasticVTI",
     "Fibre",
     "Force",
     "Grid",

@@ -445,6 +445,12 @@ def elastic(w):
     return so.Elastic(w.grid, *_values(w, (1600.0, 2000.0), (800.0, 1000.0), (1000.0, 1200.0)))
 
 
+@medium(so.ElasticVTI)
+def elastic_vti(w):
+    ends = ((1600.0, 2000.0), (800.0, 1000.0), (1000.0, 1200.0), (0.1, 0.2), (0.0, 0.1))
+    return so.ElasticVTI(w.grid, *_values(w, *ends))
+
+
 @medium(so.ViscoElastic)
 def viscoelastic(w):
     ends = (1600.0, 1900.0), (800.0, 900.0), (1000.0, 1200.0), (40.0, 80.0), (30.0, 60.0)
