@@ -49,7 +49,18 @@ def dense_viscous(grid, rng):
     return viscous(grid, rng, rng.uniform(1000.0, 1200.0, grid.shape))
 
 
-MADE = {f.__name__: f for f in (elastic, solid, vti, tti, dense_tti, viscous, dense_viscous)}
+def viscoelastic(grid, rng):
+    qp, qs = rng.uniform(30.0, 80.0, grid.shape), rng.uniform(20.0, 60.0, grid.shape)
+    rigid = solid(grid, rng)
+    return so.ViscoElastic(grid, rigid.vp, rigid.vs, rigid.rho, qp, qs, f0=20.0, mechanisms=1)
+
+
+def elastic_vti(grid, rng):
+    rigid, epsilon = solid(grid, rng), rng.uniform(0.1, 0.2, grid.shape)
+    return so.ElasticVTI(grid, rigid.vp, rigid.vs, rigid.rho, epsilon, epsilon * rng.uniform(0.2, 0.9, grid.shape))
+
+
+MADE = {f.__name__: f for f in (elastic, solid, vti, tti, dense_tti, viscous, dense_viscous, viscoelastic, elastic_vti)}
 
 
 class Rock:

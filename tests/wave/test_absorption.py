@@ -77,8 +77,8 @@ def test_default_layer_of_a_medium_with_density(near_edge):
 #: Medium, whether near the edge, largest peak and energy. Waves that run along the layer decay in it where it is
 #: multiaxial; of a source in anisotropic ground come the slow waves of pseudo-acoustics, too.
 OTHERS = [
-    (elastic, False, 3e-3, -80),
-    (elastic, True, 3e-2, -45),
+    (elastic, False, 5e-3, -79),
+    (elastic, True, 7e-2, -37),
     (viscous, False, 1e-3, -70),
     (viscous, True, 1e-3, -70),
     (vti, False, 1e-3, -70),
@@ -90,6 +90,14 @@ OTHERS = [
 def test_default_layer_of_other_media(make, near_edge, peak, energy):
     found = reflection(so.PML(), 20, near_edge, make=make)
     assert found[0] < peak and found[1] < energy, found
+
+
+def test_what_decay_along_the_layer_costs():
+    """Elastic waves of a source near the edge: less where they do not decay, or where the layer is thicker."""
+    plain, default, thick = (
+        reflection(b, 20, True, make=elastic)[1] for b in (so.PML(multiaxial=0), so.PML(), so.PML(12))
+    )
+    assert plain < -70 and thick < -44 and plain < thick - 20 < default - 25, (plain, default, thick)
 
 
 @pytest.mark.parametrize("near_edge", [False, True], ids=["middle", "edge"])

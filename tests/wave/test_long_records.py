@@ -98,13 +98,13 @@ def test_nothing_grows(name, boundary, surface, rough):
     assert 0 < found[1:].max() < GROWTH * found[0], found
 
 
-#: Beyond acoustics, with the layer that they have by default. The roughest elastic media, in which the fast are denser, grow
-#: in it: with five times the damping along it, 0.1, they do not.
+#: Beyond acoustics, with the layer that they have by default. The roughest elastic media, in which the fast are four times
+#: as dense, grow in it: with four times the damping along it, 0.2, they do not.
 BEYOND = [
     ("elastic", "anticorrelated", so.PML()),
-    ("elastic", "correlated", so.PML(multiaxial=0.1)),
+    ("elastic", "correlated", so.PML(multiaxial=0.2)),
     ("elastic", "water under air", so.PML()),
-    ("elastic", "water air steel", so.PML(multiaxial=0.1)),
+    ("elastic", "water air steel", so.PML(multiaxial=0.2)),
     ("elastic", "water air steel", None),
     ("vti", "water air steel", so.PML()),
     ("vti", "correlated", so.PML()),
@@ -119,14 +119,16 @@ def test_nothing_grows_beyond_acoustics(name, rough, boundary):
     assert 0 < found[1:].max() < GROWTH * found[0], found
 
 
-def test_elastic_waves_grow_in_a_layer_that_is_not_multiaxial():
+@pytest.mark.parametrize("seed", [0, 2, 4, 6])
+def test_elastic_waves_grow_in_a_layer_that_is_not_multiaxial(seed):
     """A negative control: in random cells, where the default decays."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     grid = so.Grid((60, 50), SPACING)
     vp, rho = rng.uniform(1800.0, 4000.0, grid.shape), rng.uniform(1500.0, 2600.0, grid.shape)
     medium = so.Elastic(grid, vp, vp * rng.uniform(0.3, 0.65, grid.shape), rho)
     plain, default = (late_over_all(medium, boundary) for boundary in (so.PML(multiaxial=0.0), so.PML()))
-    assert default < 0.1 and plain > 10 * default, (plain, default)
+    # what overflows has grown, too
+    assert default < 0.1 and not plain <= 10 * default, (plain, default)
 
 
 def test_lossy_waves_do_not_grow():

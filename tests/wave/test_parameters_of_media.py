@@ -4,14 +4,18 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from cases import check_exact
 from rock import GRIDS, MADE, rock
 from test_second_order import check
+from torch.autograd import gradcheck, gradgradcheck
 
 import seisops as so
+import seisops.torch
 from seisops.check import taylor_test
 
-pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
+# random sources are rough on purpose
+pytestmark = pytest.mark.filterwarnings("ignore::seisops.AccuracyWarning")
 
 # by rigidity only in solids: between one and a fluid its harmonic mean bends sharply where it begins
 #: Medium, number of dimensions, layer, component that is driven and that is heard, and what one differentiates by.
@@ -72,16 +76,44 @@ SECOND = {
     "solid": ("vx", "vz", ("vp", "vs", "rho")),
     "vti": (None, None, ("m", "epsilon")),
     "viscous": (None, None, ("vp", "qp")),
+    "tti": (None, None, ("vp", "epsilon", "theta")),
+    "viscoelastic": ("vx", "vz", ("vp", "vs", "qp", "qs")),
+    "elastic_vti": ("vx", "vz", ("vp", "vs", "epsilon", "delta")),
 }
+
+
+def second(name):
+    driven, heard, wrt = SECOND[name]
+    w = rock(name, layer="none", samples=21)
+    return so.Parametric(w.F(driven, heard), wrt), w.medium
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SECOND)
 def test_second_derivatives(name):
-    driven, heard, wrt = SECOND[name]
-    w = rock(name, layer="none", samples=21)
-    F = w.F(driven, heard)
-    check(so.Parametric(F, wrt), w.medium)
+    check(*second(name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SECOND)
+def test_second_derivatives_in_torch(name):
+    """Of a function of few numbers, each of which moves all of a parameter, or all of the source."""
+    G, medium = second(name)
+    layer, rng = seisops.torch.lift(G), np.random.default_rng(3)
+    names = SECOND[name][2]
+    start = [torch.tensor(medium.get(n)) for n in names]
+    moves = [torch.tensor(0.3 * direction(medium, n, rng)) for n in names]
+    q, weights = (torch.tensor(space.random(5)) for space in (G.domain[-1], G.range))
+
+    def sums(x):
+        y = layer(*(a + x[i] * dx for i, (a, dx) in enumerate(zip(start, moves, strict=True))), x[-1] * q)
+        return torch.stack([torch.sum(w * y) for w in (weights, weights.flip(-1))])
+
+    x = torch.tensor([0.1] * len(names) + [1.0], dtype=torch.float64, requires_grad=True)
+    size = sums(x).detach().abs().max()
+    f = lambda x: sums(x) / size  # noqa: E731
+    assert gradcheck(f, x, check_forward_ad=True)
+    assert gradgradcheck(f, x)
 
 
 STORED = {"solid": ("vp", "vs", "rho"), "vti": ("m", "epsilon"), "viscous": ("vp", "qp")}

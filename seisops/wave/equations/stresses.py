@@ -28,7 +28,7 @@ class StressVelocity(WaveEquation):
     """Particle velocity and stress, staggered in space and time (Virieux 1986, doi:10.1190/1.1442147)."""
 
     leapfrog = True
-    multiaxial = 0.02
+    multiaxial = 0.05
 
     @property
     def axes(self) -> tuple[str, ...]:
