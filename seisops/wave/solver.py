@@ -8,6 +8,7 @@ are taken up to N forward, too. Where within a step a sample lies is the resampl
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,13 +24,14 @@ from seisops.engine.kernel import Kernel
 from seisops.engine.lower.ports import AGAIN, READ, WRITE, Bindings, Ports, Rows
 from seisops.engine.state import States
 from seisops.engine.symbols.names import PREFIX
-from seisops.errors import ParameterError
+from seisops.errors import AccuracyWarning, ParameterError
 from seisops.wave.discretise.discretisation import Discretisation
 from seisops.wave.equation import WaveEquation
 from seisops.wave.sampling.ways import Room, Way, opened
 from seisops.wave.storage.background import March
 from seisops.wave.storage.layout import Layout
 from seisops.wave.storage.pool import Arrays
+from seisops.wave.suitability import outside
 
 __all__ = ["KernelMarch", "Replay", "Solver"]
 
@@ -112,6 +114,11 @@ class KernelMarch:
     def save(self, saved: Arrays, row: int = 0) -> None:
         """Copy what is needed to go on from where the next part may start, or from any `row` counted from there."""
         self._states.save(self._state, row, saved)
+
+    @property
+    def finite(self) -> bool:
+        """Whether the fields are finite where it stands."""
+        return all(bool(np.isfinite(float(a.sum()))) for a in self._state.values())
 
     def restore(self, saved: Arrays | None, row: int = 0) -> None:
         """Go on from such a copy, or from rest."""
@@ -208,7 +215,21 @@ class Solver:
                 through(march)
             else:
                 march(0, self.discretisation.steps)
+            if not march.finite:
+                warnings.warn(self._overflow(), AccuracyWarning, stacklevel=outside())
         return results()
+
+    def _overflow(self) -> str:
+        d, layer, medium = self.discretisation, self.discretisation.boundary, type(self.medium.primal).__name__
+        advice = (
+            f"; waves may grow in {layer!r} beside rough media: try PML(multiaxial=0.3) or a Sponge"
+            if layer is not None and layer.compact
+            else ""
+        )
+        return (
+            f"after {d.steps} steps of {d.dt:.6g} s the wavefield of {medium} is no longer finite "
+            f"in {d.dtype}, and what was read of it neither: look for what is not finite or huge in what was given{advice}"
+        )
 
     @contextmanager
     def background(self, given: Sequence[Way], wrt: tuple[str, ...], every: int, records: Ports) -> Iterator[March]:

@@ -131,6 +131,15 @@ def test_elastic_waves_grow_in_a_layer_that_is_not_multiaxial(seed):
     assert default < 0.1 and not plain <= 10 * default, (plain, default)
 
 
+def test_what_overflows_is_told():
+    rng = np.random.default_rng(0)
+    grid = so.Grid((30, 25), SPACING)
+    vp = rng.choice([340.0, 5900.0], grid.shape)
+    medium = so.Elastic(grid, vp, 0.55 * vp, np.where(vp > 1000, 7800.0, 1000.0))
+    with pytest.warns(so.AccuracyWarning, match=r"no longer finite in float32.*try PML\(multiaxial=0.3\) or a Sponge"):
+        assert not np.isfinite(late_over_all(medium, so.PML(multiaxial=0.0), steps=4000))
+
+
 def test_lossy_waves_do_not_grow():
     vp, rho = ROUGH["anticorrelated"](GRID, np.random.default_rng(1))
     assert late_over_all(EQUATIONS["viscous"](GRID, vp, rho), so.PML()) < 1e-3
