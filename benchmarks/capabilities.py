@@ -362,8 +362,8 @@ def allowed(storage: str) -> float:
 def speeds() -> list[dict[str, str | float]]:
     """Medians of times for a cell and a step on one thread, and memory.
 
-    Each medium takes turns with the first one, beside which it is said to be as fast or slow: what a machine is slowed down by
-    meanwhile concerns both. Whole histories lie in memory that the round before has used.
+    Each medium takes turns with the first one, beside which its times are put: what slows a machine down meanwhile concerns
+    both. Whole histories lie in memory that the round before has used.
     """
     os.environ["OMP_NUM_THREADS"] = "1"
     square = so.Grid((CELLS, CELLS), 10.0)
@@ -371,9 +371,11 @@ def speeds() -> list[dict[str, str | float]]:
     first, rows = Raced(square, *every[0]), []
     for name, given in every:
         this = first if (name, given) == every[0] else Raced(square, name, given)
-        # the first round compiles
-        times = [(first.times(), this.times()) for _ in range(ROUNDS + 1)][1:]
-        base, own = (np.median(part, axis=0) for part in zip(*times, strict=True))
+        times = []
+        for _ in range(ROUNDS + 1):
+            theirs = first.times()
+            times.append((theirs, theirs if this is first else this.times()))
+        base, own = np.median(times[1:], axis=0)  # the first round compiles
         plan = so.plan(this.G, trial=False)
         updates = plan.cells * plan.steps
         rows.append(
