@@ -22,6 +22,7 @@ from seisops.wave.boundaries import PML, Sponge
 from seisops.wave.equation import WaveEquation
 from seisops.wave.equations.acoustic import Acoustic
 from seisops.wave.equations.elastic import Elastic
+from seisops.wave.equations.elastic_vti import ElasticVTI
 from seisops.wave.equations.tti import TTI
 from seisops.wave.equations.viscoacoustic import ViscoAcoustic
 from seisops.wave.equations.viscoelastic import ViscoElastic
@@ -29,6 +30,8 @@ from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian, Parametric
 from seisops.wave.modeling import Modeling
 from seisops.wave.quantities import Quantity
+from seisops.wave.sampling.directed import Dipole, Force, MomentTensor
+from seisops.wave.sampling.fibre import Fibre
 from seisops.wave.sampling.projection import Projection
 from seisops.wave.sampling.snapshots import Snapshots
 from seisops.wave.sampling.wavelet import Wavelet
@@ -45,8 +48,12 @@ __all__ = [
     "AccuracyWarning",
     "Acoustic",
     "BlockDiag",
+    "Dipole",
     "DispersionWarning",
     "Elastic",
+    "ElasticVTI",
+    "Fibre",
+    "Force",
     "Grid",
     "HStack",
     "Identity",
@@ -54,6 +61,7 @@ __all__ = [
     "LinearOperator",
     "Map",
     "Modeling",
+    "MomentTensor",
     "PML",
     "Parametric",
     "ParameterError",

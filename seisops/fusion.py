@@ -99,6 +99,9 @@ class FusedSolve(Expression):
         self.said: set = set()  # what the solve warned of, and what is made of it need not warn of again
         super().__init__(joint([w.range for w in self.writers]), joint([r.range for r in self.readers]))
 
+    def _outer(self, left: bool) -> Sequence[LinearOperator]:
+        return ()  # what it is made of has met
+
     def _rebuild(self, children: tuple[LinearOperator, ...]) -> FusedSolve:
         propagator, *samplers = children
         n = len(self.readers)

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# torch compiles here and now, not in processes of its own that import torch before, and does not try out vectors first
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "0")
+
 # the same examples in every run, however long a busy machine takes for one
 settings.register_profile("tests", deadline=None, derandomize=True, database=None, max_examples=200)
 settings.load_profile("tests")

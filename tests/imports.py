@@ -50,7 +50,7 @@ ROOMS = {
     "wave": (
         ("_validate",),
         ("boundaries", "grid", "quantities", "storage", "symbolic", "time", "discretise.interior"),
-        ("stated",),
+        ("stated", "faces"),
         ("space", "wavelets", "declaration", "discretise.assembly"),
         ("equation",),
         ("equations", "discretise"),

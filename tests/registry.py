@@ -57,6 +57,7 @@ from seisops.survey.windows import Shotwise, ShotwiseMap, WindowedModeling
 from seisops.wave import equations
 from seisops.wave.modeling import Solve
 from seisops.wave.sampling.channel import Channel
+from seisops.wave.sampling.combination import Combination, Combined
 from seisops.wave.sampling.imaging import Imaging, perturbation_space
 from seisops.wave.storage.layout import Layout
 from seisops.wave.storage.policies import (
@@ -168,6 +169,32 @@ def wavelet(w):
 @operator(so.Snapshots)
 def snapshots(w):
     return so.Snapshots(w.waves, w.time.samples[[9, 3, 14]])
+
+
+@operator(so.Force)
+def force(w):
+    return so.Force(w.waves, w.deep(2, 1).points, [(1.0, 2.0), (-1.0, 0.5)])
+
+
+@operator(so.MomentTensor)
+def moment_tensor(w):
+    return so.MomentTensor(w.waves, w.deep(2, 1).points, [[1.0, 0.5], [0.5, -2.0]])
+
+
+@operator(so.Dipole)
+def dipole(w):
+    P = so.Dipole(w.waves, [[70.0, 81.0], [133.0, 110.0]], (1.0, 2.0))
+    return P * w.A * w.deep(2, 2).H
+
+
+@operator(so.Fibre)
+def fibre(w):
+    return so.Fibre(w.waves, [[60.0, 60.0], [100.0, 70.0], [120.0, 130.0]], 25.0, 13.0, wrapping=0.5)
+
+
+@operator(Combination)
+def combination(w):
+    return force(w).children[0]
 
 
 @operator(Everything)
@@ -470,6 +497,12 @@ def elastic(w):
     return example(so.Elastic, w.grid)
 
 
+@medium(so.ElasticVTI)
+def elastic_vti(w):
+    ends = ((1600.0, 2000.0), (800.0, 1000.0), (1000.0, 1200.0), (0.1, 0.2), (0.0, 0.1))
+    return so.ElasticVTI(w.grid, *_values(w, *ends))
+
+
 @medium(so.ViscoElastic)
 def viscoelastic(w):
     return example(so.ViscoElastic, w.grid)
@@ -545,7 +578,7 @@ POLICIES = {
 # ---- what there is
 
 #: What other kinds derive from; nothing is ever only one of these.
-ABSTRACT = {LinearOperator, Expression, Propagator, Sampler, Stack, AllShots, Elsewhere, Map}
+ABSTRACT = {LinearOperator, Expression, Propagator, Sampler, Stack, Combined, AllShots, Elsewhere, Map}
 
 #: Forms that others take, which their own tests compare with those; bridges have theirs, distributed and lifted.
 FORMS = {RememberedOperator}

@@ -325,11 +325,11 @@ def test_slips_are_named(call, words):
 def test_there_is_nothing_above_a_free_surface():
     above = so.Projection(WAVES, [(100.0, 50.0), (200.0, -3.0)], margin=20.0)
     A, B = (so.Modeling(WAVES, MEDIUM, so.PML(cells=6), surface, space_order=4) for surface in (True, False))
-    for F in (above * A * Ps.H, Ps * A * above.H):
+    for product in (lambda: above * A, lambda: Ps * A * above.H):
         with pytest.raises(
             ParameterError, match=r"point 1 of shot 0, at \(200.0, -3.0\) m, lies above the free surface"
         ):
-            F @ F.domain.zeros()
+            product()
     assert np.abs((above * B * Ps.H) @ Q)[:, 1].max() > 0
 
 

@@ -8,6 +8,9 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import ready
+
+stopped = ready.stopped
 
 #: What PyLops and Devito load where they are installed, and what seisops loads when it is asked for.
 HEAVY = {
@@ -22,6 +25,11 @@ def run(code: str, path: Path | None = None) -> str:
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", insert + dedent(code)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def start(code: str, torch: bool = True) -> None:
+    """Run code in a process of its own that has imported what PyLops imports, so that it takes no time here."""
+    ready.run(dedent(code), torch)
 
 
 def loaded(code: str) -> set[str]:
@@ -98,17 +106,23 @@ assert np.allclose(B @ x, A @ x)
 
 
 @pytest.mark.parametrize(
-    "first",
+    ("first", "torch"),
     [
-        "import seisops",
-        "import seisops, pylops.linearoperator",
-        "from seisops import *; from pylops.linearoperator import aslinearoperator",
-        "import torch, seisops",
-        "import pylops, seisops",
+        ("import seisops", False),
+        ("import seisops, pylops.linearoperator", False),
+        ("from seisops import *; from pylops.linearoperator import aslinearoperator", False),
+        ("import torch, seisops", True),
+        ("import pylops, seisops", False),
     ],
 )
-def test_pylops_is_whole(first):
-    run(f"import sys\n{first}\n{USE}")
+def test_pylops_is_whole(first, torch):
+    start(f"import sys\n{first}\n{USE}", torch)
+
+
+def test_a_failure_is_told():
+    """A negative control of what runs the code."""
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
+        start("1 / 0")
 
 
 def test_methods_that_need_the_rest_of_pylops_import_it():
@@ -122,7 +136,7 @@ def test_methods_that_need_the_rest_of_pylops_import_it():
     assert np.array_equal(real @ np.ones(3), np.ones(3)) and type(real) is type(P.toreal())
     assert np.array_equal(P / np.ones(3), np.ones(3))
     """
-    run(code)
+    start(code)
 
 
 @pytest.mark.parametrize("dumps", ["pickle.dumps", "cloudpickle.dumps"])
@@ -139,14 +153,14 @@ def test_plain_operators_are_pickled_by_reference_before_pylops_is_imported(dump
     assert "pylops" not in sys.modules
     Path({str(tmp_path / "pair")!r}).write_bytes({dumps}(pair))
     """
-    run(code)
+    start(code)
     code = f"""
     import pickle, pylops
     from pathlib import Path
     A, real = pickle.loads(Path({str(tmp_path / "pair")!r}).read_bytes())
     assert type(A.op) is pylops.LinearOperator and type(real) is pylops.linearoperator._RealImagLinearOperator
     """
-    run(code)
+    start(code)
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.02, 0.1])
@@ -173,7 +187,7 @@ def test_threads_that_import_both_at_once(delay):
     assert pylops.linearoperator.cgls is pylops.cgls
     assert not any(type(finder).__module__ == "seisops._pylops" for finder in sys.meta_path)
     """
-    run(code)
+    start(code)
 
 
 @pytest.mark.parametrize("part", ["avo", "optimization.basic"])
@@ -189,7 +203,7 @@ def test_an_import_of_pylops_that_failed_can_be_repeated(part):
     assert seisops.LinearOperator.__mro__[2] is pylops.LinearOperator
     assert sys.modules["pylops.linearoperator"].cgls is pylops.cgls
     """
-    run(code)
+    start(code)
 
 
 # ---- releases of PyLops that are made otherwise

@@ -51,7 +51,7 @@ def capabilities() -> list[list[str]]:
                 ", ".join(_alternatives(kind, names) for names in kind._declared.given),
                 ", ".join(flat.components),
                 ", ".join(more) or "none",
-                "yes" if flat.surface else "no",
+                "yes" if flat.surface or flat.tractions else "no",
                 layer,
             ]
         )

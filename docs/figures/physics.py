@@ -1,6 +1,6 @@
-"""The figures of the page on media: ``python docs/figures/physics.py [elastic] [tti] [viscoacoustic]``, all by default.
+"""The figures of the page on media: ``python docs/figures/physics.py``, or some of them by their names.
 
-Each takes seconds on one core, and is written beside this file.
+They are elastic, tti, viscoacoustic and fibre. Each takes seconds on one core, and is written beside this file.
 """
 
 from __future__ import annotations
@@ -128,9 +128,39 @@ def viscoacoustic() -> Figure:
     return figure
 
 
+def fibre() -> Figure:
+    """An explosion beside a trench and a well, as geophones along the cable hear it, and as a fibre does."""
+    grid = so.Grid(shape=(161, 111), spacing=10.0)
+    time = so.Time(n=301, step=0.002)
+    waves = so.Wavefield(grid, time)
+    layers = np.digitize(grid.coordinates("z"), (250.0, 600.0)) * np.ones(grid.shape, int)
+    vp, vs, rho = (np.choose(layers, values) for values in ((1800, 2400, 3000), (1000, 1300, 1700), (1900, 2100, 2300)))
+    line = np.array([[100.0, 40.0], [900.0, 40.0], [900.0, 1000.0]])
+    cable = so.Fibre(waves, line, gauge=10.0, spacing=10.0)
+    along = np.where((cable.distances < 800.0)[:, None], [1.0, 0.0], [0.0, 1.0])
+    geophones = so.Force(waves, cable.positions, along)
+    Ainv = so.Modeling(waves, so.Elastic(grid, vp, vs, rho))
+    F = so.VStack([geophones, cable]) * Ainv * so.Projection(waves, [(700.0, 450.0)]).H
+    velocity, strain = F.range.split(F @ so.ricker(time, f0=15.0)[None, None])
+
+    figure = Figure(figsize=(11.0, 3.8), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    plot.model(grid, vs, title="where it lies", label="vs (m/s)", ax=left)
+    left.plot(*line.T, color="tab:red", linewidth=2)
+    left.plot(700.0, 450.0, "*", color="white", markersize=12)
+    for ax, title, traces in (
+        (middle, "geophones: velocity along the cable", velocity),
+        (right, "fibre: strain rate", strain),
+    ):
+        plot.record(time, traces[0], cable.distances, title=title, clip=98.0, ax=ax)
+        ax.set(xlabel="along the cable (m)")
+        ax.axvline(800.0, color="tab:red", linewidth=1)
+    return figure
+
+
 def main(names: list[str]) -> None:
     """Draw what is named, or all."""
-    for make in (elastic, tti, viscoacoustic):
+    for make in (elastic, tti, viscoacoustic, fibre):
         if not names or make.__name__ in names:
             make().savefig(HERE / f"{make.__name__}.png", dpi=110)
 

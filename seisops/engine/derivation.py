@@ -46,6 +46,7 @@ class Both:
             max(map(reach_of_layer, (self.system, self.transposed))),
             reach_of_parameters(self.system),
             any(p.denominator > 1 for where in self.system.positions.values() for p in where),
+            self.system.closing is not None,
         )
 
 

@@ -73,12 +73,19 @@ class Reach:
         Cells around, along any axis, from which averages and derivatives of parameters alone are made.
     between : bool
         Whether fields lie between the nodes.
+    closed : bool
+        Whether differences end at a free surface.
     """
 
     compact: tuple[tuple[str, int], ...]
     layer: int
     parameters: int
     between: bool
+    closed: bool = False
+
+    def lives_along(self, axis: int) -> bool:
+        """Whether anything of the layer is compact along an axis."""
+        return any(home == axis for _, home in self.compact)
 
 
 @dataclass(frozen=True)

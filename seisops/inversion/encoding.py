@@ -143,7 +143,7 @@ class Encoding:
             # where they may lie was checked before
             together = Coordinates(points, grid, self.n, margin=np.inf)
             waves = cast(Wavefield, writer.domain.select(copies))
-            writer = Projection(waves, together, writer.interpolation, component=writer.component)
+            writer = writer.elsewhere(waves, together)
         else:
             _same_signature(writer, F)
             writer = writer.select(copies)

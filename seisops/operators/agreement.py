@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from seisops.errors import SpaceError
 from seisops.operators.base import LinearOperator
+from seisops.operators.wavefield import Propagator, Sampler
 from seisops.spaces import Anonymous, Space, compatible
 
-__all__ = ["common_domain", "common_range", "require_composable"]
+__all__ = ["common_domain", "common_range", "require_composable", "require_met"]
 
 
 def common_domain(ops: Sequence[LinearOperator], what: str) -> Space:
@@ -51,6 +52,15 @@ def require_composable(left: LinearOperator, right: LinearOperator) -> None:
     elif compatible(left.domain, right.domain):
         message += " Did you mean B.H?"
     raise SpaceError(message)
+
+
+def require_met(left: LinearOperator, right: LinearOperator) -> None:
+    """Refuse a product in which the solve of a wave equation meets what has no place in it."""
+    ends = tuple(left._ends(left=False)), tuple(right._ends(left=True))
+    for these, those in (ends, ends[::-1]):
+        for solve in (leaf for leaf in these if isinstance(leaf, Propagator)):
+            for sampler in (leaf for leaf in those if isinstance(leaf, Sampler)):
+                solve.require_fit(sampler)
 
 
 def _told_apart(a: Space, b: Space) -> tuple[str, str]:

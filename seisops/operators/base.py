@@ -171,6 +171,10 @@ class LinearOperator(Syntax):
         for child in self.children:
             yield from child.leaves()
 
+    def _ends(self, left: bool) -> Iterator[LinearOperator]:
+        """The leaves, or those of adjoints, that meet what stands on the left of it in a product, or on the right."""
+        yield self
+
     def map_leaves(self, fn: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
         """Return the same expression with every leaf replaced.
 

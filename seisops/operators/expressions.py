@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from seisops.errors import ParameterError, SpaceError
 from seisops.operators import rules
-from seisops.operators.agreement import common_domain, common_range, require_composable
+from seisops.operators.agreement import common_domain, common_range, require_composable, require_met
 from seisops.operators.base import LinearOperator
 from seisops.operators.identity import Identity, Zero
 from seisops.spaces import Space
@@ -75,6 +75,14 @@ class Expression(LinearOperator):
     def _fingerprint(self) -> Sequence[Any]:
         return self.children
 
+    def _ends(self, left: bool) -> Iterator[LinearOperator]:
+        for child in self._outer(left):
+            yield from child._ends(left)
+
+    def _outer(self, left: bool) -> Sequence[LinearOperator]:
+        """Its children that meet all of what stands on the left of it in a product, or on the right."""
+        return self.children
+
     def _flattened(self, ops: Sequence[LinearOperator]) -> tuple[LinearOperator, ...]:
         """Operators, with the children of nodes like this one in place of these."""
         return tuple(inner for op in ops for inner in (op.children if type(op) is type(self) else (op,)))
@@ -100,6 +108,9 @@ class Adjoint(Expression):
     def op(self) -> LinearOperator:
         """The operator whose adjoint this is."""
         return self.children[0]
+
+    def _ends(self, left: bool) -> Iterator[LinearOperator]:
+        return self.op._ends(not left)
 
     def adjoint(self) -> LinearOperator:
         """Return the operator itself."""
@@ -146,11 +157,15 @@ class Product(Expression):
             raise ParameterError("a product needs at least one factor")
         for left, right in zip(factors[:-1], factors[1:], strict=True):
             require_composable(left, right)
+            require_met(left, right)
         self.children = self._flattened(factors)
         super().__init__(self.children[-1].domain, self.children[0].range)
 
     def _rebuild(self, children: tuple[LinearOperator, ...]) -> LinearOperator:
         return compose(*children)
+
+    def _outer(self, left: bool) -> Sequence[LinearOperator]:
+        return self.children[:1] if left else self.children[-1:]
 
     def _make_adjoint(self) -> LinearOperator:
         return Product([factor.H for factor in reversed(self.children)])

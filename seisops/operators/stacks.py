@@ -52,6 +52,9 @@ class VStack(Stack):
         domain = common_domain(self.children, "VStack([A, B])")
         return domain, DirectSum([op.range for op in self.children])
 
+    def _outer(self, left: bool) -> Sequence[LinearOperator]:
+        return () if left else self.children
+
     def _make_adjoint(self) -> LinearOperator:
         return HStack([op.H for op in self.children])
 
@@ -79,6 +82,9 @@ class HStack(Stack):
         range_ = common_range(self.children, "HStack([A, B])")
         return DirectSum([op.domain for op in self.children]), range_
 
+    def _outer(self, left: bool) -> Sequence[LinearOperator]:
+        return self.children if left else ()
+
     def _make_adjoint(self) -> LinearOperator:
         return VStack([op.H for op in self.children])
 
@@ -104,6 +110,9 @@ class BlockDiag(Stack):
 
     def _spaces(self) -> tuple[Space, Space]:
         return DirectSum([op.domain for op in self.children]), DirectSum([op.range for op in self.children])
+
+    def _outer(self, left: bool) -> Sequence[LinearOperator]:
+        return ()  # each meets a part
 
     def _make_adjoint(self) -> LinearOperator:
         return BlockDiag([op.H for op in self.children])

@@ -84,6 +84,9 @@ class Propagator(LinearOperator):
             readers.
         """
 
+    def require_fit(self, sampler: Sampler) -> None:
+        """Refuse a sampler for which there is nothing to read or to write; asked when a product is formed."""
+
     @abstractmethod
     def at(self, **parameters: ArrayLike) -> Propagator:
         """Return the same propagator with other medium parameters."""

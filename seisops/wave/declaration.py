@@ -66,17 +66,12 @@ class Declaration:
         else:
             given = [(c, *_others(c, parts["relations"], parts["inverses"])) for c in coefficients]
             given += [(name,) for name in parts["settings"]]
-        taken = [name for name in parts["settings"] if hasattr(equation, name)]
-        if taken:
-            raise ParameterError(
-                f"{equation.__name__}.settings has {taken[0]!r}, which media have as an attribute already: find another name"
-            )
         declared = cls(equation.__name__, coefficients, tuple(given), **parts)
         declared._check()
         return declared
 
     def _check(self) -> None:
-        """Refuse names that lead nowhere."""
+        """Refuse names that lead nowhere; what each of the statements is, :func:`check_stated` has looked at."""
         require_names(f"{self.equation} is given by {self.given}, which", self.names)
         require_free(f"{self.equation} is given by {self.given}, which", self.names)
         for name in (*self.settings, *self.inverses, *self.defaults):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import Signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -83,6 +83,10 @@ class WaveEquation:
     surface : mapping of str to int
         Symmetry of each field about a free surface: -1 odd (it vanishes there), 1 even. An equation without it cannot
         have a free surface.
+    tractions : tuple of str
+        Instead of `surface`, where an equation has no mirror image: the fields that vanish on a free surface. The others are
+        free there. Rows may take first derivatives of fields along z, between the nodes and half a cell after them; those of
+        tractions and of others are summed by parts.
     relations : mapping of str to callable
         How coefficients follow from what else a medium may be given by: ``{"m": lambda vp: vp**-2}``. They are called with
         arrays, and with symbols named as their arguments, from which derivatives of every order are derived: write
@@ -133,6 +137,7 @@ class WaveEquation:
     staggering: Mapping[str, tuple[float, ...]] = {}
     timing: Mapping[str, float] = {}
     surface: Mapping[str, int] = {}
+    tractions: tuple[str, ...] = ()
     relations: Mapping[str, Callable] = {}
     inverses: Mapping[str, Callable] = {}
     given: tuple[str | tuple[str, ...], ...] = ()
@@ -322,18 +327,22 @@ class WaveEquation:
         names, function = self._function(expr)
         return self._everywhere(function(*map(self.get, names)))
 
-    def derivatives(self, name: str) -> Mapping[str, np.ndarray]:
-        """Derivative of each coefficient with respect to a perturbable parameter, point by point."""
+    def derivatives(self, name: str, wrt: Sequence[str] = ()) -> Mapping[str, np.ndarray]:
+        """Derivative of each coefficient with respect to a perturbable parameter, point by point.
+
+        `wrt` are those by which one differentiates together: they are held, and of other alternatives the first.
+        """
         self.check_names([name])
+        wrt = tuple(wrt) or (name,)
         notes = Notes(told(self.kind) if is_noted(type(self)) else None)
-        slopes = notes.get(("slopes", name), lambda: self._slopes(name))
+        slopes = notes.get(("slopes", name, wrt), lambda: self._slopes(name, wrt))
         return {c: self._everywhere(function(*map(self.get, names))) for c, (names, function) in slopes.items()}
 
-    def _slopes(self, name: str) -> dict[str, tuple[list[str], Function]]:
+    def _slopes(self, name: str, wrt: Sequence[str]) -> dict[str, tuple[list[str], Function]]:
         """The same as functions, with the names of what they are functions of."""
         import sympy
 
-        slopes = {c: sympy.diff(expr, sympy.Symbol(name)) for c, expr in self.expressions([name]).items()}
+        slopes = {c: sympy.diff(expr, sympy.Symbol(name)) for c, expr in self.expressions(wrt).items()}
         return {c: self._function(slope) for c, slope in slopes.items() if slope != 0}
 
     @staticmethod
@@ -389,6 +398,7 @@ class WaveEquation:
 
         declared = (self.staggering, self.timing, self.surface)
         text = [described(self, self.grid.ndim), self.fields, self.channels, *map(dict, declared), self.leapfrog]
+        text += [self.tractions] if self.tractions else []
         return str(text)
 
     def _fingerprint(self) -> list:
@@ -409,11 +419,11 @@ class WaveEquation:
         structure = [rows, *map(str, map(dict, said)), self.leapfrog, relations]
         return [self.grid, self.fields, *structure, *settings, *values]
 
-    def system(self, template: Template, boundary, free_surface: bool) -> System:
+    def system(self, template: Template, boundary, surface: str) -> System:
         """The discrete system with a boundary."""
         from seisops.wave.discretise.assembly import assemble  # loads Devito
 
-        return assemble(self, template, boundary, free_surface)
+        return assemble(self, template, boundary, surface)
 
     @property
     def channels(self) -> tuple[tuple[Mapping[str, float], Mapping[str, float]], ...]:
@@ -440,17 +450,27 @@ class WaveEquation:
 
     def check_names(self, names) -> None:
         """Raise a ParameterError unless all `names` are perturbable."""
-        unknown = [name for name in names if name not in self.perturbable]
-        if unknown:
-            raise ParameterError(
-                f"{type(self).__name__} has no parameter {', '.join(map(repr, unknown))}; "
-                f"it can be differentiated with respect to {', '.join(map(repr, self.perturbable))}"
-            )
+        if wrong := self._unknown(names):
+            raise ParameterError(wrong)
 
     def check_wrt(self, names: Sequence[str]) -> None:
         """Raise a ParameterError unless one can differentiate by all `names` together."""
-        self.check_names(names)
+        if wrong := self._unknown(names):
+            first = [name for name in self._declared.coordinates(()) if name in self.perturbable] or self.perturbable
+            several = f", or by several together, as in wrt={tuple(first)!r}" if len(first) > 1 else ""
+            wrt = names[0] if len(names) == 1 else tuple(names)
+            raise ParameterError(f"wrt={wrt!r}: {wrong}. State by which, as in wrt={first[0]!r}{several}")
         self._declared.require_independent(names)
+
+    def _unknown(self, names: Iterable[str]) -> str | None:
+        """What is wrong with names that are not all perturbable."""
+        unknown = [name for name in names if name not in self.perturbable]
+        if not unknown:
+            return None
+        return (
+            f"{type(self).__name__} has no parameter {', '.join(map(repr, unknown))}; "
+            f"it can be differentiated with respect to {', '.join(map(repr, self.perturbable))}"
+        )
 
     # -- speeds
 

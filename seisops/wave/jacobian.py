@@ -49,8 +49,9 @@ class Jacobian(LinearOperator):
     q : array_like
         Point or extended source, in the domain of F.
     wrt : str or tuple of str, optional
-        Perturbed parameters of the medium. The domain is the model's space for one parameter; for several it has a
-        leading axis (parameter, x, [y,] z).
+        Perturbed parameters of the medium: by default ``"m"``, squared slowness. A medium without that, as an elastic one,
+        needs ``wrt="vp"``, ``("vp", "vs", "rho")`` or others. The domain is the model's space for one parameter; for
+        several it has a leading axis (parameter, x, [y,] z).
     storage : str or Policy, optional
         How the background wavefield is kept; see :mod:`seisops.storage`.
 
@@ -142,7 +143,7 @@ class Parametric(Map):
     F : LinearOperator
         A modeling expression; its discretisation (time step, layer) stays frozen, so that the map is smooth.
     wrt : str or tuple of str, optional
-        Parameters of the medium that become arguments, before q.
+        Parameters of the medium that become arguments, before q; by default ``"m"``, as of :class:`Jacobian`.
     storage : str or Policy, optional
         How the linearisation keeps the forward wavefield; see :mod:`seisops.storage`.
 

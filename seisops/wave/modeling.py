@@ -49,12 +49,16 @@ class Modeling(Propagator):
         The space of sources and of fields.
     medium : WaveEquation
         For example ``Acoustic(grid, vp=...)``.
-    boundary : PML, Sponge or None, optional
-        Absorbing layer around the model. None leaves edges that reflect all: second derivatives of a field, as of pressure
+    boundary : PML, Sponge, None or mapping, optional
+        Absorbing layer around the model, or what is at each face: ``{"z_min": "free", "x_max": PML(cells=20)}``. Faces are
+        called by their axis and end; those that are left out have a layer, ``PML()`` or, if others are, a
+        ``Sponge``. ``"free"`` and ``"rigid"`` are surfaces without a layer, at ``"z_min"`` only: nothing presses on the one,
+        nothing moves the other. None leaves edges that reflect all: second derivatives of a field, as of pressure
         without density, see zeros beyond the last cell (reflection -1); what is written with half-cell fluxes, as with
         density, lets nothing through half a cell beyond it (+1).
     free_surface : bool, optional
-        Whether the field vanishes at the first z.
+        Whether there is nothing above the first z, so that no pressure, and no traction of an elastic medium, acts there;
+        the same as ``boundary={"z_min": "free"}``, with the layer that `boundary` is elsewhere.
     space_order : int, optional
         Order of the spatial derivatives, even, 2 to 16.
     max_velocity : float, optional
@@ -141,6 +145,11 @@ class Modeling(Propagator):
         new._solver = self._solver
         return new
 
+    def require_fit(self, sampler: Sampler) -> None:
+        met = coupling(sampler)
+        self.medium.check_component(met.component)
+        met.require_fit(self.discretisation)
+
     def solve(self, readers: tuple[Sampler, ...], writers: tuple[Sampler, ...], adjoint: bool) -> Solve:
         return Solve(self, readers, writers, adjoint)
 
@@ -163,9 +172,8 @@ class Solve(LinearOperator):
     def __init__(self, modeling: Modeling, readers: tuple[Sampler, ...], writers: tuple[Sampler, ...], adjoint: bool):
         self.modeling, self.readers, self.writers, self.is_adjoint = modeling, readers, writers, adjoint
         self.reading, self.writing = (tuple(map(coupling, side)) for side in (readers, writers))
-        for sampler in (*self.reading, *self.writing):
-            modeling.medium.check_component(sampler.component)
-            sampler.require_fit(modeling.discretisation)
+        for sampler in (*readers, *writers):
+            modeling.require_fit(sampler)
         self.said: set = set()  # what it warned of, shared with what is made of it
         self.looked: set = set()  # what was looked at, so that it need not be again
         super().__init__(_total(writers), _total(readers))
@@ -235,12 +243,13 @@ class Solve(LinearOperator):
         """What it is applied to, an array for each writer."""
         return self.domain.split(x) if len(self.writers) > 1 else [x]
 
-    def where(self, entering: bool) -> Where:
-        """The side on which something enters the wavefield, or the other."""
+    def where(self, entering: bool) -> list[Where]:
+        """Where each of the writers enters the wavefield, or each of the readers leaves it."""
         system = self.modeling.solver.scheme.of(self.is_adjoint)
         components = system.entries if entering else system.exits
         names = self.modeling.medium.primal.named
-        return Where(self.modeling.discretisation, components, self.is_adjoint, entering, names=names)
+        side = Where(self.modeling.discretisation, components, self.is_adjoint, entering, names=names)
+        return [sampler.own(side) for sampler in (self.writing if entering else self.reading)]
 
     @property
     def imaging(self) -> list[Imaging]:
@@ -249,16 +258,16 @@ class Solve(LinearOperator):
 
     def given(self, shot: int, parts: Sequence[NDArray]) -> list[Way]:
         """What enters the wavefield of a shot, of an array for each writer."""
-        where = self.where(entering=True)
-        return [way for w, x in zip(self.writing, parts, strict=True) for way in w.entering(shot, x, where)]
+        each = zip(self.writing, parts, self.where(entering=True), strict=True)
+        return [way for writer, x, where in each for way in writer.entering(shot, x, where)]
 
     def _one_shot(self, shot: int, parts, recorder: Imaging | None) -> list[NDArray]:
         """Solve for one shot; what each of the readers finds."""
         imaging = self.imaging
         if len(imaging) + (recorder is not None) > 1:
             raise SpaceError("two imaging conditions in one solve: build one Jacobian with both parameters in wrt")
-        where = self.where(entering=False)
-        wanted = [r.leaving(shot, where) for r in self.reading]
+        readers = list(zip(self.reading, self.where(entering=False), strict=True))
+        wanted = [reader.leaving(shot, where) for reader, where in readers]
         met = recorder if recorder is not None else imaging[0] if imaging else None
         derivative = (met.coefficients, met.every) if met is not None else ((), 1)
         ways = [way for several in wanted for way in several]
@@ -270,7 +279,10 @@ class Solve(LinearOperator):
         else:
             results = run()
         left = iter(results)
-        return [r.found([next(left) for _ in w], where) for r, w in zip(self.reading, wanted, strict=True)]
+        return [
+            reader.found([next(left) for _ in several], where)
+            for (reader, where), several in zip(readers, wanted, strict=True)
+        ]
 
 
 class AtSource:

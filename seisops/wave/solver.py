@@ -139,7 +139,7 @@ class Solver:
         room = Room(self.device, self.scheme, discretisation)
         padding, self.coefficients = discretisation.padding, {}
         for name, a in medium.coefficients().items():
-            padded = padding.embed(a) if medium.ends(name) else padding.apply(a)
+            padded = padding.apply(a, medium.ends(name))
             self.coefficients[PREFIX + name] = room.put(discretisation.with_halo(padded))
 
     def layout(self, wrt: tuple[str, ...], every: int = 1) -> Layout:

@@ -27,6 +27,11 @@ def check_stated(equation: type) -> None:
     for name, (fits, what) in KINDS.items():
         if _is_stated(equation, name):
             _require_values(equation, name, fits, what)
+    taken = [name for name in equation.settings if hasattr(equation, name)] if _is_stated(equation, "settings") else []
+    if taken:
+        raise ParameterError(
+            f"{equation.__name__}.settings has {taken[0]!r}, which media have as an attribute already: find another name"
+        )
     if not _is_stated(equation, "fields"):
         return
     fields = equation.fields
@@ -44,6 +49,11 @@ def check_stated(equation: type) -> None:
         if lost:
             raise ParameterError(
                 f"{_told(equation, name)} has {lost[0]!r}, which is none of the fields {fields} of {equation.__name__}"
+            )
+    for name in equation.tractions if _is_stated(equation, "tractions") else ():
+        if name not in fields:
+            raise ParameterError(
+                f"{_told(equation, 'tractions')} has {name!r}, which is none of the fields {fields} of {equation.__name__}"
             )
     both = [field for field in fields if _is_stated(equation, "parameters") and field in equation.parameters]
     if both:

@@ -60,8 +60,8 @@ class Solve(Protocol):
     def imaging(self) -> list[Imaging]:
         """The imaging conditions among its samplers."""
 
-    def where(self, entering: bool) -> Where:
-        """The side on which something enters the wavefield, or the other."""
+    def where(self, entering: bool) -> list[Where]:
+        """Where each of the writers enters the wavefield, or each of the readers leaves it."""
 
 
 def warn(solve: Solve, parts: Sequence[NDArray]) -> None:
@@ -149,12 +149,11 @@ def coarse_time(solve: Solve, parts: Sequence[NDArray]) -> Iterator[UserWarning]
 
 def silent_points(solve: Solve, parts: Sequence[NDArray]) -> Iterator[UserWarning]:
     """Shots all of whose sources or receivers lie on a free surface where what they emit or hear vanishes."""
-    if not solve.modeling.discretisation.free_surface or solve.is_adjoint or solve.imaging:
+    if not solve.modeling.discretisation.surface or solve.is_adjoint or solve.imaging:
         return
     grid = solve.modeling.domain.grid
     for side, samplers in (("sources", solve.writing), ("receivers", solve.reading)):
-        where = solve.where(entering=side == "sources")
-        for sampler in samplers:
+        for sampler, where in zip(samplers, solve.where(entering=side == "sources"), strict=True):
             silent = {shot: n for shot in range(solve.shots) if (n := sampler.silent(shot, where))}
             if not silent:
                 continue

@@ -87,10 +87,10 @@ class TangentEquation(WaveEquation):
     def ends(self, coefficient):
         return self.base.ends(coefficient.removeprefix(direction(self.base, "")))
 
-    def system(self, template, boundary, free_surface: bool):
+    def system(self, template, boundary, surface: str):
         from seisops.engine.derive.tangent import tangent as tangent_system  # loads Devito
 
-        base = self.base.system(template, boundary, free_surface)
+        base = self.base.system(template, boundary, surface)
         return tangent_system(base, tuple(self._rates), direction(self.base, ""))
 
     @property
@@ -107,10 +107,10 @@ class TangentEquation(WaveEquation):
     def expressions(self, wrt: Sequence[str]) -> dict[str, sympy.Expr]:
         import sympy
 
-        out = self.base.expressions([name for name in wrt if name in self.wrt])
         named = {sympy.Symbol(name) for name in wrt}
         rates = {direction(self.base, c): expr for c, expr in self._rates.items()}
-        return {**out, **{c: expr for c, expr in rates.items() if expr.free_symbols & named}}
+        expressions = {**self.base.expressions(self.wrt), **rates}  # what is held is the same in both
+        return {c: expr for c, expr in expressions.items() if expr.free_symbols & named}
 
     def get(self, name: str) -> np.ndarray:
         return self._values[name] if name in self._values else self.base.get(name)

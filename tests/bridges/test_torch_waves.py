@@ -150,7 +150,7 @@ def test_a_wrong_gradient_is_found(monkeypatch):
     _, _, f, _ = case("point source")
     assert gradcheck(f, inputs("point source", "x"), rtol=1e-5)
     medium = type(modeling()[1])
-    monkeypatch.setattr(medium, "derivatives", lambda self, name: {"m": 1.001})
+    monkeypatch.setattr(medium, "derivatives", lambda self, name, wrt: {"m": 1.001})
     with pytest.raises(RuntimeError, match="Jacobian mismatch"):
         gradcheck(f, inputs("point source", "x"), rtol=1e-5)
 

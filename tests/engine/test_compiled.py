@@ -61,6 +61,25 @@ def test_the_same_text_is_compiled_once(monkeypatch):
     assert compiled([TINY])[0] is one
 
 
+def test_texts_of_one_function_share_a_library(folder, monkeypatch):
+    """Each of them with its own; as many are compiled at a time as there are processors."""
+    seen, compile_ = [], module._compile
+    monkeypatch.setattr(module, "_compile", lambda *args: seen.append(args) or compile_(*args))
+    monkeypatch.setattr(module.os, "cpu_count", lambda: 2)
+    texts = [TINY.replace("42", str(n)) for n in range(5)]
+
+    def said(which):
+        return [ctypes.CFUNCTYPE(ctypes.c_int)(p.address("answer"))() for p in compiled(which, "answer")]
+
+    assert said(texts) == [0, 1, 2, 3, 4] and len(seen) == 2
+    assert [p.source for p in compiled(texts, "answer")] == texts
+    monkeypatch.setattr(module, "KNOWN", module._Known())
+    assert said(texts[::-1]) == [4, 3, 2, 1, 0] and len(seen) == 2 and module.KNOWN.compilations == 0
+    truncate(folder)  # one of them, whichever it is
+    monkeypatch.setattr(module, "KNOWN", module._Known())
+    assert said(texts) == [0, 1, 2, 3, 4] and len(seen) == 3
+
+
 def test_processors_that_ignore_denormal_numbers_are_nobodys_business(folder):
     """What is loaded does not change how the process computes; gcc adds that to whatever may be inexact."""
     code = """

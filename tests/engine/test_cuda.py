@@ -15,6 +15,7 @@ from seisops.engine.symbols.names import PREFIX
 from seisops.engine.symbols.template import Template
 from seisops.errors import ParameterError
 from seisops.wave.discretise.schemes import SCHEMES
+from seisops.wave.faces import Faces
 from seisops.wave.sampling import ways
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.AccuracyWarning")
@@ -97,7 +98,7 @@ def test_launches_are_few():
     ports = Ports(points=(0,))
     medium = so.Acoustic(so.Grid(shape, 10.0), vp=2000.0)
     pieces = (
-        SCHEMES.get(medium, (2, 8, "float32"), so.PML(), False, shape)
+        SCHEMES.get(medium, (2, 8, "float32"), Faces.of(so.PML(), False, ("x", "z")), shape)
         .kernel(False, ports, ports)
         .program.loop.made.pieces
     )

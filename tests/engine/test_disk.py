@@ -193,6 +193,25 @@ def test_what_killed_processes_left_is_removed(folder):
     assert kept("1") and kept("2") and kept("3")
 
 
+def test_it_is_looked_through_about_once_a_day(folder, monkeypatch):
+    """Whoever writes: with thousands of programs that takes longer than to keep one."""
+    looked = []
+    monkeypatch.setattr(disk.Folder, "_expire", lambda self: looked.append(self.path))
+    for name in "123":
+        keep(name)
+    assert not looked
+    for later in (2 * 86400, -2 * 86400):  # also where a clock was wrong
+        aged(folder, later)
+        for name in "123":
+            keep(name)
+        assert looked == [folder]
+        looked.clear()
+    aged(folder, 2 * 86400)
+    with disk.opened() as found:
+        found.write_note("4" * 64, b"a note")
+    assert looked == [folder]
+
+
 def foreign(name, content=b""):
     return lambda folder: (folder / name).write_bytes(content)
 

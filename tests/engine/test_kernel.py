@@ -22,6 +22,7 @@ from seisops.engine.symbols.template import Template
 from seisops.wave.boundaries import PML
 from seisops.wave.discretise.schemes import SCHEMES
 from seisops.wave.equations.acoustic import Acoustic
+from seisops.wave.faces import Faces
 from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian
 from seisops.wave.modeling import Modeling
@@ -30,6 +31,7 @@ from seisops.wave.space import Wavefield
 from seisops.wave.time import Time
 
 GRID = Grid((24, 21), 10.0)
+FACES = Faces.of(PML(cells=6), False, ("x", "z"))
 ENDLESS = (10**6, 10**6)
 WHOLE = (End(0), End(0, True))
 POINTS, STACK, FIELD, IMAGE = Ports(points=(0,)), Ports(stacks=(0,)), Ports(field=(0,)), Ports(image=True)
@@ -50,7 +52,7 @@ KINDS = {
 @pytest.fixture(scope="module")
 def waves():
     """Acoustic waves in a layer: the kinds that other tests run."""
-    return SCHEMES.get(Acoustic(GRID, vp=2000.0), (2, 4, "float64"), PML(cells=6), False, (36, 33))
+    return SCHEMES.get(Acoustic(GRID, vp=2000.0), (2, 4, "float64"), FACES, (36, 33))
 
 
 def kernel(waves, kind, every=1, transposed=None):
@@ -86,9 +88,9 @@ def test_the_width_of_the_layer_is_not_compiled_in(waves, cells, other):
     """But for the number of whole vectors along a row."""
     sources = []
     for n in (cells, other):
-        grid = SCHEMES.get(
-            Acoustic(GRID, vp=2000.0), (2, 4, "float64"), PML(cells=n), False, tuple(k + 2 * n for k in GRID.shape)
-        )
+        faces = Faces.of(PML(cells=n), False, ("x", "z"))
+        shape = tuple(k + 2 * n for k in GRID.shape)
+        grid = SCHEMES.get(Acoustic(GRID, vp=2000.0), (2, 4, "float64"), faces, shape)
         assert grid is not waves
         sources.append(set(kernel(grid, "points to points").program.sources))
     assert sources[0] == sources[1]
@@ -99,7 +101,7 @@ def test_a_kernel_is_built_once(waves):
     first = kernel(waves, "points to points")
     before = Kernel.made
     assert kernel(waves, "points to points") is first
-    assert SCHEMES.get(Acoustic(GRID, vp=1500.0), (2, 4, "float64"), PML(cells=6), False, (36, 33)) is waves
+    assert SCHEMES.get(Acoustic(GRID, vp=1500.0), (2, 4, "float64"), FACES, (36, 33)) is waves
     assert Kernel.made == before
 
 
@@ -148,6 +150,7 @@ from seisops.wave.discretise.schemes import SCHEMES
 from seisops.wave.equations.acoustic import Acoustic
 from seisops.wave.equations.elastic import Elastic
 from seisops.wave.equations.tti import TTI
+from seisops.wave.faces import Faces
 from seisops.wave.grid import Grid
 
 def show(kernel):
@@ -155,10 +158,10 @@ def show(kernel):
         for placed, text in pieces:
             print(text.source, sorted((name, array.name) for name, array in placed.arrays.items()), text.scalars)
 
-grid = Grid((24, 21), 10.0)
+grid, faces = Grid((24, 21), 10.0), Faces.of(PML(cells=6), False, ("x", "z"))
 acoustic = [Acoustic(grid, vp=2000.0, rho=rho) for rho in (None, 1000.0)]
 for medium in (*acoustic, Elastic(grid, 2000.0, 1000.0, 1500.0), TTI(grid, 2000.0, 0.2, 0.1, theta=0.3)):
-    waves = SCHEMES.get(medium, (2, 4, "float64"), PML(cells=6), False, (36, 33))
+    waves = SCHEMES.get(medium, (2, 4, "float64"), faces, (36, 33))
     for transposed in (False, True):
         show(waves.kernel(transposed, Ports(), Ports()))
     if not isinstance(medium, TTI):

@@ -13,6 +13,7 @@ import seisops as so
 from seisops.engine.kept import notes as module
 from seisops.engine.kept.notes import Notes, told
 from seisops.wave.discretise.schemes import Schemes
+from seisops.wave.faces import Faces
 
 #: Data, an image and what was imported, for a medium with or without density.
 SOLVES = """
@@ -193,7 +194,7 @@ def test_what_changes_an_equation_counts_at_once(monkeypatch):
 
 def test_a_scheme_that_was_released_is_made_again(folder):
     schemes, medium = Schemes(), so.Acoustic(so.Grid((12, 11), 10.0), vp=2000.0)
-    given = medium, (2, 4, "float64"), so.PML(cells=4), False, (20, 19)
+    given = medium, (2, 4, "float64"), Faces.of(so.PML(cells=4), False, ("x", "z")), (20, 19)
     scheme = schemes.get(*given)
     first = scheme.of(True)
     schemes.forget()

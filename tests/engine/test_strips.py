@@ -19,8 +19,10 @@ from seisops.engine.symbols.terms import leaves, occurrences, time_offset
 from seisops.wave.boundaries import PML
 from seisops.wave.discretise.schemes import SCHEMES
 from seisops.wave.discretise.stability import lossless as is_lossless
+from seisops.wave.faces import Faces
 
 GRID = so.Grid((24, 21), 10.0)
+FACES = Faces.of(PML(cells=6), False, ("x", "z"))
 POINTS = Ports(points=(0,))
 VALUES = {"lam": 8e9, "mu": 4e9, "b": 5e-4, "m": 2.5e-7, "epsilon": 0.2, "delta": 0.1, "theta": 0.3}
 
@@ -46,7 +48,7 @@ def physics(root):
 def test_nobody_looks_at_an_old_level_of_a_field_in_a_strip(physics):
     """That is why one level is enough: only the row of the field itself takes the level before, point by point."""
     for equation in equations(physics):
-        system = equation.system(Template(2, 4, "float64"), PML(cells=6), False)
+        system = equation.system(Template(2, 4, "float64"), PML(cells=6), "")
         for one in (system, adjoint(system), tangent(system, equation.parameters[:1], "t_")):
             fields = dict(zip(one.fields, one.leads, strict=True))
             for u, row in zip(one.fields, one.residuals, strict=True):
@@ -61,7 +63,7 @@ def test_nobody_looks_at_an_old_level_of_a_field_in_a_strip(physics):
 
 @pytest.fixture(scope="module")
 def waves():
-    return SCHEMES.get(so.Acoustic(GRID, vp=2000.0), (2, 4, "float64"), PML(cells=6), False, (36, 33))
+    return SCHEMES.get(so.Acoustic(GRID, vp=2000.0), (2, 4, "float64"), FACES, (36, 33))
 
 
 @pytest.mark.parametrize("transposed", [False, True])

@@ -24,7 +24,8 @@ def test_the_guide_runs(root, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_the_example_goes_on_after_it_was_killed(root, tmp_path):
     def command(journal):
-        return [sys.executable, str(root / "examples" / "fwi.py"), "--small", "--journal", str(tmp_path / journal)]
+        example = [str(root / "examples" / "fwi.py"), "--small", "--journal", str(tmp_path / journal)]
+        return [sys.executable, "-W", "error::UserWarning", *example]
 
     def run(journal):
         done = subprocess.run(command(journal), capture_output=True, text=True, timeout=300, cwd=tmp_path)

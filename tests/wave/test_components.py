@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pylops
 import pytest
 from cases import check_exact
 from rock import rock
@@ -124,11 +125,32 @@ def test_the_first_is_meant_where_none_is_named():
     ("name", "component"), [("elastic", "vy"), ("elastic", "szx"), ("viscous", "vz"), ("tti", "w")]
 )
 def test_unknown_components(name, component):
+    """Refused when a product is formed, whatever stands around the sampler in it."""
     w = rock(name)
-    for F in (w.F(component), w.F(None, component)):
-        with pytest.raises(ParameterError, match=component) as caught:
-            F @ F.domain.zeros()
-        assert all(repr(known) in str(caught.value) for known in w.medium.components)
+    P, Q = w.points(), w.points(component)
+    R = pylops.Identity(P.range.size, dtype=P.dtype)
+    products = {
+        "read": lambda: Q * w.A,
+        "written": lambda: w.A * Q.H,
+        "read in the adjoint": lambda: Q * w.A.H,
+        "in a column": lambda: so.VStack([P, Q]) * w.A,
+        "in a row": lambda: w.A * so.HStack([P.H, 2.0 * Q.H]),
+        "in a sum": lambda: (P + 2.0 * Q) * w.A,
+        "of two solves": lambda: Q * (w.A + w.A.H),
+        "of a column of solves": lambda: so.VStack([w.A, w.A]) * Q.H,
+        "after a product": lambda: P * w.A * Q.H,
+        "in a column of PyLops, opened": lambda: so.fuse(pylops.VStack([P, Q]) * w.A),
+        "in a product of PyLops, opened": lambda: so.fuse((P + R * Q) * w.A),
+    }
+    for what, product in products.items():
+        with pytest.raises(ParameterError, match=f"no component '{component}'") as caught:
+            product()
+        assert all(repr(known) in str(caught.value) for known in w.medium.components), what
+
+
+def test_a_component_of_one_medium_before_the_solve_of_another():
+    solid, w = rock("elastic"), rock("viscous")
+    assert (solid.points("vz") * solid.A * w.A).range == solid.points("vz").range
 
 
 def test_components_survive_pickling_selection_and_printing():

@@ -193,9 +193,8 @@ def test_stresses_are_reciprocal_to_strains():
     assert np.linalg.norm(stress + mu * velocity) < 1e-2 * np.linalg.norm(stress)
 
 
-def both_ways(waves, A, i, j):
+def both_ways(waves, A, i, j, a=((63.1, 84.9),), b=((151.7, 118.2),)):
     """What i makes heard of j, from here to there, and j of i, from there to here."""
-    a, b = [[63.1, 84.9]], [[151.7, 118.2]]
     signal = so.ricker(waves.time, 50.0, delay=0.02)
 
     def heard(start, end, driven, component):

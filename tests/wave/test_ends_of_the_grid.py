@@ -87,18 +87,28 @@ class Widely(so.WaveEquation):
         return (m * u.dt2 - half(wide * half(u, x, order=4), x, order=4, after=False) - u.dz2,)
 
 
-CASES = [(kind, surface) for kind in (Across, Corners, Averaged, Curved, Widely) for surface in (False, True)]
-CASES.remove((Across, True))  # not an equation for a free surface, see below
+BOUNDARIES = {"none": None, "sponge": so.Sponge(cells=3), "pml": so.PML(cells=2)}
+#: Every equation with and without a surface in a PML; without one, where less can go wrong, every two of equation, surface
+#: and boundary. `Across` is not an equation for a free surface, see below.
+CASES = [
+    *((kind, surface, "pml") for kind in (Across, Corners, Averaged, Curved, Widely) for surface in (False, True)),
+    *((kind, True, "sponge") for kind in (Corners, Averaged)),
+    *((kind, False, "none") for kind in (Corners, Averaged)),
+    *((kind, False, "sponge") for kind in (Across, Curved, Widely)),
+    *((kind, True, "none") for kind in (Curved, Widely)),
+    (Across, False, "none"),
+]
+CASES.remove((Across, True, "pml"))
 
 
-@pytest.mark.parametrize("boundary", [None, so.Sponge(cells=3), so.PML(cells=2)], ids=["none", "sponge", "pml"])
-@pytest.mark.parametrize(("kind", "surface"), CASES)
+@pytest.mark.parametrize(("kind", "surface", "boundary"), CASES)
 def test_gradients_are_exact_in_every_cell(kind, surface, boundary):
     """Against central differences, cell by cell, in the corners and along the edges; then the transpose."""
     rng = np.random.default_rng(1)
     mu = rng.uniform(0.5, 0.8, GRID.shape)
     order = 8 if kind is Widely else 4  # halos are as wide as the order says
-    F = through(kind(GRID, m=rng.uniform(1600.0, 2000.0, GRID.shape) ** -2.0, mu=mu), boundary, surface, order)
+    medium = kind(GRID, m=rng.uniform(1600.0, 2000.0, GRID.shape) ** -2.0, mu=mu)
+    F = through(medium, BOUNDARIES[boundary], surface, order)
     q = F.domain.random(0)
     G = so.Parametric(F, wrt="mu")
     y = rng.standard_normal(G.range.shape)

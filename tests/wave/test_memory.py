@@ -255,7 +255,7 @@ def test_plans_are_counted_and_released(w, monkeypatch):
     plans = Schemes()
     monkeypatch.setattr(memory, "SCHEMES", plans)
     d = w.A.discretisation
-    plan = partial(plans.get, w.medium, d.template, d.boundary, d.free_surface, d.padding.shape)
+    plan = partial(plans.get, w.medium, d.template, d.faces, d.padding.shape)
     made = plan()
     assert plan() is made and memory.held().kernels == 0
     made.kernels["some ports"] = object()

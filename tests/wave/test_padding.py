@@ -21,8 +21,10 @@ def dense(function, shape):
 
 @pytest.mark.parametrize("padding", CASES)
 def test_exact_transposes(padding):
-    for forward, adjoint in ((padding.apply, padding.apply_adjoint), (padding.embed, padding.crop)):
-        np.testing.assert_array_equal(dense(adjoint, padding.shape), dense(forward, padding.grid.shape).T)
+    for ends in (False, True):
+        forward = dense(lambda model, ends=ends: padding.apply(model, ends), padding.grid.shape)
+        adjoint = dense(lambda padded, ends=ends: padding.apply_adjoint(padded, ends), padding.shape)
+        np.testing.assert_array_equal(adjoint, forward.T)
 
 
 @pytest.mark.parametrize("padding", CASES)
@@ -32,7 +34,9 @@ def test_layout(padding, dtype):
     model = np.asfortranarray(rng.standard_normal(padding.grid.shape).astype(dtype))
     padded = np.asfortranarray(rng.standard_normal(padding.shape).astype(dtype))
     before = padded.copy()
-    results = padding.apply(model), padding.embed(model), padding.apply_adjoint(padded), padding.crop(padded)
+    results = [
+        f(x, ends) for f, x in ((padding.apply, model), (padding.apply_adjoint, padded)) for ends in (False, True)
+    ]
     for result in results:
         assert result.dtype == dtype and result.flags.c_contiguous and result.flags.owndata
     np.testing.assert_array_equal(padded, before)
@@ -45,6 +49,7 @@ def test_edges():
     expected = [[1, 2, 3, 3, 3], [1, 2, 3, 3, 3], [4, 5, 6, 6, 6]]
     np.testing.assert_array_equal(padding.apply(model), expected)
     np.testing.assert_array_equal(padding.apply_adjoint(np.ones((3, 5))), [[2, 2, 6], [1, 1, 3]])
+    np.testing.assert_array_equal(padding.apply(model, ends=True), [[0, 0, 0, 0, 0], [1, 2, 3, 0, 0], [4, 5, 6, 0, 0]])
     assert padding.origin_index == (1, 0) and padding.shape == (3, 5)
 
 

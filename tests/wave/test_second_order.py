@@ -210,7 +210,7 @@ def test_a_wrong_derivative_is_noticed(monkeypatch):
     monkeypatch.setattr(
         TangentEquation,
         "derivatives",
-        lambda self, n: {c: a for c, a in derivatives(self, n).items() if c == "m" or n != "vp"},
+        lambda self, n, wrt: {c: a for c, a in derivatives(self, n, wrt).items() if c == "m" or n != "vp"},
     )
     with pytest.raises(AssertionError):
         check(G, w.medium)

@@ -149,6 +149,22 @@ def test_a_line_of_points_is_two_dimensional(medium, drive, heard):
     assert difference(line, record(medium, drive, heard, t=t)) < 1e-6
 
 
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_stresses_are_those_of_strains(ndim):
+    """Hooke's law, for rates of both: a force that grows as the integral of another makes its stress in time."""
+    where = (SOURCE, RECEIVER) if ndim == 2 else (SOURCE3, RECEIVER3)
+    mu = RHO * VS**2
+    lame = RHO * VP**2 - 2 * mu
+
+    def rates(name):
+        return SOLID.record("vx", name, ricker_integral(T), STEP, *where)
+
+    trace = sum(rates(f"e{i}{i}") for i in ("xz" if ndim == 2 else "xyz"))
+    for i, j in ("xx", "xz", "zz"):
+        found = 2 * mu * rates(f"e{i}{j}") + lame * trace * (i == j)
+        assert difference(found, record(SOLID, "vx", f"s{i}{j}", *where)) < 1e-6
+
+
 # ---- symmetries
 
 
@@ -178,6 +194,20 @@ def test_what_a_stress_hears_drives_it(ndim):
         assert difference(-driven(a, "vz", there, here), record(SOLID, "vz", a, here, there)) < ROUNDING
         for b in stresses:
             assert difference(driven(a, b, here, there), driven(b, a, there, here)) < ROUNDING
+
+
+@pytest.mark.parametrize("heard", ["vx", "vz"])
+def test_moments_are_reciprocal_to_strains(heard):
+    """The velocity that a moment rate makes is the strain, contracted with it, that a force makes there."""
+    tensor = {("x", "x"): 2.0, ("z", "z"): 0.4, ("x", "z"): -0.7, ("z", "x"): -0.7}
+    # the rate comes off the stress; "sxz" is both sxz and szx
+    once = {f"s{i}{j}": -a for (i, j), a in tensor.items() if i <= j}
+    velocity = sum(a * record(SOLID, name, heard) for name, a in once.items())
+    integral = ricker_integral(T)  # as the rates of strains are heard
+    strain = sum(
+        a * SOLID.record(heard, f"e{i}{j}", integral, STEP, RECEIVER, SOURCE) for (i, j), a in tensor.items()
+    )
+    assert difference(velocity, strain) < 1e-6
 
 
 @pytest.mark.parametrize("medium", [SOLID, FLUID, LOSSY], ids=["solid", "fluid", "lossy"])

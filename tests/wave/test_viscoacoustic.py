@@ -53,6 +53,16 @@ def test_hardly_any_loss_is_none():
     assert difference(lossy, lossless) < 1e-3
 
 
+def test_memory_between_the_steps_is_neither_driven_nor_heard():
+    """So that at one step for each sample data are what the scheme makes, sample by sample, as of acoustic waves."""
+    grid, time = so.Grid((21, 21), 10.0), so.Time(30, 0.001)
+    waves, n = so.Wavefield(grid, time, dtype="float64"), time.n - 1
+    media = so.Acoustic(grid, C), so.ViscoAcoustic(grid, C, 30.0, f0=15.0)
+    assert [so.Modeling(waves, medium, dispersion=False).discretisation.steps for medium in media] == [n, n]
+    velocities = so.Elastic(grid, C, 0.0, 1000.0)
+    assert so.Modeling(waves, velocities, dispersion=False).discretisation.steps > n
+
+
 @pytest.mark.parametrize("rho", [None, 1800.0])
 @pytest.mark.parametrize("mechanisms", [1, 3])
 def test_a_point_source_in_a_lossy_whole_space(mechanisms, rho):

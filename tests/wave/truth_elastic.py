@@ -70,7 +70,7 @@ class Elastic:
             "vx", "vy" or "vz" for a force along that axis; "sxx", "sxz" and so on, or "p", for a moment rate.
         heard : str
             Likewise, a component of the particle velocity or of the stress, or pressure; "ux", "uy" or "uz" too, the
-            displacement.
+            displacement, and "exx", "exz" and so on, the rate of the strain (grad u + grad u^T) / 2.
         signal : ndarray
             Samples of f or m.
         step : float
@@ -116,6 +116,8 @@ class Elastic:
         if name[0] in "uv":
             return [Term(1j * w if name[0] == "v" else 1.0, *numbers)]
         i, j = numbers
+        if name[0] == "e":
+            return [Term(0.5j * w, i, (j,)), Term(0.5j * w, j, (i,))]
         shear = [Term(mu, i, (j,)), Term(mu, j, (i,))]
         return shear + [Term(lame, k, (k,)) for k in range(ndim)] if i == j else shear
 

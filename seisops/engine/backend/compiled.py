@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,7 @@ from seisops.errors import CompilerError
 
 __all__ = ["Library", "chosen", "compiled"]
 
-FORMAT = 3  # of what is kept on disk; to be raised when that changes
+FORMAT = 4  # of what is kept on disk; to be raised when that changes
 LANGUAGE = "openmp"
 #: What Devito's choice depends on, beside its own variables.
 CHOOSING = ("CC", "CFLAGS", "CXX", "PATH")
@@ -36,14 +36,16 @@ class Library:
     ----------
     library : ctypes.CDLL
     source : str
+    names : mapping of str to str
+        What its functions are called in the library, where that is not what the text calls them.
     """
 
-    def __init__(self, library: ctypes.CDLL, source: str):
-        self.library, self.source = library, source
+    def __init__(self, library: ctypes.CDLL, source: str, names: Mapping[str, str]):
+        self.library, self.source, self.names = library, source, names
 
     def address(self, name: str) -> int:
         """Where a function of it begins."""
-        return ctypes.cast(self.library[name], ctypes.c_void_p).value
+        return ctypes.cast(self.library[self.names.get(name, name)], ctypes.c_void_p).value
 
 
 class _Known:
@@ -57,8 +59,16 @@ class _Known:
 KNOWN = _Known()
 
 
-def compiled(sources: Sequence[str]) -> list[Library]:
-    """Libraries of some texts: compiled side by side, as far as they are not kept from before."""
+def compiled(sources: Sequence[str], function: str | None = None) -> list[Library]:
+    """Libraries of some texts: compiled side by side, as far as they are not kept from before.
+
+    Parameters
+    ----------
+    sources : sequence of str
+    function : str, optional
+        The function that each text defines, and nothing else. Then those that a processor has to compile are one text to the
+        compiler, which takes longer to start than to compile most of them.
+    """
     environment = _environment()
     keys = [hashlib.sha256("\0".join((*environment, source)).encode()).hexdigest() for source in sources]
     with making, opened() as folder:
@@ -69,26 +79,50 @@ def compiled(sources: Sequence[str]) -> list[Library]:
             # an entry that came by its name otherwise than from here may be sound, and another one
             library = _loaded(kept[1]) if kept and kept[0].get("source") == by_key[key] else None
             if library is not None:
-                KNOWN.libraries[key] = Library(library, by_key[key])
+                KNOWN.libraries[key] = Library(library, by_key[key], kept[0].get("names", {}))
                 del missing[key]
         if missing:
-            with tempfile.TemporaryDirectory(prefix="seisops-", ignore_cleanup_errors=True) as made:
-                with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-                    done = list(pool.map(lambda k: _compile(by_key[k], Path(made), k[:16]), missing))
-                for key, path in zip(missing, done, strict=True):
-                    KNOWN.libraries[key] = _kept(folder, key, by_key[key], path)
-                    KNOWN.compilations += 1
+            names = {key: {function: f"{function}_{key[:16]}"} if function else {} for key in missing}
+            texts = {key: _renamed(by_key[key], names[key]) for key in missing}
+            processors = os.cpu_count() or 1
+            lots = _dealt(texts, processors if function else len(texts))
+            with (
+                tempfile.TemporaryDirectory(prefix="seisops-", ignore_cleanup_errors=True) as made,
+                ThreadPoolExecutor(max_workers=processors) as pool,
+            ):
+                done = pool.map(lambda lot: _compile("".join(texts[k] for k in lot), Path(made), lot[0][:16]), lots)
+                for lot, path in zip(lots, list(done), strict=True):
+                    for key in lot:
+                        KNOWN.libraries[key] = _kept(folder, key, by_key[key], names[key], path)
+                        KNOWN.compilations += 1
         return [KNOWN.libraries[k] for k in keys]
 
 
-def _kept(folder: Folder | None, key: str, source: str, path: Path) -> Library:
-    kept = folder.write(key, {"source": source}, path) if folder else None
+def _renamed(source: str, names: Mapping[str, str]) -> str:
+    """A text with other names for some of its functions."""
+    before = "".join(f"#define {name} {other}\n" for name, other in names.items())
+    return before + source + "".join(f"#undef {name}\n" for name in names)
+
+
+def _dealt(texts: Mapping[str, str], lots: int) -> list[list[str]]:
+    """Keys of texts in so many lots, or fewer, of about the same length of text."""
+    out: list[list[str]] = [[] for _ in range(min(lots, len(texts)))]
+    long = [0] * len(out)
+    for key in sorted(texts, key=lambda k: (-len(texts[k]), k)):
+        i = long.index(min(long))
+        out[i].append(key)
+        long[i] += len(texts[key])
+    return out
+
+
+def _kept(folder: Folder | None, key: str, source: str, names: Mapping[str, str], path: Path) -> Library:
+    kept = folder.write(key, {"source": source, "names": names}, path) if folder else None
     if kept is None:
-        return Library(ctypes.CDLL(str(path)), source)
+        return Library(ctypes.CDLL(str(path)), source, names)
     try:
-        return Library(ctypes.CDLL(str(kept)), source)
+        return Library(ctypes.CDLL(str(kept)), source, names)
     except OSError as error:
-        library = Library(ctypes.CDLL(str(path)), source)
+        library = Library(ctypes.CDLL(str(path)), source, names)
         folder.withdraw(kept, error)
         return library
 

@@ -31,7 +31,8 @@ KINDS = {"modulo": 0, "row": 1, "every": 2}
 TILE = 2**18
 #: Cells of a tile along the first two axes of three.
 SQUARE = 8
-#: How many times as many cells as temporaries are computed beyond a tile it has along an axis, at least.
+#: How many times as many cells as temporaries are computed beyond a tile it has along an axis, at least; temporaries of
+#: strips weigh as their cells do, as all pieces of a group share its tiles.
 OVERLAP = 4
 #: Cells of grids that are as good as endless.
 ENDLESS = 10**6
@@ -236,7 +237,7 @@ class Order:
         self.ordered, self.dtype = ordered, dtype
         self.pieces, texts = zip(*(both for _, group in ordered.groups for both in group), strict=True)
         self.texts: list[Text] = list(texts)
-        self._calls = [library.address("piece") for library in compiled([t.source for t in self.texts])]
+        self._calls = [p.address("piece") for p in compiled([t.source for t in self.texts], "piece")]
         self.names = sorted({a.name for p in self.pieces for a in p.arrays.values()})
         self._written = frozenset(a.name for p in self.pieces for a in p.accesses if a.written)
         self._coefficients = list(dict.fromkeys(c for t in self.texts for c in t.scalars))
@@ -326,7 +327,11 @@ class Order:
         if group[0][0].bound:
             return rows, 0
         share = max(1, ceil(rows / threads))
-        beyond = [OVERLAP * max(t.beyond(axis) for _, t in group) for axis in range(len(shape) - 1)]
+        cells = [piece.cells(shape) for piece, _ in group]
+        beyond = [
+            OVERLAP * sum(n * t.beyond(axis) for n, (_, t) in zip(cells, group, strict=True)) // max(sum(cells), 1)
+            for axis in range(len(shape) - 1)
+        ]
         if len(shape) == 3:
             return min(share, max(SQUARE, beyond[0])), max(SQUARE, beyond[1])
         arrays = max(len({load.name for _, t in group for load in t.loads}), 1)

@@ -8,7 +8,9 @@ from fractions import Fraction
 from devito import Derivative
 from devito.finite_differences.tools import centered
 
+from seisops.engine.derive.closing import Closing
 from seisops.engine.derive.describe import in_order
+from seisops.engine.symbols.closure import FREE, TRACTIONS
 from seisops.engine.symbols.location import position, sign
 from seisops.engine.symbols.names import PREFIX
 from seisops.engine.symbols.template import Template
@@ -19,13 +21,15 @@ __all__ = ["MultiaxialStretch", "PMLStretch", "SpongeStretch", "Stretch", "restr
 
 #: Kind of the profiles that are 1 on the grid and 0 beyond it.
 INSIDE = "inside"
+#: Kinds of the profiles that are 0 beyond the grid.
+ENDING = (INSIDE, FREE, TRACTIONS)
 
 
 def restricted(expr, halves: bool = False) -> frozenset:
     """The axes along which an expression vanishes beyond the grid, as far as restrictions (to half cells only) make it."""
     if getattr(expr, "is_DiscreteFunction", False):
         name = expr.function.name.removeprefix(PREFIX)
-        mine = name.startswith(f"{INSIDE}_") and (not halves or name.endswith(("_after", "_before")))
+        mine = name.startswith(ENDING) and (not halves or name.endswith(("_after", "_before")))
         return frozenset(expr.function.dimensions if mine else ())
     if isinstance(expr, Derivative):
         return restricted(expr.expr, halves) - set(expr.dims)
@@ -40,17 +44,18 @@ class Stretch:
 
     Derivatives and averages that stand inside another, or at half cells, are restricted to the grid (multiplied by an
     indicator that vanishes outside), which makes the discrete operator a finite matrix whose transpose is exact up to the
-    last cell, and keeps out what parameters are beyond it: a field half a cell after the nodes has a sample there.
+    last cell, and keeps out what parameters are beyond it: a field half a cell after the nodes has a sample there. With a
+    `closing`, differences along the last axis are closed at a free surface.
     """
 
-    def __init__(self, template: Template, fields, positions, parity):
-        self.template = template
+    def __init__(self, template: Template, fields, positions, parity, closing: Closing | None = None):
+        self.template, self.closing = template, closing
         self.fields = list(fields)
         self.positions = dict(positions)
         self.parity = dict(parity)
         self.rows: list = []
         self.auxiliary: list = []
-        self.compact: dict = {}
+        self.compact: dict = {p.name: closing.axis for p in closing.profiles} if closing else {}
 
     def profile(self, kind: str, dimension, where: Fraction):
         """The profile `kind` along `dimension`, at nodes or at half cells before or after them."""
@@ -86,7 +91,9 @@ class Stretch:
         where = position(expr, self.positions, self.template.dimensions)[self.template.dimensions.index(d)]
         stretched = self.stretched(expr, d, where)
         if nested or where:
-            return self.profile(INSIDE, d, where) * stretched
+            stretched = self.profile(INSIDE, d, where) * stretched
+        if self.closing and d is self.closing.axis:
+            stretched = stretched + self.closing.added(expr, where)
         return stretched
 
     def stretched(self, expr, dimension, where):

@@ -18,7 +18,7 @@ from seisops.engine.derive.describe import in_order
 from seisops.engine.derive.system import System
 from seisops.engine.symbols.stencils import stencil
 from seisops.engine.symbols.template import Template
-from seisops.engine.symbols.terms import depends, leaves
+from seisops.engine.symbols.terms import depends, leaves, shifts
 
 __all__ = ["CORE", "MODEL", "Strips", "reach", "reach_of_layer", "reach_of_parameters"]
 
@@ -129,8 +129,10 @@ def reach_of_parameters(system: System) -> int:
 
 def reach(expr, functions: Collection, axis, template: Template) -> int:
     """How many cells along an axis an expression looks for some functions."""
-    if not depends(expr, functions) or getattr(expr, "is_DiscreteFunction", False):
+    if not depends(expr, functions):
         return 0
+    if getattr(expr, "is_DiscreteFunction", False):
+        return abs(int((shifts(expr).get(axis, axis) - axis) / axis.spacing))
     if isinstance(expr, Derivative):
         inside = reach(expr.expr, functions, axis, template)
         if axis not in expr.dims:

@@ -26,7 +26,9 @@ which a node on the surface counts half: for fields E u continued by E, ``A' = W
 and on the surface, 1 elsewhere. Solving ``A' w = d`` for ``v = W^-1 w`` is solving ``A* v = W^-1 d``, so whatever enters a
 row on the surface, in either direction, enters with ``W^-1`` (half of its cell is above: a source in the other half is twice
 as strong), and what leaves leaves as it is: ``F = C A^-1 W^-1 C'`` has the transpose ``C W^-1 A*^-1 C'``. Images, which are
-even and in the nodes, are multiplied by W.
+even and in the nodes, are multiplied by W. Where differences are closed at the surface
+(:mod:`~seisops.engine.derive.closing`) there is no mirror, and W are the weights of the rows near it, by which images are
+multiplied row by row.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ import devito
 import sympy
 from devito import Derivative
 
+from seisops.engine.derive.closing import Closing
 from seisops.engine.symbols.places import Component, Place, components
 from seisops.engine.symbols.stencils import stencil
 from seisops.engine.symbols.template import Template
@@ -76,6 +79,8 @@ class System:
         Sign of each field's extension above a free surface, likewise; None without one.
     compact : mapping
         Axis of the layer outside of which a field (or a profile) vanishes, by the name of its symbol.
+    closing : Closing or None
+        How differences end at a free surface that is no mirror.
     """
 
     template: Template
@@ -89,6 +94,7 @@ class System:
     row_times: Mapping[str, Fraction] = field(default_factory=dict)
     parity: Mapping[str, int] | None = None
     compact: Mapping[str, devito.Dimension] = field(default_factory=dict)
+    closing: Closing | None = None
 
     @cached_property
     def leads(self) -> tuple[int, ...]:
@@ -110,8 +116,9 @@ class System:
 
     def _places(self, times: Mapping[str, Fraction]) -> list[Place]:
         nodes, parity = (Fraction(0),) * self.template.ndim, self.parity or {}
+        closed = self.template.space_order if self.closing else 0
         return [
-            Place(self.positions.get(u.name, nodes), times.get(u.name, Fraction(0)), parity.get(u.name, 0))
+            Place(self.positions.get(u.name, nodes), times.get(u.name, Fraction(0)), parity.get(u.name, 0), closed)
             for u in self.fields
         ]
 
@@ -218,7 +225,7 @@ def adjoint(system: System) -> System:
     columns: dict = {u: sympy.S.Zero for u in system.fields}
     for row, w in zip(system.residuals, fields, strict=True):
         for u, expr in transpose(row, w, system.fields).items():
-            columns[u] += expr
+            columns[u] += system.closing.dual(expr) if system.closing else expr
     pairs = [(u.name, w.name) for u, w in zip(system.fields, fields, strict=True)]
 
     def renamed(by_name: Mapping) -> dict:

@@ -21,6 +21,7 @@ import stat
 import sys
 import time
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from functools import cache
@@ -131,8 +132,7 @@ class Folder:
         full = {**content, "library": kept, "sha256": _checksum(code)}
         record = {"sha256": _checksum(_text(full)), "content": full}
         try:
-            if not self._has(TAG):
-                self._replace(TAG, TAGGED)
+            self._tidy()
             self._replace(kept, code)
             self._replace(f"{digest}.json", json.dumps(record, indent=1).encode())
         except OSError as e:
@@ -140,7 +140,6 @@ class Folder:
                 os.unlink(kept, dir_fd=self._descriptor)
             _refuse(str(self.path), str(e))
             return None
-        self._expire()
         return self._loadable(kept)
 
     def read_note(self, digest: str) -> bytes | None:
@@ -164,8 +163,7 @@ class Folder:
             Once for each folder that cannot be written to.
         """
         try:
-            if not self._has(TAG):
-                self._replace(TAG, TAGGED)
+            self._tidy()
             # with its name: one that came by another says something else
             self._replace(f"{digest}.note", NOTED + _checksum(digest.encode() + content).encode() + content)
         except OSError as e:
@@ -198,12 +196,6 @@ class Folder:
         # whatever somebody put there, such as a pipe that nobody writes to, holds nobody up
         return os.open(name, flags | os.O_NONBLOCK, mode=0o600, dir_fd=self._descriptor)
 
-    def _has(self, name: str) -> bool:
-        with suppress(OSError):
-            os.stat(name, dir_fd=self._descriptor)
-            return True
-        return False
-
     def _content(self, name: str) -> bytes:
         with open(name, "rb", opener=self._open) as file:
             return file.read()
@@ -231,6 +223,18 @@ class Folder:
                 if os.stat(name, dir_fd=self._descriptor).st_mtime < time.time() - _DAY:
                     os.utime(name, dir_fd=self._descriptor)
 
+    def _tidy(self) -> None:
+        """Tag the folder; about once a day, for who writes first, clear it up, which takes a look at each file."""
+        try:
+            last = os.stat(TAG, dir_fd=self._descriptor, follow_symlinks=False).st_mtime
+        except FileNotFoundError:
+            self._replace(TAG, TAGGED)
+            return
+        if not 0 <= time.time() - last < _DAY:
+            with suppress(OSError):
+                os.utime(TAG, dir_fd=self._descriptor, follow_symlinks=False)
+            self._expire()
+
     def _expire(self) -> None:
         """Remove what was written here and has not been used for long, and what killed processes left.
 
@@ -238,15 +242,15 @@ class Folder:
         """
         with os.scandir(self._descriptor) as entries:
             names = sorted(entry.name for entry in entries)
+        libraries = Counter(match[1] for match in map(LIBRARY.fullmatch, names) if match)
         for name in names:
             with suppress(OSError):
                 state = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
                 age = time.time() - state.st_mtime
-                if age < _DAY:
+                if age < _DAY or not stat.S_ISREG(state.st_mode):
                     continue
-                if not stat.S_ISREG(state.st_mode) or not self._is_ours(name):
-                    continue
-                if age >= LIFETIME or PARTIAL.fullmatch(name) or self._is_orphan(name, names):
+                left = age >= LIFETIME or PARTIAL.fullmatch(name) or self._is_orphan(name, libraries)
+                if left and self._is_ours(name):
                     os.unlink(name, dir_fd=self._descriptor)
 
     def holds_ours_only(self) -> bool:
@@ -272,19 +276,23 @@ class Folder:
         except (ValueError, TypeError, KeyError):
             return False
 
-    def _is_orphan(self, name: str, names: list[str]) -> bool:
-        """Whether a library has no description: its writer was killed before that, or another one wrote the same entry."""
+    def _is_orphan(self, name: str, libraries: Mapping[str, int]) -> bool:
+        """Whether a library has no description: its writer was killed before that, or another one wrote the same entry.
+
+        `libraries` are how many there are of each entry.
+        """
         match = LIBRARY.fullmatch(name)
         if not match:
             return False
-        index = f"{match[1]}.json"
-        if index not in names:
+        try:
+            if libraries[match[1]] == 1:
+                os.stat(f"{match[1]}.json", dir_fd=self._descriptor)
+                return False
+            return json.loads(self._content(f"{match[1]}.json"))["content"]["library"] != name
+        except FileNotFoundError:
             return True
-        if sum(other.startswith(f"{match[1]}-") for other in names) == 1:
+        except (ValueError, TypeError, KeyError):
             return False
-        with suppress(ValueError, TypeError, KeyError):
-            return json.loads(self._content(index))["content"]["library"] != name
-        return False
 
 
 @contextmanager

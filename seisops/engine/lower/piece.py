@@ -106,6 +106,12 @@ class Placed:
         """Its variables, if they number points and their taps; else nothing."""
         return self.axes if self.bound else ()
 
+    def cells(self, shape: Sequence[int]) -> int:
+        """Cells of its box in a grid of this shape; 1 for points."""
+        return prod(
+            max(end.of(n) - first.of(n), 0) for (first, end), n in zip(self.box, shape[: len(self.box)], strict=True)
+        )
+
 
 @dataclass(frozen=True)
 class Piece:

@@ -168,11 +168,19 @@ class TimeLoop:
         """What is added to the image of each tangent, by the cells around the grid in which that is not zero."""
         out: dict = {}
         for row, w in zip(self.born.rows, self.system.fields, strict=True):
+            weighted = self._weighted(w)
             for term in sympy.Add.make_args(row):
-                for p, expr in transpose(term, w, self.born.tangents).items():
+                for p, expr in transpose(term, weighted, self.born.tangents).items():
                     key = p, tuple(self._around(expr, self.born.beyond(term, p)).items())
                     out[key] = out.get(key, sympy.S.Zero) + expr
         return out
+
+    def _weighted(self, field):
+        """A field by the part of a cell that belongs to each of its samples, where differences end at a free surface."""
+        closing, where = self.system.closing, self.system.positions.get(field.name)
+        if closing is None:
+            return field
+        return (1 - closing.lack(where is not None and where[-1] != 0)) * field
 
     def _around(self, expr, beyond: Mapping) -> dict:
         """Cells around the grid in which images are made of what is in it; above a free surface images are mirrored."""

@@ -6,6 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+
+from seisops.engine.symbols.closure import closure
+
 __all__ = ["ON_SURFACE", "Component", "Place", "components"]
 
 #: The part below a free surface of what is even and lies on it.
@@ -24,11 +28,27 @@ class Place:
         Offset from the samples of the solver, in steps.
     parity : int
         What continues them above a free surface: 1 an even, -1 an odd extension; 0 without one.
+    closed : int
+        Order of the differences that end at a free surface, above which nothing continues them; 0 without one.
     """
 
     cell: tuple[Fraction, ...]
     time: Fraction = Fraction(0)
     parity: int = 0
+    closed: int = 0
+
+    @property
+    def weighted(self) -> bool:
+        """Whether there are samples to which less or more than a cell belongs: what enters them is divided by that part."""
+        return self.on_surface or self.closed > 0
+
+    def weight(self, n: int) -> np.ndarray:
+        """The part of a cell that belongs to each of the first n samples below a free surface."""
+        if self.closed:
+            return closure(self.closed).weight(self.cell[-1] != 0, n)
+        out = np.ones(n)
+        out[0] = ON_SURFACE if self.on_surface else 1.0
+        return out
 
     @property
     def on_surface(self) -> bool:

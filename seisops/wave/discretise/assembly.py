@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Protocol
 
+from seisops.engine.derive.closing import Closing
 from seisops.engine.derive.describe import describe_system
 from seisops.engine.derive.layers import Stretch
 from seisops.engine.derive.system import System, expand_time
@@ -18,6 +19,7 @@ from seisops.engine.symbols.template import Template
 from seisops.engine.symbols.terms import occurrences, time_offset
 from seisops.errors import ParameterError
 from seisops.wave.discretise.interior import Interior
+from seisops.wave.faces import RIGID
 
 __all__ = ["Equation", "assemble", "described", "interior"]
 
@@ -31,6 +33,7 @@ class Equation(Protocol):
     staggering: Mapping[str, tuple[float, ...]]
     timing: Mapping[str, float]
     surface: Mapping[str, int]
+    tractions: Sequence[str]
     leapfrog: bool
 
     def residual(self, fields: Any, parameters: Any) -> Sequence: ...
@@ -109,7 +112,7 @@ def _cells(at: Fraction) -> str:
     return "at the nodes" if at == 0 else f"{float(at):+g} cells from the nodes"
 
 
-def assemble(equation: Equation, template: Template, boundary, free_surface: bool) -> System:
+def assemble(equation: Equation, template: Template, boundary, surface: str) -> System:
     """The discrete system of an equation with its boundary.
 
     Parameters
@@ -118,29 +121,37 @@ def assemble(equation: Equation, template: Template, boundary, free_surface: boo
         Only its structure matters, not its arrays.
     template : Template
     boundary : PML, Sponge or None
-    free_surface : bool
+    surface : str
+        ``"free"``, ``"rigid"`` or ``""``.
     """
     fields, rows = residuals(equation, template)
     rows = [expand_time(row, template) for row in rows]
     plain = System(template, fields, tuple(rows), ({0: 1.0},), ({0: 1.0},))
-    if free_surface and set(equation.surface) != set(equation.fields):
+    mirrored = bool(surface) and not equation.tractions
+    if mirrored and set(equation.surface) != set(equation.fields):
         raise ParameterError(
-            f"{type(equation).__name__} does not say how its fields behave at a free surface: set its attribute "
-            "`surface` to {field: -1 or 1}, or model without a free surface"
+            f"{type(equation).__name__} does not say how its fields behave at a surface: set its attribute "
+            "`surface` to {field: -1 or 1}, or `tractions` to the fields that vanish there, or model without a free surface"
         )
     positions = {
         f.name: tuple(Fraction(p) for p in equation.staggering.get(n, (0,) * template.ndim))
         for n, f in zip(equation.fields, fields, strict=True)
     }
-    if free_surface and any(where[-1] < 0 for where in positions.values()):
+    if surface and any(where[-1] < 0 for where in positions.values()):
         raise ParameterError(
-            f"{type(equation).__name__}.staggering={dict(equation.staggering)}: at a free surface, fields half a cell "
+            f"{type(equation).__name__}.staggering={dict(equation.staggering)}: at a surface, fields half a cell "
             "from the nodes along z have to lie below them: state it as 0.5, and shift the derivatives accordingly"
         )
-    if free_surface:
+    if mirrored:
         _require_symmetry(equation, rows, positions, template)
-    parity = {f.name: equation.surface.get(n, 1) for n, f in zip(equation.fields, fields, strict=True)}
-    stretch = (boundary.stretch if boundary else Stretch)(template, fields, positions, parity)
+    # what is odd about a free surface is even about a rigid one, and what vanishes on one is free on the other
+    free = surface != RIGID
+    parity = {
+        f.name: equation.surface.get(n, 1) * (1 if free else -1) for n, f in zip(equation.fields, fields, strict=True)
+    }
+    vanishing = [f.name for n, f in zip(equation.fields, fields, strict=True) if (n in equation.tractions) == free]
+    closing = Closing(template, vanishing) if surface and equation.tractions else None
+    stretch = (boundary.stretch if boundary else Stretch)(template, fields, positions, parity, closing)
     rows = [stretch(stretch.damped(row)) for row in rows]
     order = {name: i for i, name in enumerate(equation.fields)}
     driven, heard = zip(*equation.channels, strict=True)
@@ -155,6 +166,7 @@ def assemble(equation: Equation, template: Template, boundary, free_surface: boo
         positions=stretch.positions,
         times=known.times,
         row_times=known.row_times,
-        parity=stretch.parity if free_surface else None,
+        parity=stretch.parity if mirrored else None,
         compact=stretch.compact,
+        closing=closing,
     )

@@ -17,15 +17,16 @@ from seisops.engine import backend
 from seisops.engine.arrays import in_rows
 from seisops.engine.facts import Layer
 from seisops.engine.scheme import Scheme
+from seisops.engine.symbols.closure import closing, closure
 from seisops.engine.symbols.names import PREFIX
 from seisops.errors import ParameterError, UnstableError
 from seisops.wave._validate import integer, real
-from seisops.wave.boundaries import PML
 from seisops.wave.discretise.padding import Padding, folded
 from seisops.wave.discretise.resampling import Resampling
 from seisops.wave.discretise.schemes import SCHEMES
 from seisops.wave.discretise.stability import admits, limit, lossless
 from seisops.wave.equation import WaveEquation
+from seisops.wave.faces import Faces
 from seisops.wave.grid import Grid
 from seisops.wave.space import Wavefield
 from seisops.wave.time import Time
@@ -50,8 +51,7 @@ class Discretisation:
     grid, time, dtype
         Of the wavefields.
     space_order : int
-    boundary : PML, Sponge or None
-    free_surface : bool
+    faces : Faces
     ratio : int
         Time steps for each sample of the data.
     velocity : float
@@ -60,8 +60,10 @@ class Discretisation:
         Largest stable step in s at that velocity.
     dispersion : bool
         Whether the time dispersion of the scheme is undone in sources and data.
+    closed : bool
+        Whether differences end at the free surface, rather than going on in its mirror.
     staggered : bool
-        Whether fields stand between the time steps.
+        Whether anything is driven or heard between the time steps.
     radius : float
         What the bound of the scheme may reach; see :class:`seisops.wave.discretise.stability.Limit`.
     device : str
@@ -72,27 +74,34 @@ class Discretisation:
     time: Time
     dtype: str
     space_order: int
-    boundary: object
-    free_surface: bool
+    faces: Faces
     ratio: int
     velocity: float
     stable_step: float
     dispersion: bool
+    closed: bool = False
     staggered: bool = False
     radius: float = 1.0
     device: str = "cpu"
 
     @cached_property
     def padding(self) -> Padding:
-        cells = [(self.layer, self.layer)] * self.grid.ndim
-        if self.free_surface:
-            cells[-1] = (0, self.layer)
-        return Padding(self.grid, tuple(cells))
+        return Padding(self.grid, self.faces.cells)
 
     @property
-    def layer(self) -> int:
-        """Cells of the absorbing layer."""
-        return self.boundary.cells if self.boundary else 0
+    def boundary(self):
+        """An absorbing layer like all that there are, or None."""
+        return self.faces.kind
+
+    @property
+    def surface(self) -> bool:
+        """Whether the low end of the last axis is a free or rigid surface."""
+        return bool(self.faces.surface)
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether what is above the surface is the mirror image of what is below."""
+        return self.surface and not self.closed
 
     def resampling(self, time: Fraction = Fraction(0)) -> Resampling:
         """Between the samples of the data and those of the solver, which lie so many steps after its own."""
@@ -124,7 +133,7 @@ class Discretisation:
 
     def scheme(self, medium: WaveEquation) -> Scheme:
         """The kernels of a medium's equation."""
-        return SCHEMES.get(medium, self.template, self.boundary, self.free_surface, self.padding.shape, self.device)
+        return SCHEMES.get(medium, self.template, self.faces, self.padding.shape, self.device)
 
     def check(self, medium: WaveEquation) -> None:
         """Raise UnstableError if the frozen time step is too large for a medium."""
@@ -170,17 +179,17 @@ class Discretisation:
         halo = self.space_order
         top = [(0, 0)] * padded.ndim
         rest = [(halo, end - halo - n) for n, end in zip(padded.shape, self.extents(halo), strict=True)]
-        if self.free_surface:
+        if self.mirrored:
             top[-1], rest[-1] = (halo, 0), (0, rest[-1][1])
         out = np.pad(np.asarray(padded, self.dtype), rest, mode=outside)
-        return np.pad(out, top, mode="reflect") if self.free_surface else out
+        return np.pad(out, top, mode="reflect") if self.mirrored else out
 
     def without_halo(self, array: np.ndarray) -> np.ndarray:
-        """Transpose of :meth:`with_halo`, for arrays that are zero above a free surface."""
+        """Transpose of :meth:`with_halo`, for arrays that are zero above a mirroring surface."""
         halo = self.space_order
         around = [(halo, halo)] * array.ndim
         cells = array[..., : self.padding.shape[-1] + 2 * halo]
-        if self.free_surface:
+        if self.mirrored:
             around[-1], cells = (0, halo), cells[..., halo:]
         return folded(cells, around)
 
@@ -191,8 +200,10 @@ def _profiles(d: Discretisation, widths: tuple[int, ...], around: int) -> dict[s
     out = {}
     for axis, name in enumerate(d.grid.axes):
         lo, _ = d.padding.cells[axis]
+        layers = dict(zip(("low", "high"), d.faces.layers[axis], strict=True))
         n, size, halo = d.grid.shape[axis], d.padding.shape[axis], d.space_order
-        top = d.free_surface and axis == d.grid.ndim - 1
+        last = axis == d.grid.ndim - 1
+        top, closed = d.mirrored and last, d.closed and last
         for suffix, where in (("", 0.0), ("_after", 0.5), ("_before", -0.5)):
 
             def add(kind, values, side="", name=name, suffix=suffix):
@@ -200,26 +211,35 @@ def _profiles(d: Discretisation, widths: tuple[int, ...], around: int) -> dict[s
                     np.asarray(values), d.dtype
                 )
 
-            def profiles(depth, axis=axis):
-                return d.boundary.profiles(depth, d.grid.spacing[axis], d.velocity, d.dt).items()
+            def profiles(layer, depth, axis=axis):
+                return layer.profiles(depth, d.grid.spacing[axis], d.velocity, d.dt)
 
             position = np.arange(-halo, size + halo) + where
             if top:  # what is above the surface is the mirror image of what is below
                 position = np.abs(position)
-            below, above = position - (lo + n - 1), lo - position
+            # where there is no layer, but something has strips, is as if it were in the model
+            depths = {"low": lo - position, "high": position - (lo + n - 1)}
+            depths = {side: depth if layers[side] else np.minimum(depth, 0) for side, depth in depths.items()}
+            layers = {side: layer or d.boundary for side, layer in layers.items()}
             add("inside", (position >= 0) & (position <= size - 1))
-            if not d.boundary:
-                continue
+            ends = closing(d.space_order, where > 0, halo, size) if closed and where >= 0 else {}
             if not widths:
-                for kind, values in profiles(below if top else np.maximum(above, below)):
+                for kind, values in ends.items():
                     add(kind, values)
+            if d.boundary and not (widths and d.boundary.compact):
+                low, high = (profiles(layers[side], depths[side]) for side in ("low", "high"))
+                for kind in low:
+                    add(kind, np.where(depths["low"] > depths["high"], low[kind], high[kind]))
+            if not widths:
                 continue
             inward, outward = widths[axis] + halo + around, halo - around
-            for kind, values in profiles(below[-inward : len(below) - outward]):
-                add(kind, values, f"_high{widths[axis]}")
-            if not top:
-                for kind, values in profiles(above[outward:inward]):
-                    add(kind, values, f"_low{widths[axis]}")
+            cut = {"low": slice(outward, inward), "high": slice(len(position) - inward, len(position) - outward)}
+            for side, part in cut.items():
+                for kind, values in ends.items():
+                    add(kind, values[part] if side == "low" else np.zeros_like(values[part]), f"_{side}{widths[axis]}")
+                if d.boundary and d.boundary.compact and not (top and side == "low"):
+                    for kind, values in profiles(layers[side], depths[side][part]).items():
+                        add(kind, values, f"_{side}{widths[axis]}")
     return out
 
 
@@ -242,12 +262,14 @@ def discretise(
         )
     if space_order not in range(2, 17, 2):
         raise ParameterError(f"Modeling(space_order={space_order!r}): must be even, from 2 to 16")
-    if boundary is not None and (isinstance(boundary, type) or not hasattr(type(boundary), "stretch")):
-        raise ParameterError(f"Modeling(boundary={boundary!r}): use PML(), Sponge() or None")
-    if free_surface not in (True, False):
-        raise ParameterError(f"Modeling(free_surface={free_surface!r}): True for one at the top, or False")
-    if isinstance(boundary, PML):
-        boundary = boundary.suited(medium.primal.multiaxial)
+    faces = Faces.of(boundary, free_surface, waves.grid.axes, medium.primal.multiaxial)
+    closed = bool(faces.surface and medium.primal.tractions)
+    rows = closure(space_order).rows
+    if closed and waves.grid.shape[-1] <= 2 * rows:
+        raise ParameterError(
+            f"Modeling(space_order={space_order}): a {faces.surface} surface of {type(medium.primal).__name__} needs more "
+            f"than {2 * rows} nodes in depth, got {waves.grid.shape[-1]}: use a deeper grid or a lower order"
+        )
     template = (waves.grid.ndim, space_order, waves.dtype.name)
     found = limit(medium, template)
     step, velocity = found.step, found.velocity
@@ -272,13 +294,13 @@ def discretise(
         waves.time,
         waves.dtype.name,
         space_order,
-        boundary,
-        bool(free_surface),
+        faces,
         substeps or max(1, needed),
         velocity,
         step,
         bool(dispersion and medium.leapfrog),
-        SCHEMES.interior(medium, template).staggered,
+        closed,
+        SCHEMES.interior(medium, template).staggered(medium.channels),
         found.radius,
         waves.device,
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from seisops.engine.stability.plane_waves import Symbol
+from seisops.engine.symbols.names import PREFIX
 
 __all__ = ["Interior"]
 
@@ -27,7 +28,8 @@ class Interior:
     times: Mapping[str, Fraction]
     row_times: Mapping[str, Fraction]
 
-    @property
-    def staggered(self) -> bool:
-        """Whether fields or rows stand between the time steps."""
-        return any(t != 0 for by_name in (self.times, self.row_times) for t in by_name.values())
+    def staggered(self, channels: Sequence[tuple[Mapping[str, float], Mapping[str, float]]]) -> bool:
+        """Whether anything is driven or heard between the time steps: rows, and fields, of each component, by name."""
+        driven = (self.row_times[PREFIX + name] for rows, _ in channels for name in rows)
+        heard = (self.times[PREFIX + name] for _, fields in channels for name in fields)
+        return any(time != 0 for time in (*driven, *heard))

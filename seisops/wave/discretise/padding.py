@@ -57,21 +57,14 @@ class Padding:
         """Slices that select the grid in a padded array."""
         return tuple(slice(lo, lo + n) for n, (lo, _) in zip(self.grid.shape, self.cells, strict=True))
 
-    def apply(self, model):
-        """Replicate the edges of a model into the layer."""
-        return np.pad(self._checked(model, self.grid.shape, "model"), self.cells, mode="edge")
+    def apply(self, model, ends=False):
+        """Replicate the edges of a model into the layer; of one that `ends` there, the layer is zero."""
+        return np.pad(self._checked(model, self.grid.shape, "model"), self.cells, mode="constant" if ends else "edge")
 
-    def apply_adjoint(self, padded):
-        """Transpose of `apply`: sum the layer into the edge cells."""
-        return folded(self._checked(padded, self.shape, "padded array"), self.cells)
-
-    def embed(self, model):
-        """Place a model into a padded array that is zero in the layer."""
-        return np.pad(self._checked(model, self.grid.shape, "model"), self.cells)
-
-    def crop(self, padded):
-        """Transpose of `embed`: cut the layer off."""
-        return self._checked(padded, self.shape, "padded array")[self.interior].copy()
+    def apply_adjoint(self, padded, ends=False):
+        """Transpose of `apply`: sum the layer into the edge cells; of what `ends` there, cut it off."""
+        padded = self._checked(padded, self.shape, "padded array")
+        return padded[self.interior].copy() if ends else folded(padded, self.cells)
 
     def _checked(self, array, shape, name):
         array = np.ascontiguousarray(array)

@@ -15,8 +15,10 @@ from seisops.engine.facts import Layer, Reach
 from seisops.engine.kept.notes import Notes, is_noted, told
 from seisops.engine.kernel import Kernel
 from seisops.engine.scheme import Scheme
+from seisops.engine.symbols.closure import closure
 from seisops.engine.threads import making
 from seisops.wave.discretise.interior import Interior
+from seisops.wave.faces import Faces
 
 if TYPE_CHECKING:
     from seisops.engine.derivation import Both, Derivation
@@ -57,23 +59,22 @@ class Schemes:
         self,
         equation: WaveEquation,
         template: tuple[int, int, str],
-        boundary,
-        free_surface: bool,
+        faces: Faces,
         shape: tuple[int, ...],
         on: str = "cpu",
     ) -> Scheme:
         """The scheme of an equation on padded grids like one of a given shape."""
-        kind = (equation.kind, template, _layer_kind(boundary), free_surface)
+        kind = (equation.kind, template, _layer_kind(faces.kind), faces.surface)
 
         def both() -> Both:
             if kind not in self._derived:
-                self._derived[kind] = _both(equation, template, boundary, free_surface)
+                self._derived[kind] = _both(equation, template, faces)
             return self._derived[kind]
 
         with making:
             if kind not in self._reaches:
                 self._reaches[kind] = Notes(told(kind)).get(("reach",), lambda: both().reach())
-            layer = _layer(self._reaches[kind], boundary, free_surface, template, shape)
+            layer = _layer(self._reaches[kind], faces, template, shape)
             key = (*kind, layer, on)
             scheme = self._alive.get(key)
             if scheme is None:
@@ -124,35 +125,35 @@ def _interior(equation: WaveEquation, template: tuple[int, int, str]) -> Interio
     return interior(equation, template)
 
 
-def _both(equation: WaveEquation, template: tuple[int, int, str], boundary, free_surface: bool) -> Both:
+def _both(equation: WaveEquation, template: tuple[int, int, str], faces: Faces) -> Both:
     from seisops.engine.derivation import Both
     from seisops.engine.symbols.template import Template
 
-    return Both.of(equation.system(Template(*template), boundary, free_surface))
+    return Both.of(equation.system(Template(*template), faces.kind, faces.surface))
 
 
-def model_shape(shape: tuple[int, ...], boundary, free_surface: bool) -> tuple[int, ...]:
-    """Cells of a padded grid that are not in the layer."""
-    *others, depth = (n - 2 * boundary.cells for n in shape)
-    return (*others, depth + boundary.cells if free_surface else depth)
+def model_shape(shape: tuple[int, ...], faces: Faces) -> tuple[int, ...]:
+    """Cells of a padded grid that are not in a layer."""
+    return tuple(n - low - high for n, (low, high) in zip(shape, faces.cells, strict=True))
 
 
-def _layer(reach: Reach, boundary, free_surface: bool, template: tuple[int, int, str], shape: tuple[int, ...]) -> Layer:
+def _layer(reach: Reach, faces: Faces, template: tuple[int, int, str], shape: tuple[int, ...]) -> Layer:
     """Where the fields of a layer live on a padded grid of a given shape.
 
-    On grids so narrow that what lies in one strip reaches the layer at the other end, or at its mirror image above a free
+    On grids so narrow that what lies in one strip reaches the layer at the other end, or at its mirror image above a
     surface, they live on the whole grid.
     """
-    if not reach.compact or min(model_shape(shape, boundary, free_surface)) <= reach.layer:
+    if not reach.compact or min(model_shape(shape, faces)) <= reach.layer:
         return Layer()
     _, order, dtype = template
-    cells = boundary.cells + reach.between
+    cells = faces.thickest + reach.between if faces.all else 0
+    if reach.closed:
+        cells = max(cells, closure(order).rows)
     widths = [min(cells + reach.layer, n) for n in shape]
     # along rows, whole vectors: the rest of one costs nothing, and leaves the rows between the strips aligned
     widths[-1] = min(whole(widths[-1], VECTOR // np.dtype(dtype).itemsize), shape[-1])
-    sides = [("low", "high")] * len(shape)
-    if free_surface:
-        sides[-1] = ("high",)
-    # images are made as far beyond the grid as parameters are looked at
-    halo = min(reach.layer + reach.parameters, order)
+    alone = [reach.lives_along(axis) for axis in range(len(shape))]
+    sides = [pair if lives else () for pair, lives in zip(faces.sides(reach.closed), alone, strict=True)]
+    # images are made as far beyond the grid as parameters are looked at, and near a surface with weights of its rows
+    halo = order if reach.closed else min(reach.layer + reach.parameters, order)
     return Layer(reach.compact, tuple(widths), tuple(sides), cells, halo)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from seisops.engine.kept.notes import noted
 from seisops.wave.equation import WaveEquation
-from seisops.wave.quantities import Quantity
+from seisops.wave.equations.properties import DENSITY, P_VELOCITY, SQUARED_SLOWNESS
+from seisops.wave.equations.staggered import divergence
 
 __all__ = ["Acoustic"]
 
@@ -59,26 +60,13 @@ class Acoustic(WaveEquation):
     components = {"p": {"u": 1.0}}
     leapfrog = True
     surface = {"u": -1}
-    # both begin above what the largest values are in km/s and g/cm3
-    quantities = {
-        "vp": Quantity("m/s", (50.0, 20e3), positive=True, others={"km/s": 1e3}),
-        "m": Quantity("s2/m2", positive=True, others={"s2/km2": 1e-6}),
-        "rho": Quantity("kg/m3", (50.0, 25e3), positive=True, others={"g/cm3": 1e3}),
-    }
+    quantities = {"vp": P_VELOCITY, "m": SQUARED_SLOWNESS, "rho": DENSITY}
 
     def residual(self, fields, parameters):
-        from devito import Derivative  # media are there before equations are
-
-        u, m = fields.u, parameters.m
-        if "b" not in parameters._fields:
-            return (m * u.dt2 - u.laplace,)
-        divergence = 0
-        for d in u.space_dimensions:
-            after, before = {d: d + d.spacing / 2}, {d: d - d.spacing / 2}
-            buoyancy = Derivative(parameters.b, d, deriv_order=0, fd_order=2, x0=after)
-            flux = buoyancy * Derivative(u, d, fd_order=u.space_order, x0=after)
-            divergence = divergence + Derivative(flux, d, fd_order=u.space_order, x0=before)
-        return (m * parameters.b * u.dt2 - divergence,)
+        u, known = fields.u, parameters._asdict()
+        m, b = known["m"], known.get("b")
+        mass = m if b is None else m * b
+        return (mass * u.dt2 - divergence(u, u.space_dimensions, u.space_order, b),)
 
     def speeds(self):
         vp = self.vp

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 
+import numpy as np
+
 from seisops.engine.kept.notes import noted
+from seisops.errors import ParameterError
 from seisops.wave.equation import WaveEquation
 from seisops.wave.equations.staggered import ahead, behind, between
 
@@ -62,9 +65,35 @@ class StressVelocity(WaveEquation):
         return places
 
     @property
+    def tractions(self) -> tuple[str, ...]:
+        """Names of the stresses that vanish on a horizontal surface."""
+        z = self.axes[-1]
+        return (*(f"s{i}{z}" for i in self.axes[:-1]), f"s{z}{z}")
+
+    @property
     def components(self) -> Mapping[str, Mapping[str, float]]:
         mean = {f"s{i}{i}": -1.0 / len(self.axes) for i in self.axes}
         return {"p": mean, **{name: {name: 1.0} for name in (*self.velocities, *self.stresses)}}
+
+    def require_stable(self, pi: np.ndarray, mu: np.ndarray, of: str = "") -> None:
+        """Raise a ParameterError where a solid would expand under pressure, or give way to shear.
+
+        Parameters
+        ----------
+        pi, mu : ndarray
+            Moduli of P waves, lam + 2 mu, and of S waves in Pa, on the grid.
+        of : str, optional
+            What they are of, for the message.
+        """
+        n = len(self.axes)
+        bad = (mu < 0) | (pi - (2 - 2 / n) * mu <= 0)
+        if bad.any():
+            i = tuple(int(k) for k in np.argwhere(bad)[0])
+            raise ParameterError(
+                f"{type(self).__name__}: {of}moduli of P and S waves, {pi[i]:.6g} Pa (lam + 2 mu) and {mu[i]:.6g} Pa (mu), "
+                f"in {int(bad.sum())} of {bad.size} cells, first at index {i}, make no stable medium: mu must not be "
+                f"negative, and vp has to be more than {np.sqrt(2 - 2 / n):.4g} times vs"
+            )
 
     # -- for residuals
 

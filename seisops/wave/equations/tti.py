@@ -7,7 +7,8 @@ import numpy as np
 from seisops.engine.kept.notes import noted
 from seisops.errors import ParameterError
 from seisops.wave.equation import WaveEquation
-from seisops.wave.equations.staggered import ahead, behind, between
+from seisops.wave.equations.properties import DENSITY, P_VELOCITY, SQUARED_SLOWNESS
+from seisops.wave.equations.staggered import divergence
 from seisops.wave.quantities import Quantity
 
 __all__ = ["TTI"]
@@ -81,9 +82,9 @@ class TTI(WaveEquation):
     leapfrog = True
     surface = {"r": -1, "w": -1}
     quantities = {
-        "vp": Quantity("m/s", (50.0, 20e3), positive=True, others={"km/s": 1e3}),
-        "m": Quantity("s2/m2", positive=True, others={"s2/km2": 1e-6}),
-        "rho": Quantity("kg/m3", (50.0, 25e3), positive=True, others={"g/cm3": 1e3}),
+        "vp": P_VELOCITY,
+        "m": SQUARED_SLOWNESS,
+        "rho": DENSITY,
         "epsilon": Quantity("", (-0.4, 2.0), others={"percent": 0.01}),
         "delta": Quantity("", (-0.4, 2.0), others={"percent": 0.01}),
         "theta": Quantity("rad", (-6.3, 6.3), others={"degrees": np.pi / 180}),
@@ -120,10 +121,9 @@ class TTI(WaveEquation):
         if "theta" in known:
             direction = _direction(known, axes)
             along = _rotated(r, direction, axes, order, b)
-            across = sum(_second(p, d, order, b) for d in axes) - _rotated(p, direction, axes, order, b)
+            across = divergence(p, axes, order, b) - _rotated(p, direction, axes, order, b)
         else:
-            along = _second(r, axes[-1], order, b)
-            across = sum(_second(p, d, order, b) for d in axes[:-1])
+            along, across = divergence(r, axes[-1:], order, b), divergence(p, axes[:-1], order, b)
         mass = known["m"] if b is None else known["m"] * b
         return mass * r.dt2 - strength * across - along, mass * w.dt2 - across
 
@@ -143,15 +143,6 @@ def _direction(parameters, axes) -> list:
     if phi is None:
         return [sin(theta), 0, cos(theta)]
     return [sin(theta) * cos(phi), sin(theta) * sin(phi), cos(theta)]
-
-
-def _second(f, d, order: int, b):
-    """The second derivative along an axis of the grid, with density as in the acoustic equation."""
-    from devito import Derivative
-
-    if b is None:
-        return Derivative(f, (d, 2), fd_order=order)
-    return behind(between(b, d) * ahead(f, d, order), d, order)
 
 
 def _rotated(f, direction, axes, order: int, b):

@@ -9,6 +9,7 @@ import numpy as np
 from seisops.engine.kept.notes import noted
 from seisops.errors import ParameterError
 from seisops.wave.equation import WaveEquation
+from seisops.wave.equations.properties import DENSITY, P_VELOCITY, QUALITY, RELAXATION, SQUARED_SLOWNESS
 from seisops.wave.equations.relaxation import (
     Mechanism,
     at_f0,
@@ -19,8 +20,7 @@ from seisops.wave.equations.relaxation import (
     solids,
     strength,
 )
-from seisops.wave.equations.staggered import ahead, behind, between
-from seisops.wave.quantities import Quantity
+from seisops.wave.equations.staggered import divergence
 
 __all__ = ["ViscoAcoustic"]
 
@@ -87,13 +87,7 @@ class ViscoAcoustic(WaveEquation):
         "rho": lambda b: 1 / b,
     }
     leapfrog = True
-    quantities = {
-        "vp": Quantity("m/s", (50.0, 20e3), positive=True, others={"km/s": 1e3}),
-        "qp": Quantity("", (5.0, 1e9), positive=True),
-        "rho": Quantity("kg/m3", (50.0, 25e3), positive=True, others={"g/cm3": 1e3}),
-        "m": Quantity("s2/m2", positive=True, others={"s2/km2": 1e-6}),
-        "tau": Quantity("", (0.0, 10.0)),
-    }
+    quantities = {"vp": P_VELOCITY, "qp": QUALITY, "rho": DENSITY, "m": SQUARED_SLOWNESS, "tau": RELAXATION}
 
     @property
     def solids(self) -> tuple[Mechanism, ...]:
@@ -115,20 +109,14 @@ class ViscoAcoustic(WaveEquation):
     drives = {"p": {"e": 1.0}}
 
     def residual(self, fields, parameters):
-        from devito import Derivative  # media are there before equations are
-
         e, *memories = fields
         known = parameters._asdict()
         m, tau, b = known["m"], known["tau"], known.get("b")
         weights = [one.weight for one in self.solids]
         unrelaxed = 1 + sum(weights) * tau
         p, order, dt = e - sum(memories), e.space_order, e.grid.stepping_dim.spacing
-        if b is None:
-            flow, mass = sum(Derivative(p, (d, 2), fd_order=order) for d in e.space_dimensions), m
-        else:
-            axes = e.space_dimensions
-            flow, mass = sum(behind(between(b, d) * ahead(p, d, order), d, order) for d in axes), m * b
-        rows = [mass / unrelaxed * e.dt2 - flow]
+        mass = m if b is None else m * b
+        rows = [mass / unrelaxed * e.dt2 - divergence(p, e.space_dimensions, order, b)]
         for one, weight, phi in zip(self.solids, weights, memories, strict=True):
             relaxed = weight * tau / unrelaxed * (e.forward + e) / 2 - (phi.forward + phi) / 2
             rows.append((phi.forward - phi) / dt - relaxed / one.time)

@@ -49,14 +49,17 @@ class Channel(Coupling, Sampler):
     def require_fit(self, discretisation):
         self._coupling.require_fit(discretisation)
 
+    def own(self, side):
+        return self._coupling.own(side.of(self.index))
+
     def entering(self, shot, x, where):
-        return self._coupling.entering(shot, x, where.of(self.index))
+        return self._coupling.entering(shot, x, where)
 
     def leaving(self, shot, where):
-        return self._coupling.leaving(shot, where.of(self.index))
+        return self._coupling.leaving(shot, where)
 
     def found(self, results, where):
-        return self._coupling.found(results, where.of(self.index))
+        return self._coupling.found(results, where)
 
     def deliver(self, values, shot, out):
         self._coupling.deliver(values, shot, out)
@@ -65,7 +68,7 @@ class Channel(Coupling, Sampler):
         return self._coupling.signals(x)
 
     def silent(self, shot, where):
-        return self._coupling.silent(shot, where.of(self.index))
+        return self._coupling.silent(shot, where)
 
 
 def located(sampler: Sampler) -> tuple[Sampler, int]:

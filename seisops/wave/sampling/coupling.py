@@ -28,6 +28,10 @@ class Coupling(ABC):
     #: The imaging condition behind it, if it is one: its background has to be there in the solve.
     imaging: Coupling | None = None
 
+    def own(self, side: Where) -> Where:
+        """Where on one side of a solve it meets the wavefield: what a solve hands to the methods below."""
+        return side.component(self.component)
+
     @abstractmethod
     def entering(self, shot: int, x: NDArray, where: Where) -> list[Way]:
         """What enters the wavefield of a shot, of an array in the sampler's range."""

@@ -88,7 +88,7 @@ class Imaging(Coupling, Sampler):
         pool: Pool,
     ):
         self.medium, self.wrt, self.storage, self.source, self.pool = medium, wrt, storage, source, pool
-        self.derivatives = {name: medium.derivatives(name) for name in wrt}
+        self.derivatives = {name: medium.derivatives(name, wrt) for name in wrt}
         self.coefficients = tuple(sorted({c for d in self.derivatives.values() for c in d}))
         super().__init__(waves, perturbation_space(waves, wrt))
         self._join()
@@ -265,16 +265,12 @@ class Imaging(Coupling, Sampler):
         out = {c: np.zeros(padding.shape, self.domain.dtype) for c in self.coefficients}
         for name, part in zip(self.wrt, parts, strict=True):
             for c, factor in self.derivatives[name].items():
-                continued = padding.embed if self.medium.ends(c) else padding.apply
-                out[c] += continued(np.asarray(factor * part, self.domain.dtype))
+                out[c] += padding.apply(np.asarray(factor * part, self.domain.dtype), self.medium.ends(c))
         return out
 
     def gather(self, images: dict[str, np.ndarray], padding: Padding) -> np.ndarray:
         """Transpose of `spread`."""
-        folded = {
-            c: padding.crop(image) if self.medium.ends(c) else padding.apply_adjoint(image)
-            for c, image in images.items()
-        }
+        folded = {c: padding.apply_adjoint(image, self.medium.ends(c)) for c, image in images.items()}
         parts = [
             sum(np.asarray(factor * folded[c], self.domain.dtype) for c, factor in self.derivatives[name].items())
             for name in self.wrt

@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 from scipy import sparse
 
-from seisops.engine.symbols.places import ON_SURFACE, Place
-from seisops.wave.sampling.points import WIDTHS, mirrored, window
+from seisops.engine.symbols.places import Place
+from seisops.wave.sampling.points import WIDTHS, below, window
 
 __all__ = ["from_nodes", "to_nodes"]
 
@@ -25,11 +25,9 @@ def to_nodes(samples: np.ndarray, place: Place) -> np.ndarray:
 
 
 def from_nodes(values: np.ndarray, place: Place) -> np.ndarray:
-    """The transpose, for what enters: like a source in each node. On a free surface it counts twice (half of a cell)."""
-    if place.on_surface:
-        values = values.copy()
-        values[..., 0] /= ON_SURFACE
-    return _along_axes(values, place, True)
+    """The transpose, for what enters: like a source in each node, divided by the part of a cell that belongs to samples."""
+    values = _along_axes(values, place, True)
+    return values / place.weight(values.shape[-1]).astype(values.dtype) if place.weighted else values
 
 
 def _along_axes(a: np.ndarray, place: Place, transposed: bool) -> np.ndarray:
@@ -50,9 +48,8 @@ def _along_axes(a: np.ndarray, place: Place, transposed: bool) -> np.ndarray:
 def _matrix(place: Place, n: int, dtype: str) -> sparse.csr_array:
     """Interpolation at n nodes from as many samples along one axis, that of z if there is a free surface."""
     r = WIDTHS["sinc"] if place.cell[-1] else WIDTHS["node"]
-    nodes, values = window(np.arange(n) - float(place.cell[-1]), r)
-    if place.parity:
-        nodes, values = mirrored(nodes, values, place)
+    position = np.arange(n) - float(place.cell[-1])
+    nodes, values = below(*window(position, r), position, place)
     rows = np.broadcast_to(np.arange(n)[:, None], nodes.shape)
     inside = (nodes >= 0) & (nodes < n)
     entries = values[inside].astype(dtype), (rows[inside], nodes[inside])

@@ -5,16 +5,22 @@ from itertools import accumulate
 import numpy as np
 from scipy.special import i0
 
-from seisops.engine.symbols.places import ON_SURFACE
 from seisops.errors import ParameterError
 from seisops.spaces import shot_numbers
 from seisops.wave.grid import NODE_TOLERANCE, Grid
 
-#: Nodes per axis in the window of each interpolation.
+#: Nodes per axis in the window of each interpolation, and of a derivative.
 WIDTHS = {"node": 1, "linear": 2, "sinc": 8}
+SLOPE = 10
+
+#: Wavenumbers, per cell, for which derivatives are made: four points for a wavelength, and more.
+BAND = np.pi / 2
 
 #: Shape of the Kaiser window of half-width 4, best for wavenumbers up to pi/2 per cell (Hicks 2002, table 1).
 KAISER_SHAPE = 6.31
+
+#: Samples next to a surface without a mirror through which polynomials are put, at most.
+ONE_SIDED = 6
 
 
 class Coordinates:
@@ -135,7 +141,9 @@ def on_nodes(coordinates, grid, place=None):
     return bool(np.all(np.abs(cells - np.rint(cells)) <= NODE_TOLERANCE))
 
 
-def weights(coordinates, grid, origin_index, padded_shape, interpolation="sinc", place=None, entering=False):
+def weights(
+    coordinates, grid, origin_index, padded_shape, interpolation="sinc", place=None, entering=False, derivative=None
+):
     r"""Separable weights that interpolate a field on the padded grid at points anywhere in it.
 
     The value of a field `u` at point `p` is the sum over a window of `r` nodes per axis::
@@ -157,16 +165,21 @@ def weights(coordinates, grid, origin_index, padded_shape, interpolation="sinc",
     place : Place, optional
         Where within each cell the samples of the field lie, by default in the nodes; and how the field continues
         above a free surface at the first node of the z axis, if there is one: samples above it count on their mirror
-        images, with the opposite sign if the field is odd, when those on the surface count nothing.
+        images, with the opposite sign if the field is odd, when those on the surface count nothing. If there is no mirror,
+        points that would look above it are interpolated by a polynomial through the samples next to it.
     entering : bool, optional
-        The weights are those of a source. On a free surface, where half of a cell lies above it, it counts twice.
+        The weights are those of a source: divided by the part of a cell that belongs to each sample, which is a half on a
+        mirroring surface, as the other half of the cell is above it.
+    derivative : int, optional
+        Number of an axis along which the derivative is taken, per metre, by the weights of :func:`slopes`; `interpolation`
+        then is that across it.
 
     Returns
     -------
     gridpoints : ndarray of int32, shape (points, ndim)
         First node of each window in the padded grid.
     coefficients : ndarray of float64, shape (points, ndim, r)
-        Weights; `r` is 8, 2 or 1.
+        Weights; `r` is 8, 2 or 1, and 10 with a derivative.
 
     Notes
     -----
@@ -191,13 +204,14 @@ def weights(coordinates, grid, origin_index, padded_shape, interpolation="sinc",
         raise ParameterError(f"interpolation must be one of {tuple(WIDTHS)}, got {interpolation!r}")
     if interpolation == "node" and not on_nodes(coordinates, grid, place):
         raise ParameterError('interpolation "node" needs every point on a node: use "sinc" or "linear"')
-    if place is not None and place.parity and origin_index[-1] != 0:
+    if place is not None and (place.parity or place.closed) and origin_index[-1] != 0:
         raise ParameterError(f"a free surface needs the first z node at index 0, got origin_index {origin_index}")
-    r = WIDTHS[interpolation]
+    r = WIDTHS[interpolation] if derivative is None else SLOPE
     if min(padded_shape) < r:
-        fewer = ', or interpolation="linear", which needs 2' if interpolation == "sinc" else ""
+        fewer = ', or interpolation="linear", which needs 2' if r == WIDTHS["sinc"] else ""
+        what = f"{interpolation!r} interpolation" if derivative is None else "a derivative"
         raise ParameterError(
-            f"{interpolation!r} interpolation needs {r} nodes along each axis, the layer included, but there are "
+            f"{what} needs {r} nodes along each axis, the layer included, but there are "
             f"{padded_shape}: use a larger grid{fewer}"
         )
     cells = (np.asarray(coordinates, dtype=float) - grid.origin) / grid.spacing + origin_index
@@ -207,20 +221,36 @@ def weights(coordinates, grid, origin_index, padded_shape, interpolation="sinc",
     gridpoints = np.empty(cells.shape, dtype=np.int32)
     coefficients = np.empty((*cells.shape, r))
     for d, size in enumerate(padded_shape):
-        nodes, values = window(cells[:, d], r)
-        if place is not None and place.parity and d == grid.ndim - 1:
-            nodes, values = mirrored(nodes, values, place, entering)
-        gridpoints[:, d], coefficients[:, d] = _fit(nodes, values, size)
+        slope = d == derivative
+        nodes, values = slopes(cells[:, d]) if slope else window(cells[:, d], WIDTHS[interpolation])
+        if place is not None and d == grid.ndim - 1:
+            nodes, values = below(nodes, values, cells[:, d], place, slope)
+            if entering and place.weighted:
+                values = values / place.weight(size)[np.clip(nodes, 0, size - 1)]
+        gridpoints[:, d], coefficients[:, d] = _fit(nodes, values / grid.spacing[d] if slope else values, size, r)
     return gridpoints, coefficients
 
 
-def mirrored(nodes, values, place, entering=False):
-    """Weights of samples along z with those above a free surface on their mirror images; see :func:`weights`."""
-    offset = float(place.cell[-1])
-    depth = nodes + offset
-    factor = np.where(depth < 0, place.parity, 1.0)
-    factor[depth == 0] = 0.0 if place.parity < 0 else 1 / ON_SURFACE if entering else 1.0
-    return np.where(depth < 0, -nodes - int(2 * offset), nodes), values * factor
+def below(nodes, values, position, place, slope=False):
+    """Weights of samples along z, at positions in samples, without samples above a free surface; see :func:`weights`.
+
+    With `slope` they are those of a derivative.
+    """
+    if place.parity:
+        offset = float(place.cell[-1])
+        depth = nodes + offset
+        factor = np.where(depth < 0, place.parity, 1.0)
+        factor[depth == 0] = 0.0 if place.parity < 0 else 1.0
+        return np.where(depth < 0, -nodes - int(2 * offset), nodes), values * factor
+    above = ((nodes < 0) & (values != 0)).any(axis=1) if place.closed else np.zeros(len(nodes), bool)
+    if above.any():
+        known = np.arange(min(nodes.shape[1], ONE_SIDED))
+        powers, at = known[:, None], position[above]
+        exact = powers * at ** np.maximum(powers - 1, 0) if slope else at**powers
+        nodes, values = nodes.copy(), np.where(above[:, None], 0.0, values)
+        nodes[above] = np.arange(nodes.shape[1])
+        values[above, : len(known)] = np.linalg.solve(known[None, :] ** powers, exact).T
+    return nodes, values
 
 
 def _offset(place, ndim):
@@ -241,12 +271,32 @@ def window(position, r):
     return nodes, np.clip(1 - np.abs(distance), 0, None)
 
 
-def _fit(nodes, values, size):
-    """Gather weights in a window that lies within [0, size), dropping those of nodes outside."""
-    r = nodes.shape[1]
+def slopes(position):
+    r"""Nodes around positions (in cells) and weights of the derivative there, per cell, both of shape (points, 10).
+
+    Notes
+    -----
+    Of plane waves of wavenumber k they make :math:`i k (1 + e)`, with the least sum of :math:`|e|^2` over k up to pi/2 per
+    cell. Their largest error is 7.4e-4 at 4 points for a wavelength and 2e-4 at 5 or more; of a constant 1 they make 1.4e-6.
+    The derivative of a windowed sinc (Hicks 2002) does not know that slow waves have small derivatives: with the window of
+    :func:`weights` it is off by 4e-3 at 8 points for a wavelength and by 2e-2 at 32.
+    """
+    nearest = np.rint(position)
+    position = np.where(np.abs(position - nearest) <= NODE_TOLERANCE, nearest, position)
+    first = np.floor(position).astype(int)
+    window = np.arange(1 - SLOPE // 2, SLOPE // 2 + 1)
+    k = BAND * (np.arange(64) + 0.5) / 64
+    of_nodes = np.exp(1j * np.outer(k, window)) / k[:, None]
+    wanted = 1j * np.exp(1j * np.outer(k, position - first))
+    fitted = np.linalg.lstsq(np.r_[of_nodes.real, of_nodes.imag], np.r_[wanted.real, wanted.imag], rcond=None)[0]
+    return first[:, None] + window, fitted.T
+
+
+def _fit(nodes, values, size, r):
+    """Gather weights in a window of `r` nodes that lies within [0, size), dropping those of nodes outside."""
     first = np.clip(nodes.min(axis=1), 0, size - r)
     point, column = np.nonzero((nodes >= 0) & (nodes < size) & (values != 0))
-    fitted = np.zeros(values.shape)
+    fitted = np.zeros((len(values), r))
     np.add.at(fitted, (point, (nodes - first[:, None])[point, column]), values[point, column])
     return first, fitted
 

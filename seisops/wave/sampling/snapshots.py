@@ -84,16 +84,13 @@ class Snapshots(Coupling, Sampler):
     # -- in a solve
 
     def entering(self, shot, x, where):
-        where = where.component(self.component)
         placed = ((n, place, where.embed(x[shot], place)) for n, place in where.places)
         return [way for n, place, fields in placed for way in self._ways(n, self._weights(where, place), fields)]
 
     def leaving(self, shot, where):
-        where = where.component(self.component)
         return [way for n, place in where.places for way in self._ways(n, self._weights(where, place))]
 
     def found(self, results, where):
-        where = where.component(self.component)
         shape = (len(where.places), len(self.numbers), *where.padding.shape)
         fields = zip(np.reshape(results, shape), where.places, strict=True)
         return total(where.crop(several, place) for several, (_, place) in fields)

@@ -76,16 +76,14 @@ class Wavelet(Coupling, Sampler):
     # -- in a solve
 
     def entering(self, shot, x, where):
-        signal, where = self.signature[shot], where.component(self.component)
+        signal = self.signature[shot]
         return [StackWay(n, where.to_solver(signal, place), where.embed(x[shot], place)) for n, place in where.places]
 
     def leaving(self, shot, where):
-        places = where.component(self.component).places
-        return [StackWay(n, where.to_solver(self.signature[shot], place)) for n, place in places]
+        return [StackWay(n, where.to_solver(self.signature[shot], place)) for n, place in where.places]
 
     def found(self, results, where):
-        places = where.component(self.component).places
-        return total(where.crop(image, place) for image, (_, place) in zip(results, places, strict=True))
+        return total(where.crop(image, place) for image, (_, place) in zip(results, where.places, strict=True))
 
     def signals(self, x):
         return self.signature

@@ -348,6 +348,6 @@ def _cells(image: NDArray, d: Discretisation) -> NDArray:
 
 def _gradient(image: NDArray, beyond: bool, d: Discretisation) -> NDArray:
     image = d.without_halo(image) if beyond else _cells(image, d)
-    if d.free_surface:
+    if d.mirrored:
         image[..., 0] *= ON_SURFACE  # parameters are even, and in the nodes
     return image

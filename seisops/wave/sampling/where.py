@@ -18,7 +18,7 @@ __all__ = ["Where"]
 
 @dataclass(frozen=True)
 class Where:
-    """One side of a solve, for the samplers of one of its wavefields.
+    """One side of a solve, for the samplers of one of its wavefields, or of one component of that.
 
     Attributes
     ----------
