@@ -1,6 +1,6 @@
 """What every medium of the package can do, measured, for the tables of ``docs/capabilities.rst``.
 
-    python benchmarks/capabilities.py [--media NAME ...] [--dims 2] [--given NAME ...] [--boundaries NAME ...]
+    python benchmarks/capabilities.py [--media NAME ...] [--dims 2] [--given NAME ...] [--boundaries NAME ...] [--missing]
     python benchmarks/capabilities.py --speed
 
 Media, what they are given by, their components, boundaries and storage policies are those that are declared; examples are
@@ -43,6 +43,7 @@ from registry import POLICIES, Kept, example, forms  # noqa: E402
 
 import seisops as so  # noqa: E402
 from seisops.check import dot_test, taylor_test  # noqa: E402
+from seisops.wave.faces import FREE, RIGID  # noqa: E402
 
 __all__ = [
     "KNOWN",
@@ -77,10 +78,13 @@ for _kept in POLICIES.values():
 
 #: What is known not to hold, and why: of each such solve at least one row has to be worse than is promised.
 KNOWN: dict[str, Callable[[Combination], bool]] = {
-    "above a free surface the axis is tilted as it is below, which is no mirror image": lambda c: (
-        c.medium == "TTI" and "theta" in c.given.split() and c.surface
+    "above a surface the axis is tilted as it is below, which is no mirror image": lambda c: (
+        c.medium == "TTI" and "theta" in c.given.split() and bool(c.surface)
     ),
 }
+
+#: What z may begin with.
+SURFACES = ("", FREE, RIGID)
 
 # speed: cells along each axis, samples, and rounds of which medians are taken
 CELLS, SAMPLES, ROUNDS = 400, 201, 5
@@ -99,8 +103,8 @@ class Combination:
     dims : int
     boundary : str
         As in ``tests/cases.py``.
-    surface : bool
-        Whether z begins with a free surface.
+    surface : str
+        What z begins with: ``free``, ``rigid``, or nothing but the boundary: empty.
     driven, heard : str
         Components.
     parameter : str
@@ -117,7 +121,7 @@ class Combination:
     given: str
     dims: int
     boundary: str
-    surface: bool
+    surface: str
     driven: str
     heard: str
     parameter: str
@@ -180,7 +184,7 @@ def combinations(name: str, dims: int) -> Iterator[Combination]:
     In two dimensions with every boundary: modeling, and its derivatives along each parameter. With the first boundary also
     every component, every policy, each parameter alone, and single precision. In three dimensions the first boundary.
     """
-    first, *others = product(BOUNDARIES, (False, True))
+    first, *others = product(BOUNDARIES, SURFACES)
     for given in forms(media()[name], grid(dims)):
         medium = made(name, " ".join(given), dims)
         one, *more = medium.components
@@ -240,11 +244,17 @@ def wanted(those: Iterable[Combination], found: dict[Combination, Row]) -> list[
 # ---- measuring
 
 
+class IndependentError(ValueError):
+    """Data do not depend on a parameter, as in two dimensions on one of three."""
+
+
 @cache
-def modeled(name: str, given: str, dims: int, boundary: str, surface: bool, dtype: str) -> so.Modeling:
+def modeled(name: str, given: str, dims: int, boundary: str, surface: str, dtype: str) -> so.Modeling:
     """The solve, whose kernels others share."""
-    waves = world(ndim=dims, dtype=dtype).waves
-    return so.Modeling(waves, made(name, given, dims), BOUNDARIES[boundary], free_surface=surface, space_order=4)
+    waves, around = world(ndim=dims, dtype=dtype).waves, BOUNDARIES[boundary]
+    if surface:
+        around = {f"{axis}_{end}": around for axis in waves.grid.axes for end in ("min", "max")} | {"z_min": surface}
+    return so.Modeling(waves, made(name, given, dims), around, space_order=4)
 
 
 def measure(c: Combination) -> tuple[float, float]:
@@ -254,6 +264,8 @@ def measure(c: Combination) -> tuple[float, float]:
     ------
     ParameterError
         If the package refuses it.
+    IndependentError
+        If there is nothing to measure.
     """
     w = world(ndim=c.dims, dtype=c.dtype)
     A = modeled(*c.solve, c.dtype)
@@ -296,7 +308,8 @@ def expanded(F: so.LinearOperator, medium: so.WaveEquation, wrt: Sequence[str]) 
     along = np.random.default_rng(4).uniform(-1.0, 1.0, point[0].shape) * np.abs(point[0]).max()
     direction = (along, *(0 * a for a in point[1:]), 0 * q)
     result = taylor_test(so.Parametric(F, tuple(wrt)), (*point, q), direction, steps=(2e-2, 1e-2, 5e-3))
-    return max(result.rates, key=lambda rate: abs(rate - 2)), norm(result.zeroth_errors[0])
+    size = norm(result.zeroth_errors[0])
+    return max(result.rates, key=lambda rate: abs(rate - 2)), size
 
 
 def away(w: World, F: so.LinearOperator, wrt: Sequence[str], storage) -> tuple[float, float]:
@@ -311,6 +324,8 @@ def away(w: World, F: so.LinearOperator, wrt: Sequence[str], storage) -> tuple[f
 
 def norm(*sizes: float) -> float:
     """The product of some norms, of what is neither zero nor lost."""
+    if not any(sizes):
+        raise IndependentError("data do not depend on it")
     if not all(isfinite(size) and size > 0 for size in sizes):
         raise ArithmeticError(f"norms of what was computed are {sizes}")
     return float(prod(sizes))
@@ -320,7 +335,7 @@ def measured(c: Combination) -> Row:
     """A row, whether it is refused or not."""
     try:
         value, size = measure(c)
-    except so.ParameterError as error:
+    except (so.ParameterError, IndependentError) as error:
         return Row(c, None, None, " ".join(str(error).split()), versions(), date.today().isoformat())
     return Row(c, value, size, "", versions(), date.today().isoformat())
 
@@ -431,7 +446,7 @@ def known(path: Path = MATRIX) -> dict[Combination, Row]:
 
 def _read(said: dict[str, str]) -> Row:
     of = {f.name: said[f.name] for f in fields(Combination)}
-    c = Combination(**{**of, "dims": int(of["dims"]), "surface": of["surface"] == "yes"})
+    c = Combination(**{**of, "dims": int(of["dims"])})
     value, size = (float(said[n]) if said[n] else None for n in ("value", "size"))
     return Row(c, value, size, said["refused"], said["versions"], said["date"])
 
@@ -441,7 +456,6 @@ def written(row: Row) -> dict[str, str | int]:
     numbers = {"value": _digits(row.value, 4), "size": _digits(row.size, 9)}
     return {
         **asdict(row.of),
-        "surface": "yes" if row.of.surface else "no",
         **numbers,
         "refused": row.refused,
         "versions": row.versions,
@@ -469,6 +483,7 @@ def arguments(said: Sequence[str] | None) -> argparse.Namespace:
         "--given", nargs="*", metavar="NAME", help="only media that are given just this of what is optional"
     )
     about.add_argument("--boundaries", nargs="+", choices=BOUNDARIES, default=list(BOUNDARIES))
+    about.add_argument("--missing", action="store_true", help="only what has no row")
     about.add_argument("--speed", action="store_true", help="times of all media instead")
     about.add_argument("--out", type=Path, help=f"by default {MATRIX.name} or {SPEEDS.name} in docs/")
     return about.parse_args(said)
@@ -493,10 +508,11 @@ def main(said: Sequence[str] | None = None) -> int:
             if (c.medium, c.dims) == (name, dims)
             and c.boundary in options.boundaries
             and (options.given is None or set(c.given.split()) == set(options.given))
+            and not (options.missing and c in old)
         ]
         new: dict[Combination, Row] = {}
         for c in these:
-            if c in wanted([c], new):
+            if c in wanted([c], old | new):
                 new[c] = measured(c)
                 if wrong := fault(new[c]):
                     bad += not expected(c)

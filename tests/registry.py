@@ -439,6 +439,7 @@ VALUES: dict[str, Any] = {
     "qs": (30.0, 60.0),
     "epsilon": (0.1, 0.2),
     "delta": (0.0, 0.08),
+    "gamma": (0.1, 0.2),
     "theta": (0.3, 0.5),
     "phi": (0.1, 0.5),
     "f0": 20.0,
@@ -499,8 +500,7 @@ def elastic(w):
 
 @medium(so.ElasticVTI)
 def elastic_vti(w):
-    ends = ((1600.0, 2000.0), (800.0, 1000.0), (1000.0, 1200.0), (0.1, 0.2), (0.0, 0.1))
-    return so.ElasticVTI(w.grid, *_values(w, *ends))
+    return example(so.ElasticVTI, w.grid)
 
 
 @medium(so.ViscoElastic)

@@ -52,7 +52,8 @@ def measured(name: str) -> list[list[str]]:
     plain = [row for row in flat if row["driven"] == row["heard"] == first["driven"] and row["storage"] in ("", "Full")]
     columns: dict[str, list[Row]] = {}
     for boundary in dict.fromkeys(row["boundary"] for row in plain):
-        for surface, said in (("no", boundary), ("yes", f"{boundary}, free surface")):
+        for surface in dict.fromkeys(row["surface"] for row in plain):
+            said = f"{boundary}, {surface} surface" if surface else boundary
             columns[said] = [row for row in plain if (row["boundary"], row["surface"]) == (boundary, surface)]
     columns["other components"] = [row for row in flat if row["driven"] != row["heard"]]
     columns["other policies"] = [row for row in flat if row["storage"] not in ("", "Full")]
@@ -106,14 +107,17 @@ def refused() -> list[list[str]]:
             said.setdefault((row["medium"], row["refused"]), []).append(row)
     out = [["medium", "with", "is refused by"]]
     for (medium, message), those in said.items():
-        ways = dict.fromkeys(
-            f"``storage.{row['storage']}``"
-            if row["storage"]
-            else f"{row['boundary']} in {row['dims']}D{', a free surface' if row['surface'] == 'yes' else ''}"
-            for row in those
-        )
+        ways = dict.fromkeys(map(_way, those))
         out.append([f":class:`~seisops.{medium}`", "; ".join(ways), message])
     return out
+
+
+def _way(row: Row) -> str:
+    """In what a row differs from others that are not refused."""
+    if row["storage"] not in ("", "Full"):
+        return f"``storage.{row['storage']}``"
+    parts = [f"by ``{row['parameter'].split()[0]}``"] if row["parameter"] else [row["boundary"]]
+    return ", ".join([*parts, *([f"a {row['surface']} surface"] if row["surface"] else []), f"{row['dims']}D"])
 
 
 def speeds() -> list[list[str]]:
