@@ -6,6 +6,7 @@ import ast
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,12 @@ def definitions(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
                 yield node.attr, node
 
 
+@cache
+def own(node: ast.AST) -> frozenset[str]:
+    """Names of a class of its own."""
+    return frozenset(name for name, _ in definitions(node))
+
+
 class Names:
     """All names that modules of the package, and the shared ones of its tests, define."""
 
@@ -58,7 +65,7 @@ class Names:
         found = set()
         for node in self.known.get(cls, ()):
             if isinstance(node, ast.ClassDef):
-                found |= {name for name, _ in definitions(node)}
+                found |= own(node)
                 bases = {base.id if isinstance(base, ast.Name) else getattr(base, "attr", "") for base in node.bases}
                 for base in bases - seen - {cls}:
                     found |= self._of(base, seen | {cls})
@@ -75,9 +82,15 @@ class Names:
         return rest in self._of(first)
 
 
+@cache
+def names_of(root: Path) -> Names:
+    """Those of a checkout, which take seconds to find."""
+    return Names(root)
+
+
 def strangers(text: str, root: Path) -> list[str]:
     """What a page names that does not exist."""
-    names, unknown = Names(root), []
+    names, unknown = names_of(root), []
     for literal in literals(text):
         if PATH.fullmatch(literal):
             found = (root / literal).exists()

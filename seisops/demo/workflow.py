@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 
 import numpy as np
-import pylops
 from numpy.typing import NDArray
 from scipy.optimize import Bounds, minimize
 
+from seisops._pylops import pylops
 from seisops.errors import ParameterError
 from seisops.wave._validate import integer, real
 from seisops.wave.equations.acoustic import Acoustic

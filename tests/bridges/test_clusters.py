@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from shots import Dying, Flaky, Fragile, Hoarding, modeling, point, waves
 
 import seisops as so
 from seisops.errors import ParameterError
@@ -16,29 +17,7 @@ distributed = pytest.importorskip("distributed")
 sodask = pytest.importorskip("seisops.dask")
 test_dask = pytest.importorskip("test_dask")
 
-client, unprofiled = test_dask.client, test_dask.unprofiled
-Fragile, Slow, modeling, point, waves = (
-    getattr(test_dask, n) for n in ("Fragile", "Slow", "modeling", "point", "waves")
-)
-
-
-class Flaky(Fragile):
-    """Fails a few times, as told by a file."""
-
-    def __init__(self, numbers, path, times, error=OSError):
-        self.path, self.times, self.error = path, times, error
-        super().__init__(numbers)
-
-    def select(self, shots):
-        return Flaky([self.numbers[i] for i in shots], self.path, self.times, self.error)
-
-    def _apply(self, x):
-        if 1 in self.numbers:
-            count = len(self.path.read_text()) if self.path.exists() else 0
-            self.path.write_text("x" * (count + 1))
-            if count < self.times:
-                raise self.error("stale file handle")
-        return x.copy()
+client, workers = test_dask.client, test_dask.workers
 
 
 @pytest.mark.parametrize("shots_per_task", [1, 3])
@@ -127,22 +106,6 @@ def test_a_cluster_that_was_restarted():
         assert np.array_equal(again @ q, before)
 
 
-class Dying(Slow):
-    """Ends its worker whenever it is asked a second time."""
-
-    def __init__(self, shots, path):
-        self.path = path
-        super().__init__(shots)
-
-    def select(self, shots):
-        return Dying(len(shots), self.path)
-
-    def _apply(self, x):
-        if self.path.exists():
-            os._exit(1)
-        return x.sum(axis=0)
-
-
 @pytest.mark.slow
 def test_results_that_cannot_be_computed_again(monkeypatch, tmp_path):
     op = Dying(1, tmp_path / "asked")
@@ -164,17 +127,6 @@ def test_results_that_cannot_be_computed_again(monkeypatch, tmp_path):
         monkeypatch.setattr(sodask.cluster.Cluster, "_watch", watch_and_kill)
         with pytest.raises(sodask.ShotError, match="shot 0 failed on .*KilledWorker"):
             so.dask.distribute(op, client) @ op.domain.random(0)
-
-
-class Hoarding(Fragile):
-    """Takes more memory than its worker may, and keeps it."""
-
-    def select(self, shots):
-        return Hoarding([self.numbers[i] for i in shots])
-
-    def _apply(self, x):
-        os.hoard = [*getattr(os, "hoard", []), np.ones(25_000_000)]
-        return x.copy()
 
 
 @pytest.mark.slow

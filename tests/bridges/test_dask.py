@@ -11,11 +11,12 @@ import time
 import numpy as np
 import pylops
 import pytest
+from shots import SHOTS, Fragile, Slow, linearisations, modeling, point, waves
 
 import seisops as so
 from seisops.check import dot_test
 from seisops.errors import ParameterError
-from seisops.maps import Linearization, LinearMap
+from seisops.maps import LinearMap
 from seisops.operators import LinearOperator
 from seisops.spaces import Axis, Space
 
@@ -23,13 +24,18 @@ dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 sodask = pytest.importorskip("seisops.dask")
 
-SHOTS = 6
-
 
 @pytest.fixture(scope="module", autouse=True)
-def unprofiled():
-    """Workers without Dask's profiler: it looks into the frames of other threads, which CPython 3.11 may not survive."""
-    with dask.config.set({"distributed.worker.profile.enabled": False}):
+def workers():
+    """Workers forked from one process that has imported Dask and SciPy, which takes longer than most of these tests.
+
+    They import the package themselves. And they are without Dask's profiler: it looks into the frames of other threads,
+    which CPython 3.11 may not survive.
+    """
+    with dask.config.set(
+        {"distributed.worker.multiprocessing-method": "forkserver", "distributed.worker.profile.enabled": False}
+    ):
+        distributed.utils.get_mp_context().set_forkserver_preload(["distributed.nanny", "scipy.sparse.linalg", "zarr"])
         yield
 
 
@@ -40,20 +46,6 @@ def client():
         distributed.Client(cluster) as client,
     ):
         yield client
-
-
-def waves(shots=SHOTS, dtype="float32"):
-    return so.Wavefield(so.Grid((24, 21), 10.0), so.Time(31, 0.002), shots=shots, dtype=dtype)
-
-
-def modeling(w, ragged=False):
-    rng = np.random.default_rng(0)
-    low, high = np.array(w.grid.extent).T
-    counts = range(1, w.shots + 1) if ragged else [3] * w.shots
-    receivers = [rng.uniform(low, high, (n, 2)) for n in counts]
-    vp = rng.uniform(1500.0, 2000.0, w.grid.shape)
-    A = so.Modeling(w, so.Acoustic(w.grid, vp=vp), boundary=so.PML(cells=6), space_order=4)
-    return so.Projection(w, receivers) * A * so.Projection(w, rng.uniform(low, high, (w.shots, 1, 2))).H
 
 
 CASES = {
@@ -84,13 +76,6 @@ def test_the_same_bits_when_asked(client, name):
     D = so.dask.distribute(op, client, same_order=True)
     x, y = op.domain.random(1), op.range.random(2)
     assert np.array_equal(D @ x, op @ x) and np.array_equal(D.H @ y, op.H @ y)
-
-
-def point(G):
-    F = G.F
-    rng = np.random.default_rng(5)
-    m = np.asarray(F.children[0].medium.m if F.children else F.medium.m, "float32")
-    return m, F.domain.random(rng), F.range.random(rng)
 
 
 def test_maps(client):
@@ -238,25 +223,6 @@ def test_shots_on_windows(client):
 # ---- what goes wrong
 
 
-class Fragile(LinearOperator):
-    """The identity on images of shots, which fails for some of them, and takes its time."""
-
-    def __init__(self, numbers, broken=(), seconds=0.0):
-        self.numbers, self.broken, self.seconds = tuple(numbers), tuple(broken), seconds
-        super().__init__(*[Space("images", [Axis("shot", len(self.numbers)), Axis("x", 4)], "float32")] * 2)
-
-    def select(self, shots):
-        return Fragile([self.numbers[i] for i in shots], self.broken, self.seconds)
-
-    def _apply(self, x):
-        time.sleep(self.seconds)
-        if bad := set(self.numbers) & set(self.broken):
-            raise ValueError(f"cannot do {sorted(bad)}")
-        return x.copy()
-
-    _apply_adjoint = _apply
-
-
 @pytest.mark.parametrize("shots_per_task", [1, 3])
 def test_a_shot_that_fails(client, shots_per_task):
     op = Fragile(range(6), broken=[1, 4])
@@ -313,26 +279,6 @@ def test_a_worker_that_is_killed(moment):
         assert killed.is_set()
     for ours, reference in zip(gradient, expected, strict=True):
         assert np.linalg.norm(ours - reference) < 1e-5 * np.linalg.norm(reference)
-
-
-class Slow(LinearOperator):
-    """The sum of images of shots, which takes its time."""
-
-    def __init__(self, shots):
-        self.count = shots
-        image = [Axis("x", 4)]
-        super().__init__(Space("images", [Axis("shot", shots), *image], "float32"), Space("image", image, "float32"))
-
-    def select(self, shots):
-        return Slow(len(shots))
-
-    def _apply(self, x):
-        time.sleep(0.5)
-        return x.sum(axis=0)
-
-    def _apply_adjoint(self, y):
-        time.sleep(0.5)
-        return np.repeat(y[None], self.count, axis=0)
 
 
 @pytest.mark.parametrize("adjoint", [False, True], ids=["summed up", "of each shot"])
@@ -448,10 +394,6 @@ def test_workers_let_go_of_operators_that_are_gone(client):
     assert parts() == 0
 
 
-def _linearisations(dask_worker):
-    return sum(isinstance(made, Linearization) for made in dask_worker.plugins["seisops"].left.values())
-
-
 def test_workers_let_go_of_linearisations_that_are_gone(client):
     """At once, without a collection of garbage; their Jacobians keep them alive, and closing lets go as well."""
     F = modeling(waves())
@@ -460,7 +402,7 @@ def test_workers_let_go_of_linearisations_that_are_gone(client):
 
     def held():
         for _ in range(100):  # what is handed in is not waited for
-            found = sum(client.run(_linearisations).values())
+            found = sum(client.run(linearisations).values())
             if found <= expected:
                 break
             time.sleep(0.05)

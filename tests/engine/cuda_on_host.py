@@ -12,13 +12,13 @@ from seisops.engine.arrays import zeros
 from seisops.engine.backend.cuda import Program, entries
 from seisops.engine.lower.cuda import THREADS
 
+# few headers, of a C++ with few things in them: that is what compiling these takes
 HEADER = r"""
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 using namespace std;
 
+template <class number> static number min(number a, number b) { return a < b ? a : b; }
 #define restrict __restrict__
 #define __global__ static
 #define __device__
@@ -78,7 +78,7 @@ class Host:
         path = self.folder / hashlib.sha256(text.encode()).hexdigest()[:24]
         if not path.with_suffix(".so").exists():
             path.with_suffix(".cpp").write_text(text)
-            options = ["-O0", "-shared", "-fPIC", "-ffp-contract=off", "-w"]
+            options = ["-std=c++11", "-O0", "-shared", "-fPIC", "-ffp-contract=off", "-w"]
             subprocess.run(["g++", *options, path.with_suffix(".cpp"), "-o", path.with_suffix(".so")], check=True)
         return ctypes.CDLL(str(path.with_suffix(".so"))).launch
 

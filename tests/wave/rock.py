@@ -3,11 +3,11 @@
 from functools import cache
 
 import numpy as np
+from cases import BOUNDARIES
 
 import seisops as so
 
 GRIDS = {2: so.Grid((24, 21), 10.0), 3: so.Grid((13, 12, 11), 10.0)}
-LAYERS = {"pml": so.PML(cells=5), "sponge": so.Sponge(cells=5), "none": None}
 
 
 def elastic(grid, rng):
@@ -59,7 +59,7 @@ class Rock:
         grid = GRIDS[ndim]
         self.medium = MADE[name](grid, np.random.default_rng(11))
         self.waves = so.Wavefield(grid, so.Time(samples, 0.002), shots=shots, dtype=dtype)
-        self.A = so.Modeling(self.waves, self.medium, LAYERS[layer], space_order=4)
+        self.A = so.Modeling(self.waves, self.medium, BOUNDARIES[layer], space_order=4)
         self.beyond = 30.0 if layer != "none" else 0.0
 
     def points(self, component=None, n=3, seed=1):

@@ -60,10 +60,11 @@ def test_taylor_expansion(case):
 
 
 def test_taylor_expansion_by_the_azimuth():
-    w = rock("tti", 3, "none")
-    F, x = w.F(), w.medium.phi
-    q, dx = F.domain.random(5), np.random.default_rng(4).uniform(-1.0, 1.0, x.shape)
-    result = taylor_test(so.Parametric(F, "phi"), (x, q), (dx, 0 * q), steps=(2e-2, 1e-2, 5e-3))
+    w, names = rock("tti", 3, "none"), ("vp", "theta", "phi")
+    F, x = w.F(), [w.medium.get(n) for n in names]
+    q, dx = F.domain.random(5), np.random.default_rng(4).uniform(-1.0, 1.0, x[-1].shape)
+    directions = 0 * x[0], 0 * x[1], dx, 0 * q
+    result = taylor_test(so.Parametric(F, names), (*x, q), directions, steps=(2e-2, 1e-2, 5e-3))
     assert all(1.9 < rate < 2.1 for rate in result.rates), result
 
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from rock import rock
+from cases import BOUNDARIES
+from rock import GRIDS, rock
 from test_arrivals import OFFSETS, RHO, SOURCE, SPACE, C, Shot
 from truth import difference, fit
 
@@ -11,10 +12,10 @@ import seisops as so
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
 
 
-def record(medium, layer=None, order=8):
+def record(medium, layer=None):
     """In a rough world, of a source in band."""
     waves = so.Wavefield(medium.grid, so.Time(61, 0.002), dtype="float64")
-    A = so.Modeling(waves, medium, layer, space_order=order)
+    A = so.Modeling(waves, medium, layer, space_order=4)
     low, high = np.array(medium.grid.extent, float).T
     points = np.random.default_rng(1).uniform(low, high, (5, len(low)))
     F = so.Projection(waves, points) * A * so.Projection(waves, [0.4 * high]).H
@@ -22,10 +23,10 @@ def record(medium, layer=None, order=8):
 
 
 @pytest.mark.parametrize("dense", [False, True])
-@pytest.mark.parametrize(("ndim", "layer"), [(2, None), (2, so.PML()), (3, None)])
+@pytest.mark.parametrize(("ndim", "layer"), [(2, None), (2, BOUNDARIES["pml"]), (3, None)])
 def test_without_anisotropy_it_is_acoustic(ndim, layer, dense):
     """To rounding, with the axis upright."""
-    grid = so.Grid((24, 21) if ndim == 2 else (13, 12, 11), 10.0)
+    grid = GRIDS[ndim]
     rng = np.random.default_rng(2)
     vp, rho = rng.uniform(1500.0, 1700.0, grid.shape), rng.uniform(1000.0, 2000.0, grid.shape) if dense else None
     acoustic = record(so.Acoustic(grid, vp, rho=rho), layer)

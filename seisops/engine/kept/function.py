@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import linecache
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -45,4 +45,6 @@ def function_of(arguments: Sequence[sympy.Symbol], expr: Any) -> Function:
     """What SymPy would have NumPy compute for an expression, or for several."""
     import sympy
 
-    return Function(inspect.getsource(sympy.lambdify(arguments, expr, "numpy", cse=True)))
+    # where SymPy leaves the text for debuggers: `inspect.getsource` looks at every loaded module before it gets there
+    made = sympy.lambdify(arguments, expr, "numpy", cse=True)
+    return Function("".join(linecache.getlines(made.__code__.co_filename)))

@@ -8,7 +8,6 @@ are evaluated here: the points are those that Devito would take, the weights are
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from itertools import product
 
 import sympy
@@ -33,9 +32,16 @@ def stencil(
     """
     axes, spacings = [], spacings or {}
     for d, order, width in zip(derivative.dims, derivative.deriv_order, derivative.fd_order, strict=True):
-        x0 = derivative.x0.get(d, d)
-        key = (d, order, width, x0, derivative.side)
-        taps = _one_axis(template, key, tuple(derivative.weights or ()))
+        at = (derivative.x0.get(d, d) - d) / d.spacing
+        if derivative.weights:
+            taps = _devitos(derivative, d, order, width, template)
+        else:
+            key = (order, width, at, derivative.side)
+            if key not in _KNOWN:
+                points = sorted(_devitos(derivative, d, order, width, template))
+                exact = sympy.finite_diff_weights(order, points, sympy.nsimplify(at))[order][-1]
+                _KNOWN[key] = {k: sympy.Float(w, DIGITS) for k, w in zip(points, exact, strict=True) if w != 0}
+            taps = _KNOWN[key]
         if derivative.transpose == transpose:
             taps = {-k: w for k, w in taps.items()}
         unit = spacings.get(d, d.spacing) ** order
@@ -43,25 +49,24 @@ def stencil(
     return {tuple(k for k, _ in taps): sympy.prod([w for _, w in taps]) for taps in product(*(a.items() for a in axes))}
 
 
-@lru_cache(maxsize=256)
-def _one_axis(template: Template, key: tuple, weights: tuple) -> dict[int, sympy.Expr]:
-    d, order, width, x0, side = key
-    options = {"side": side} if side is not None else {}
-    if weights:
-        options["weights"] = weights
+#: Weights along one axis, by what they depend on: order, width, place in cells and side; whatever axis and template.
+_KNOWN: dict[tuple, dict[int, sympy.Expr]] = {}
+
+
+def _devitos(derivative: Derivative, d, order: int, width: int, template: Template) -> dict[int, sympy.Expr]:
+    """Weights along one axis as Devito takes them, for a spacing of one."""
+    options: dict = {"side": derivative.side} if derivative.side is not None else {}
+    if derivative.weights:
+        options["weights"] = tuple(derivative.weights)
+    x0 = {d: derivative.x0[d]} if derivative.x0.get(d, d) != d else {}
     probe = template.field("probe", levels=5)
-    plain = Derivative(probe, (d, order), fd_order=width, x0={} if x0 == d else {d: x0}, transpose=direct, **options)
+    plain = Derivative(probe, (d, order), fd_order=width, x0=x0, transpose=direct, **options)
     rounded = {}
     for term in sympy.Add.make_args(sympy.expand(plain.evaluate)):
         (f,) = occurrences(term, probe)
         index = dict(zip(probe.dimensions, f.indices, strict=True))[d]
         rounded[int(round(float((index - d) / d.spacing)))] = term / f * d.spacing**order
-    if weights:
-        return rounded
-    at = sympy.nsimplify((x0 - d) / d.spacing)
-    points = sorted(rounded)
-    exact = sympy.finite_diff_weights(order, points, at)[order][-1]
-    return {k: sympy.Float(w, DIGITS) for k, w in zip(points, exact, strict=True) if w != 0}
+    return rounded
 
 
 def evaluate(expr, template: Template):
