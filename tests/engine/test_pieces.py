@@ -2,6 +2,7 @@
 
 import itertools
 import subprocess
+from dataclasses import replace
 
 import devito
 import numpy as np
@@ -215,6 +216,40 @@ def test_levels_of_a_field_lie_apart(t):
     assert order(t, (u.forward, v), (v, u.dx)) == [([["u"], ["v"]], False)]
     assert order(t, (u.forward, v), (t.image("w"), u.forward.dx)) == [([["u"]], False), ([["w"]], True)]
     assert order(t, (u.forward, v), (t.image("w"), u.backward.backward.dx)) == [([["u"]], False), ([["w"]], True)]
+
+
+def test_what_may_be_done_a_step_later_comes_first(t):
+    u, v, h = t.field("u"), t.image("v"), t.image("h")
+    kept = Assignment(devito.Eq, h, u.forward - u + u.backward, (t.time,), GRID)
+    assert order(t, (u.forward, v), kept) == [([["u"], ["h"]], False)]
+    # the newest level is then that which the step looks at, and the oldest that which it replaces, in the same cell
+    assert order(t, (u.forward, v), replace(kept, behind=1)) == [([["h"], ["u"]], False)]
+    assert order(t, (u.backward, v), replace(kept, behind=-1)) == [([["h"], ["u"]], False)]
+    # whoever looks at neighbours of the oldest has to be done before
+    around = replace(kept, rhs=u.forward + u.backward.dx)
+    assert order(t, (u.forward, v), around) == [([["u"], ["h"]], False)]
+    assert order(t, (u.forward, v), replace(around, behind=1)) == [([["h"]], False), ([["u"]], True)]
+
+
+def test_slabs_need_not_wait():
+    t = Template(3, 4, "float32")
+    f, g, u, v, w = (t.image(n) for n in "fguvw")
+    x, y, _ = t.dimensions
+    assert order(t, (f, u), (v, f.diff(y))) == [([["f"]], False), ([["v"]], False)]
+    assert order(t, (f, u), (v, f.diff(x))) == [([["f"]], False), ([["v"]], True)]
+    # next to those whose slabs they share, wherever the others are
+    fy = f.diff(y)
+    assert order(t, (f, u), (g, f.diff(x)), (v, fy)) == [([["f"]], False), ([["g"], ["v"]], True)]
+    assert order(t, (f, u), (g, f.diff(x)), (w, fy + g.diff(y))) == [
+        ([["f"]], False),
+        ([["g"]], True),
+        ([["w"]], False),
+    ]
+    narrow = Strips(t, {}, {x: 5}, {x: ("low", "high")}, 5, 0)
+    m = Maker(t, narrow, {}, {})
+    strip = m.piece(grid_assignment(g, f.diff(x), box={x: "low"}))
+    one, other = (m.piece(grid_assignment(*a)) for a in ((f, u), (v, fy)))
+    assert [g.pieces for g in schedule([one, strip, other], (ENDLESS,) * 3)] == [[one], [other], [strip]]
 
 
 def test_points_wait(t):

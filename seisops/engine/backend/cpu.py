@@ -278,11 +278,13 @@ class Order:
         alive: list = []
         rules: dict = {}
         views, which, pieces, groups, room, n = [], [], [], [], 0, 0
-        for waits, group in self.ordered.groups:
+        bands = self._bands()
+        for k, (waits, group) in enumerate(self.ordered.groups):
             rows = group[0][0]
             first, end = (0, bounds[rows.bound[0]]) if rows.bound else (e.of(shape[0]) for e in rows.box[0])
-            tile = self._tile(group, shape, max(end - first, 1), threads)
-            groups.append((n, len(group), first, end, *tile, int(waits)))
+            follows = k > 0 and bands[k] is bands[k - 1]
+            tile = self._tile(bands[k], shape, max(end - first, 1), threads)
+            groups.append((n, len(group), first, end, *tile, int(waits), int(follows)))
             for piece, t in group:
                 begin, layouts = len(views), []
                 for load in t.loads:
@@ -305,19 +307,31 @@ class Order:
                     box = [end.of(cells) for ends, cells in zip(piece.box, shape, strict=True) for end in ends]
                     cells = (*tile[: len(shape) - 1], box[-1] - box[-2])
                     room = max(room, t.scratch(cells) * self.dtype.itemsize)
-                addresses = (self._calls[n], begin, len(t.loads), apart.ctypes.data, scalars.ctypes.data, piece.every)
-                pieces.append((*addresses, *box, *[0] * (6 - len(box))))
+                call = (self._calls[n], begin, len(t.loads), apart.ctypes.data, scalars.ctypes.data)
+                pieces.append((*call, piece.every, piece.behind, *box, *[0] * (6 - len(box))))
                 check(piece, box, arrays, shape)
                 n += 1
         room = ceil(room / ALIGNMENT) * ALIGNMENT
+        behind = any(piece.behind for piece in self.pieces)
         kinds = [(KINDS[r.kind], r.offset, r.period) for r in rules]
         return Tables(
-            np.array([len(shape), len(rules), len(views), len(groups), room], np.int64),
+            np.array([len(shape), len(rules), len(views), len(groups), room, behind], np.int64),
             *(np.array(table or [(0, 0, 0)], np.int64) for table in (kinds, views, pieces, groups)),
             np.array(which, np.intp),
             room,
             alive,
         )
+
+    def _bands(self) -> list[list[tuple[Placed, Text]]]:
+        """For each group, what goes through the grid together with it: groups of the same rows that need not wait."""
+        out: list[list[tuple[Placed, Text]]] = []
+        for waits, group in self.ordered.groups:
+            rows = group[0][0]
+            follows = out and not waits and not rows.bound and out[-1][-1][0].rows == rows.rows
+            if follows:
+                out[-1].extend(group)
+            out.append(out[-1] if follows else list(group))
+        return out
 
     def _dtype(self, name: str) -> np.dtype:
         return np.dtype(np.int32) if name in self.ordered.integers else self.dtype

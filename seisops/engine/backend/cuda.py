@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from typing import Any, Protocol
@@ -222,7 +222,9 @@ class Program:
     """A time loop of kernels; see :class:`seisops.engine.backend.cpu.Program` for its arguments."""
 
     def __init__(self, loop: Loop, device: Launcher):
-        self.pieces, self.integers = loop.made.pieces, loop.made.integers
+        # each launch goes through the whole grid: nothing would be found in a cache a step later
+        self.pieces = tuple(replace(p, behind=0) for p in loop.made.pieces)
+        self.integers = loop.made.integers
         self.dtype, self.device = loop.dtype, device
         self.names = frozenset(a.name for p in self.pieces for a in p.arrays.values())
         self._kernels: dict[int, Kernels] = {}

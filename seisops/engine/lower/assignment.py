@@ -31,6 +31,9 @@ class Assignment:
         A part of the strip that is enough.
     beyond : mapping
         Cells before and after those of the grid that belong to it, ``{axis: (before, after)}``.
+    behind : int
+        Steps by which it may be done later, with the sign of the direction of time; see
+        :class:`~seisops.engine.lower.piece.Piece`.
     """
 
     kind: type
@@ -40,3 +43,4 @@ class Assignment:
     box: Mapping
     part: tuple | None = None
     beyond: Mapping = field(default_factory=dict)
+    behind: int = 0

@@ -55,7 +55,7 @@ class Maker:
             return Piece((ROW, TAP), (), (statement,), arrays, tuple(d.name for d in loops), every)
         axes = tuple(d.name for d in self.template.dimensions)
         box = tuple(self._range(d, a, target) for d in self.template.dimensions)
-        return Piece(axes, box, (statement,), arrays, (), every)
+        return Piece(axes, box, (statement,), arrays, (), every, a.behind)
 
     # -- where
 

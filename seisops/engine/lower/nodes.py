@@ -45,6 +45,13 @@ class Rule:
     offset: int = 0
     period: int = 1
 
+    def before(self, steps: int) -> Rule:
+        """That of the same entry, so many steps later."""
+        if self.kind == "every":
+            return self  # may be the same or not
+        moved = self.offset - steps
+        return replace(self, offset=moved % self.period if self.kind == "modulo" else moved)
+
 
 @dataclass(frozen=True)
 class Index:

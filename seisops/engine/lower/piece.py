@@ -87,6 +87,8 @@ class Placed:
         For points, what their numbers and those of their taps are called.
     every : int
         Steps from one time to the next at which this is done.
+    behind : int
+        See :class:`Piece`.
     accesses : frozenset of Access
         All that is read or written.
     loads : tuple of Load
@@ -98,8 +100,14 @@ class Placed:
     arrays: Mapping[str, Array]
     bound: tuple[str, ...]
     every: int
+    behind: int
     accesses: frozenset[Access]
     loads: tuple[Load, ...]
+
+    @property
+    def rows(self) -> tuple:
+        """What threads share out of it."""
+        return self.axes, self.box[:1], self.bound
 
     @property
     def points(self) -> tuple[str, ...]:
@@ -130,6 +138,9 @@ class Piece:
     statements : tuple of Statement
     arrays : mapping
         Arrays by the name in statements: what they are called and where they lie.
+    behind : int
+        1, or -1 where time runs backward, for what follows from a step and is not needed by it: it may be done with the
+        pieces of the next step, which find the same levels in the cache, instead of at the end of its own. Else 0.
     """
 
     axes: tuple[str, ...]
@@ -138,6 +149,7 @@ class Piece:
     arrays: Mapping[str, Array]
     bound: tuple[str, ...] = ()
     every: int = 1
+    behind: int = 0
 
     @cached_property
     def accesses(self) -> frozenset[Access]:
@@ -187,7 +199,7 @@ class Piece:
     @cached_property
     def placed(self) -> Placed:
         """What there is to know to run its text."""
-        return Placed(self.axes, self.box, self.arrays, self.bound, self.every, self.accesses, self.loads)
+        return Placed(self.axes, self.box, self.arrays, self.bound, self.every, self.behind, self.accesses, self.loads)
 
     @cached_property
     def loads(self) -> tuple[Load, ...]:

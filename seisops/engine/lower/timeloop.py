@@ -139,12 +139,24 @@ class TimeLoop:
         if self.read.history:
             when = template.when(self.born.every)
             for h, factor in zip(self.born.histories, self.born.factors, strict=True):
-                out += sheet.everywhere(h, factor, when) + march.mirror(h, factor, when)
+                kept = sheet.everywhere(h, factor, when) + march.mirror(h, factor, when)
+                out += [replace(a, behind=self._behind(factor)) for a in kept]
         if self.read.edges:
             out += self._keep_edges(sheet)
         if self.read.image:
             out += self._images(sheet)
         return out
+
+    def _behind(self, factor) -> int:
+        """Steps by which a factor of the background may be kept later than it is complete.
+
+        Where it looks at the newest level, in the same cell alone, the step has to be over; in the next one that level is
+        read anyway. Differences of the newest level are better taken where the step itself takes them.
+        """
+        newest = list(zip(self.system.fields, self.system.leads, strict=True))
+        looked = any(time_offset(f) == lead for u, lead in newest for f in occurrences(factor, u))
+        around = any(looked_around(factor, u, lead) for u, lead in newest)
+        return self.system.direction if looked and not around else 0
 
     def _keep_edges(self, sheet: Sheet) -> list[Assignment]:
         """Keep what making the wavefield again needs: its earliest level in the ring, the factors where they are unknown."""
