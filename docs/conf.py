@@ -17,6 +17,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent / "tests")]
 
 extensions = [
+    "measured",
     "media",
     "rooms",
     "sphinx.ext.autodoc",

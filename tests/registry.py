@@ -19,6 +19,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from cases import BOUNDARIES, World, world
 
 import seisops as so
 from seisops.elsewhere import Elsewhere
+from seisops.errors import ParameterError
 from seisops.fusion import FusedSolve
 from seisops.inversion import Encoding, LeastSquares
 from seisops.inversion.encoding import AllShots, Mix, Spread
@@ -76,8 +78,11 @@ __all__ = [
     "MEDIA",
     "OPERATORS",
     "POLICIES",
+    "VALUES",
     "Entry",
     "Kept",
+    "example",
+    "forms",
     "kinds",
     "layout",
     "least",
@@ -85,6 +90,7 @@ __all__ = [
     "media",
     "medium",
     "operator",
+    "optional",
     "parts",
     "policies",
     "whole",
@@ -424,37 +430,82 @@ def acoustic_with_density(w):
     return world(density=True, dtype=w.dtype).medium
 
 
-def _values(w, *ends: tuple[float, float]) -> list:
-    rng = np.random.default_rng(12)
-    return [rng.uniform(*end, w.grid.shape) for end in ends]
+#: By the name of a parameter, between what numbers each cell of an example has its own; of a setting its value.
+VALUES: dict[str, Any] = {
+    "vp": (1600.0, 1800.0),
+    "vs": (800.0, 900.0),
+    "rho": (1000.0, 1200.0),
+    "qp": (40.0, 80.0),
+    "qs": (30.0, 60.0),
+    "epsilon": (0.1, 0.2),
+    "delta": (0.0, 0.08),
+    "gamma": (0.1, 0.2),
+    "theta": (0.3, 0.5),
+    "phi": (0.1, 0.5),
+    "f0": 20.0,
+}
+
+
+def optional(kind: type[so.WaveEquation]) -> tuple[str, ...]:
+    """What makes an equation another one, by being given."""
+    return tuple(name for name, value in kind.defaults.items() if value is None)
+
+
+def example(kind: type[so.WaveEquation], grid: so.Grid, given: Sequence[str] = ()) -> so.WaveEquation:
+    """A medium whose cells differ: of the first of all alternatives, and of what is optional if it is among `given`.
+
+    Raises
+    ------
+    ParameterError
+        If the medium cannot be given that on this grid.
+    """
+    rng, values = np.random.default_rng(12), {}
+    for names in kind._declared.given:
+        name = next((name for name in names if name in given), names[0])
+        left_out = name in kind.settings and name in kind.defaults
+        if left_out or (name in optional(kind) and name not in given):
+            continue
+        if name not in VALUES:
+            raise KeyError(f"{kind.__name__} is given by {name!r}: say between what values, in VALUES of {__file__}")
+        known = VALUES[name]
+        values[name] = rng.uniform(*known, grid.shape) if isinstance(known, tuple) else known
+    return kind(grid, **values)
+
+
+def forms(kind: type[so.WaveEquation], grid: so.Grid) -> Iterator[tuple[str, ...]]:
+    """What of all that is optional a medium may be given together, in every way that it is not refused."""
+    for n in range(len(optional(kind)) + 1):
+        for given in combinations(optional(kind), n):
+            try:
+                example(kind, grid, given)
+            except ParameterError:
+                continue
+            yield given
 
 
 @medium(so.TTI)
 def transversely_isotropic(w):
-    vp, epsilon, delta = _values(w, (1500.0, 1700.0), (0.1, 0.2), (0.0, 0.1))
-    return so.TTI(w.grid, vp, epsilon, delta)
+    return example(so.TTI, w.grid)
 
 
 @medium(so.ViscoAcoustic)
 def viscoacoustic(w):
-    return so.ViscoAcoustic(w.grid, *_values(w, (1500.0, 1800.0), (30.0, 80.0)), f0=20.0)
+    return example(so.ViscoAcoustic, w.grid)
 
 
 @medium(so.Elastic)
 def elastic(w):
-    return so.Elastic(w.grid, *_values(w, (1600.0, 2000.0), (800.0, 1000.0), (1000.0, 1200.0)))
+    return example(so.Elastic, w.grid)
 
 
 @medium(so.ElasticVTI)
 def elastic_vti(w):
-    ends = ((1600.0, 2000.0), (800.0, 1000.0), (1000.0, 1200.0), (0.1, 0.2), (0.0, 0.1))
-    return so.ElasticVTI(w.grid, *_values(w, *ends))
+    return example(so.ElasticVTI, w.grid)
 
 
 @medium(so.ViscoElastic)
 def viscoelastic(w):
-    ends = (1600.0, 1900.0), (800.0, 900.0), (1000.0, 1200.0), (40.0, 80.0), (30.0, 60.0)
-    return so.ViscoElastic(w.grid, *_values(w, *ends), f0=20.0)
+    return example(so.ViscoElastic, w.grid)
 
 
 # ---- storage policies

@@ -1,0 +1,168 @@
+"""Directives that say what media were measured to do: ``.. measured:: Elastic``, ``.. policies::``, ``.. refused::``,
+``.. speeds::`` and ``.. measurements::``.
+
+Nothing in these tables is written by hand: they are made of ``docs/capabilities.csv`` and ``docs/speeds.csv``, which
+``benchmarks/capabilities.py`` writes.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from media import media, table
+
+__all__ = ["measured", "measurements", "policies", "refused", "rows", "setup", "speeds"]
+
+DOCS = Path(__file__).resolve().parents[1]
+
+Row = dict[str, str]
+
+NOTHING = "–"
+
+
+@cache
+def rows(name: str = "capabilities") -> list[Row]:
+    """The rows of a file of measurements."""
+    with (DOCS / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def measurements() -> list[list[str]]:
+    """How many there are, with what, and when."""
+    found = rows()
+    counts = [sum(row["what"] == what for row in found) for what in ("F", "extended", "J", "taylor", "off")]
+    head = ["modeling", "extended sources", "derivatives", "Taylor rates", "gradients", "refused", "with", "from", "to"]
+    days = sorted({row["date"] for row in found})
+    by = "; ".join(sorted({row["versions"] for row in found}))
+    return [head, [*map(str, counts), str(sum(bool(row["refused"]) for row in found)), by, days[0], days[-1]]]
+
+
+def measured(name: str) -> list[list[str]]:
+    """Rows of a table, the first its head: the largest errors of a medium's modeling and of its derivatives."""
+    mine = [row for row in rows() if row["medium"] == name]
+    if not mine:
+        raise ValueError(f".. measured:: {name}: docs/capabilities.csv has no row of it; it has {sorted(media())}")
+    flat = [row for row in mine if row["dims"] == "2" and row["dtype"] == "float64"]
+    first = flat[0]
+    # what is looked at apart from the boundary stands in columns of its own
+    plain = [row for row in flat if row["driven"] == row["heard"] == first["driven"] and row["storage"] in ("", "Full")]
+    columns: dict[str, list[Row]] = {}
+    for boundary in dict.fromkeys(row["boundary"] for row in plain):
+        for surface in dict.fromkeys(row["surface"] for row in plain):
+            said = f"{boundary}, {surface} surface" if surface else boundary
+            columns[said] = [row for row in plain if (row["boundary"], row["surface"]) == (boundary, surface)]
+    columns["other components"] = [row for row in flat if row["driven"] != row["heard"]]
+    columns["other policies"] = [row for row in flat if row["storage"] not in ("", "Full")]
+    columns["3D"] = [row for row in mine if row["dims"] == "3" and row["dtype"] == "float64"]
+    columns["single precision"] = [row for row in mine if row["dtype"] == "float32"]
+    lines: dict[str, Callable[[Row], bool]] = {
+        "modeling": lambda row: row["what"] == "F",
+        "extended sources": lambda row: row["what"] == "extended",
+    }
+    for p in dict.fromkeys(p for row in mine for p in row["parameter"].split()):
+        lines[f"by ``{p}``"] = lambda row, p=p: row["what"] == "J" and p in row["parameter"].split()
+    out = [["", *columns, "Taylor rate"]]
+    for said, belongs in lines.items():
+        p = said.removeprefix("by ``").removesuffix("``")
+        rates = [row for row in mine if row["what"] == "taylor" and row["parameter"].split()[0] == p]
+        out.append([said, *(_worst(filter(belongs, of)) for of in columns.values()), _rates(rates)])
+    return out
+
+
+def _worst(some: Iterable[Row]) -> str:
+    """The largest error; that all is refused, or that nothing was measured."""
+    some = list(some)
+    values = [float(row["value"]) for row in some if row["value"]]
+    if values:
+        return f"{max(values):.0e}" if any(values) else "0"
+    return "refused" if some else NOTHING
+
+
+def _rates(some: Iterable[Row]) -> str:
+    """The rate that is farthest from 2."""
+    values = [float(row["value"]) for row in some if row["value"]]
+    return f"{max(values, key=lambda x: abs(x - 2)):.2f}" if values else NOTHING
+
+
+def policies() -> list[list[str]]:
+    """Rows of a table, the first its head: how far the gradient of every policy is from that of whole histories."""
+    off = [row for row in rows() if row["what"] == "off"]
+    names = list(dict.fromkeys(row["storage"] for row in off))
+    out = [["medium", *(f"``{name}``" for name in names)]]
+    for medium, given in dict.fromkeys((row["medium"], row["given"]) for row in off):
+        mine = {row["storage"]: row for row in off if (row["medium"], row["given"]) == (medium, given)}
+        out.append([_called(medium, given), *(_worst([mine[name]]) if name in mine else NOTHING for name in names)])
+    return out
+
+
+def refused() -> list[list[str]]:
+    """Rows of a table, the first its head: what cannot be combined, and what the package says to it."""
+    said: dict[tuple[str, str], list[Row]] = {}
+    for row in rows():
+        if row["refused"]:
+            said.setdefault((row["medium"], row["refused"]), []).append(row)
+    out = [["medium", "with", "is refused by"]]
+    for (medium, message), those in said.items():
+        ways = dict.fromkeys(map(_way, those))
+        out.append([f":class:`~seisops.{medium}`", "; ".join(ways), message])
+    return out
+
+
+def _way(row: Row) -> str:
+    """In what a row differs from others that are not refused."""
+    if row["storage"] not in ("", "Full"):
+        return f"``storage.{row['storage']}``"
+    parts = [f"by ``{row['parameter'].split()[0]}``"] if row["parameter"] else [row["boundary"]]
+    return ", ".join([*parts, *([f"a {row['surface']} surface"] if row["surface"] else []), f"{row['dims']}D"])
+
+
+def speeds() -> list[list[str]]:
+    """Rows of a table, the first its head: times and memory for a cell and a step."""
+    found = rows("speeds")
+    base = _called(found[0]["medium"], found[0]["given"])
+    out = [
+        [
+            "medium",
+            "modeling, ns",
+            "gradient, ns",
+            f"modeling / {base}",
+            f"gradient / {base}",
+            "bytes of a cell",
+            "bytes of its history",
+        ]
+    ]
+    for row in found:
+        columns = ("forward", "gradient", "forward_relative", "gradient_relative", "solve_bytes", "history_bytes")
+        said = (row[column] for column in columns)
+        out.append([_called(row["medium"], row["given"]), *said])
+    return out
+
+
+def _called(medium: str, given: str) -> str:
+    """A medium, and what it is given of what may be left out."""
+    return f"{medium}, {given.replace(' ', ', ')}" if given else medium
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """Called by Sphinx."""
+    from sphinx.util.docutils import SphinxDirective
+
+    made = {f.__name__: f for f in (measured, measurements, policies, refused, speeds)}
+
+    class Table(SphinxDirective):
+        """A table that a function of this module makes, of the arguments of the directive."""
+
+        optional_arguments = 1
+
+        def run(self) -> list:
+            for name in ("capabilities", "speeds"):
+                self.env.note_dependency(str(DOCS / f"{name}.csv"))
+            return self.parse_text_to_nodes(table(made[self.name](*self.arguments)))
+
+    for name in made:
+        app.add_directive(name, Table)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
