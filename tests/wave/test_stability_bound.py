@@ -7,6 +7,7 @@ import pytest
 from own_media import EQUATIONS, ROUGH
 
 import seisops as so
+from seisops.engine.stability.bound import _largest
 from seisops.wave.discretise.discretisation import LIMIT
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
@@ -55,3 +56,18 @@ def test_a_little_more_is_not(name):
     """The bound is close: at 1.1 of it, most media grow."""
     found = np.array([growth(medium(name, i), 1.1) for i in range(2 * len(ROUGH))])
     assert np.count_nonzero(found > 1e3) > len(ROUGH), found
+
+
+def test_the_worst_of_many_cells():
+    """Found without the eigenvalues of all: of matrices with zeros, periodic ones, and fields of very different units."""
+    rng = np.random.default_rng(0)
+    for n in (1, 2, 5):
+        for most in (1, 3):
+            matrices = rng.exponential(size=(2000, n, n)) ** rng.integers(1, most + 1)
+            matrices[:, rng.random((n, n)) < 0.4] = 0.0
+            units = 10.0 ** rng.uniform(-9, 9, n)
+            matrices *= units[:, None] / units
+            radii = np.abs(np.linalg.eigvals(matrices)).max(axis=-1)
+            cell, largest = _largest(matrices)
+            assert largest == pytest.approx(radii.max(), rel=1e-5, abs=1e-12)
+            assert largest == pytest.approx(radii[cell], rel=1e-9, abs=1e-12)

@@ -41,6 +41,8 @@ __all__ = ["Bound"]
 MOST, GAIN = 200, 4e-3
 # cells of a large grid
 LARGE = 2**16
+# of radii: cells of which eigenvalues are computed at first, iterations before that, and what is close enough
+FIRST, STEPS, CLOSE = 64, 6, 1e-6
 # of the iterate that stays in it: matrices of staggered systems are periodic
 STAY = 0.1
 
@@ -90,15 +92,15 @@ class Bound:
                     other[:, i, term.field] += np.abs(c) * symbol.bound(term, self._spacing)
         return other / _positive(np.abs(own)).T[:, :, None]
 
-    def radii(self, dt: float) -> np.ndarray:
-        """Spectral radius of N in homogeneous media like those of each of the cells."""
-        return _radii(self.local(dt))
+    def worst(self, dt: float) -> tuple[int, float]:
+        """The largest spectral radius of N in homogeneous media like those of each of the cells, and the cell."""
+        return _largest(self.local(dt))
 
     # -- in the medium
 
     @property
     def varies(self) -> bool:
-        """Whether anything but the coefficients of a cell itself, which :meth:`radii` know, decides."""
+        """Whether anything but the coefficients of a cell itself, which :meth:`worst` knows, decides."""
         return any(np.ptp(v) > 0 for name, v in self._values.items() if name in self._symbol.averaged)
 
     def radius(self, dt: float, enough: float = 0.0) -> float:
@@ -119,7 +121,7 @@ class Bound:
     def _start(self, dt: float) -> list[np.ndarray]:
         """The Perron vector of the cell that is worst by itself, in every cell."""
         local = self.local(dt)
-        worst = local[int(np.argmax(_radii(local)))]
+        worst = local[_largest(local)[0]]
         x = np.ones(len(worst))
         for _ in range(50):
             x = worst @ x + STAY * x
@@ -186,11 +188,33 @@ class Bound:
         return a
 
 
-def _radii(matrices: np.ndarray) -> np.ndarray:
-    """Spectral radii of many small matrices without negative entries."""
+def _largest(matrices: np.ndarray) -> tuple[int, float]:
+    """The largest spectral radius of many small matrices without negative entries, and of which it is.
+
+    Those whose bound, see above, is not larger than the largest that is known need no eigenvalues: nearly all.
+    """
     if matrices.shape[-1] == 1:
-        return matrices[:, 0, 0]
-    return np.abs(np.linalg.eigvals(matrices)).max(axis=-1)
+        cell = int(np.argmax(matrices))
+        return cell, float(matrices[cell, 0, 0])
+    left, found, many = np.arange(len(matrices)), (0, -1.0), FIRST
+    values, vectors = np.linalg.eig(matrices[0])
+    # fields differ in unit: that of one cell tells how large they are beside each other
+    x = np.abs(vectors[:, np.argmax(np.abs(values))])
+    x = np.full(matrices.shape[:-1], np.maximum(x / x.max(), 1e-12))
+    while len(left):
+        for _ in range(STEPS):
+            y = np.matmul(matrices[left], x[:, :, None])[..., 0]
+            bounds = (y / x).max(axis=-1)
+            y += bounds[:, None] * x  # matrices of staggered systems are periodic
+            x = _positive(y / _positive(y.max(axis=-1, keepdims=True)))
+        order = np.argsort(-bounds, kind="stable")
+        top, rest = order[:many], order[many:]
+        radii = np.abs(np.linalg.eigvals(matrices[left[top]])).max(axis=-1)
+        best = int(np.argmax(radii))
+        found = max(found, (int(left[top[best]]), float(radii[best])), key=lambda f: f[1])
+        rest = rest[bounds[rest] > found[1] * (1 + CLOSE)]
+        left, x, many = left[rest], x[rest], 4 * many
+    return found
 
 
 def _positive(a: np.ndarray) -> np.ndarray:

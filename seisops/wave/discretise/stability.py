@@ -63,7 +63,7 @@ def limit(equation: WaveEquation, template: tuple) -> Limit:
     if any(medium.grows(edge, dt, tolerance) for dt, tolerance in ((step, TOLERANCE), (step / 8, TOLERANCE / 80))):
         step = stable_step(medium.symbol, edge, medium.spacing, step)
     plane = step
-    radius = float(medium.bound.radii(step).max())
+    _, radius = medium.bound.worst(step)
     if medium.bound.varies and 0 < radius < BLUNT:
         step = medium.shortened(step, radius)
     if not np.isfinite(step) or step <= 0:
@@ -77,7 +77,7 @@ def admits(equation: WaveEquation, template: tuple, dt: float, radius: float) ->
     if len(medium.symbol.terms) > 1 and medium.grows(medium.edge, dt, TOLERANCE):
         return False
     enough = radius * (1 + CLOSE)
-    if float(medium.bound.radii(dt).max()) > enough:
+    if medium.bound.worst(dt)[1] > enough:
         return False
     blunt = not 0 < radius < BLUNT
     return blunt or not medium.bound.varies or medium.bound.radius(dt, enough) <= enough
@@ -103,19 +103,19 @@ class _Medium:
         for _ in range(3):  # which is the worst may depend on the step
             cell = Bound(self.symbol, self.worst(step), self.spacing)
             for _ in range(40):
-                now, half = (float(cell.radii(dt).max()) for dt in (step, step / 2))
+                now, half = (cell.worst(dt)[1] for dt in (step, step / 2))
                 if not 0 < half < now < np.inf:
                     return first
                 if abs(now - 1) < CLOSE:
                     break
                 step *= now ** (-1 / np.log2(now / half))
-            if float(self.bound.radii(step).max()) < 1 + 2 * CLOSE:
+            if self.bound.worst(step)[1] < 1 + 2 * CLOSE:
                 return step
         return step
 
     def worst(self, dt: float) -> dict[str, np.ndarray]:
         """The coefficients of the cell in which the bound is largest."""
-        worst = int(np.argmax(self.bound.radii(dt)))
+        worst, _ = self.bound.worst(dt)
         return {name: a[worst : worst + 1] for name, a in self.bound.cells.items()}
 
     @cached_property
@@ -150,7 +150,7 @@ class _Medium:
             found = self.bound.radius(step, enough)
             if found <= enough:
                 return step
-            now, half = (float(self.bound.radii(dt).max()) for dt in (step, step / 2))
+            now, half = (self.bound.worst(dt)[1] for dt in (step, step / 2))
             order = np.log2(now / half) if 0 < half < now else 2.0
             step *= (found / radius) ** (-1 / order)
         return step
