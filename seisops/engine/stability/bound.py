@@ -42,7 +42,7 @@ MOST, GAIN = 200, 4e-3
 # cells of a large grid
 LARGE = 2**16
 # of radii: cells of which eigenvalues are computed at first, iterations before that, and what is close enough
-FIRST, STEPS, CLOSE = 64, 6, 1e-6
+FIRST, STEPS, CLOSE = 64, 2, 1e-6
 # of the iterate that stays in it: matrices of staggered systems are periodic
 STAY = 0.1
 
@@ -63,6 +63,7 @@ class Bound:
     def __init__(self, symbol: Symbol, values: Mapping[str, np.ndarray], spacing: tuple[float, ...]):
         self._symbol, self._spacing = symbol, spacing
         self._values = {name: np.asarray(values[name], float) for name in symbol.names}
+        self._known: tuple = (None, None)
         self._shape = np.broadcast(*self._values.values(), 0).shape
         # the iteration on a large grid takes time, and needs three digits only
         self._dtype = np.float32 if prod(self._shape) > LARGE else np.float64
@@ -94,7 +95,16 @@ class Bound:
 
     def worst(self, dt: float) -> tuple[int, float]:
         """The largest spectral radius of N in homogeneous media like those of each of the cells, and the cell."""
-        return _largest(self.local(dt))
+        cell, radius, _ = self._worst(dt)
+        return cell, radius
+
+    def _worst(self, dt: float) -> tuple[int, float, np.ndarray]:
+        """The worst cell, its spectral radius and its N; of the step that was asked for last it is known."""
+        if self._known[0] != dt:
+            local = self.local(dt)
+            cell, radius = _largest(local)
+            self._known = dt, (cell, radius, local[cell])
+        return self._known[1]
 
     # -- in the medium
 
@@ -120,8 +130,7 @@ class Bound:
 
     def _start(self, dt: float) -> list[np.ndarray]:
         """The Perron vector of the cell that is worst by itself, in every cell."""
-        local = self.local(dt)
-        worst = local[_largest(local)[0]]
+        *_, worst = self._worst(dt)
         x = np.ones(len(worst))
         for _ in range(50):
             x = worst @ x + STAY * x
@@ -200,20 +209,20 @@ def _largest(matrices: np.ndarray) -> tuple[int, float]:
     values, vectors = np.linalg.eig(matrices[0])
     # fields differ in unit: that of one cell tells how large they are beside each other
     x = np.abs(vectors[:, np.argmax(np.abs(values))])
-    x = np.full(matrices.shape[:-1], np.maximum(x / x.max(), 1e-12))
+    x = np.tile(np.maximum(x / x.max(), 1e-12)[:, None], len(matrices))
     while len(left):
         for _ in range(STEPS):
-            y = np.matmul(matrices[left], x[:, :, None])[..., 0]
-            bounds = (y / x).max(axis=-1)
-            y += bounds[:, None] * x  # matrices of staggered systems are periodic
-            x = _positive(y / _positive(y.max(axis=-1, keepdims=True)))
+            y = np.einsum("cij,jc->ic", matrices[left], x)
+            bounds = (y / x).max(axis=0)
+            y += bounds * x  # matrices of staggered systems are periodic
+            x = _positive(y / _positive(y.max(axis=0)))
         order = np.argsort(-bounds, kind="stable")
         top, rest = order[:many], order[many:]
         radii = np.abs(np.linalg.eigvals(matrices[left[top]])).max(axis=-1)
         best = int(np.argmax(radii))
         found = max(found, (int(left[top[best]]), float(radii[best])), key=lambda f: f[1])
         rest = rest[bounds[rest] > found[1] * (1 + CLOSE)]
-        left, x, many = left[rest], x[rest], 4 * many
+        left, x, many = left[rest], x[:, rest], 4 * many
     return found
 
 
