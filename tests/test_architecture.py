@@ -14,7 +14,7 @@ from imports import LAYERS, PACKAGE, ROOMS, graph, layer, modules, reached, redu
 
 PAGE = Path("docs") / "architecture.rst"
 #: Of folders and files of the checkout.
-PATH = re.compile(r"(seisops|tests|docs|examples|benchmarks)/[\w./-]*|[\w-]+\.(toml|md)")
+PATH = re.compile(r"(seisops|tests|docs|examples|benchmarks)/[\w./-]*|[\w-]+\.(cfg|toml|md)")
 NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 #: Names that are nobody's: those of Python and of formulas, and words that are said of axes and of exactness.
 OTHERS = {"q", "super", "x", "shot", "exact", "approximate", "ax", "from_", "to_", "keep_bytes"}

@@ -51,14 +51,17 @@ class Modeling(Propagator):
         For example ``Acoustic(grid, vp=...)``.
     boundary : PML, Sponge, None or mapping, optional
         Absorbing layer around the model, or what is at each face: ``{"z_min": "free", "x_max": PML(cells=20)}``. Faces are
-        called by their axis and end; those that are left out have a layer, ``PML()`` or, if others are, a
-        ``Sponge``. ``"free"`` and ``"rigid"`` are surfaces without a layer, at ``"z_min"`` only: nothing presses on the one,
-        nothing moves the other. None leaves edges that reflect all: second derivatives of a field, as of pressure
-        without density, see zeros beyond the last cell (reflection -1); what is written with half-cell fluxes, as with
-        density, lets nothing through half a cell beyond it (+1).
+        called by their axis and end; those that are left out have a layer, ``PML()`` or, if there is one, the first
+        ``Sponge`` that is stated. Layers may differ in their numbers, but are of one kind: all PML or all Sponge, with
+        `multiaxial` or all without. ``"free"`` and ``"rigid"`` are surfaces without a layer, at ``"z_min"`` only: nothing
+        presses on the one, nothing moves the other. None leaves edges that reflect all: second derivatives of a field, as
+        of pressure without density, see zeros beyond the last cell (reflection -1); what is written with half-cell fluxes,
+        as with density, lets nothing through half a cell beyond it (+1).
     free_surface : bool, optional
         Whether there is nothing above the first z, so that no pressure, and no traction of an elastic medium, acts there;
-        the same as ``boundary={"z_min": "free"}``, with the layer that `boundary` is elsewhere.
+        the same as ``boundary={"z_min": "free"}``, with the layer that `boundary` is elsewhere. Where elastic media differ
+        from cell to cell up to the surface, waves may grow in the layers beside it: see `multiaxial` of
+        :class:`~seisops.PML`.
     space_order : int, optional
         Order of the spatial derivatives, even, 2 to 16.
     max_velocity : float, optional

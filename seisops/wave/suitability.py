@@ -152,16 +152,19 @@ def silent_points(solve: Solve, parts: Sequence[NDArray]) -> Iterator[UserWarnin
     if not solve.modeling.discretisation.surface or solve.is_adjoint or solve.imaging:
         return
     grid = solve.modeling.domain.grid
-    for side, samplers in (("sources", solve.writing), ("receivers", solve.reading)):
-        for sampler, where in zip(samplers, solve.where(entering=side == "sources"), strict=True):
-            silent = {shot: n for shot in range(solve.shots) if (n := sampler.silent(shot, where))}
+    for side, does, samplers in (("sources", "drive", solve.writing), ("receivers", "hear", solve.reading)):
+        met = list(zip(samplers, solve.where(entering=side == "sources"), strict=True))
+        for sampler, _ in met:
+            # of what is combined at the same points, as in a dipole, one may be silent and another not
+            together = [one for one in met if one[0].points == sampler.points]
+            silent = {shot: n for shot in range(solve.shots) if (n := min(s.silent(shot, at) for s, at in together))}
             if not silent:
                 continue
             shot, n = next(iter(silent.items()))
             more = f" and of {len(silent) - 1} more" if len(silent) > 1 else ""
             yield AccuracyWarning(
-                f"all {side} of shot {shot} ({n}){more} lie on the free surface at z = {grid.origin[-1]:g} m, where the "
-                f"wavefield vanishes: data are exactly 0; move them down by a cell ({grid.spacing[-1]:g} m) or so"
+                f"all {side} of shot {shot} ({n}){more} lie on the free surface at z = {grid.origin[-1]:g} m, where what "
+                f"they {does} vanishes: data are exactly 0; move them down by a cell ({grid.spacing[-1]:g} m) or so"
             )
 
 

@@ -4,8 +4,10 @@ import errno
 import math
 import os
 import pickle
+import re
 from dataclasses import replace
 from functools import cache
+from itertools import zip_longest
 
 import numpy as np
 import pytest
@@ -77,6 +79,30 @@ def relative(a, b):
 
 def same(found, wanted):
     return all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True)) and all(np.any(b) for b in wanted)
+
+
+# ---- sizes
+
+
+def test_histories_are_as_many_as_the_page_says(root):
+    """The table in ``docs/storage.rst``, in two dimensions."""
+    text = (root / "docs/storage.rst").read_text(encoding="utf-8").partition(".. _storage-sizes:")[2]
+    text = text.partition("At the edges")[0]
+    rows = re.findall(r"^   \* - ``(\w+)\((.*)\)``\n     - (.*)\n     - (.*)\n", text, re.MULTILINE)
+    values = dict(vp=2000.0, vs=1000.0, rho=2000.0, epsilon=0.2, delta=0.1, theta=0.3, qp=50.0, qs=40.0)
+    waves = so.Wavefield(so.Grid((40, 36), 10.0), so.Time(5, 0.002))
+    for kind, given, by, arrays in rows:
+        given = given.split(", ")
+        f0 = {"f0": 10.0} if kind.startswith("Visco") else {}
+        medium = getattr(so, kind)(waves.grid, **{name: values[name] for name in given}, **f0)
+        solver, counts = so.Modeling(waves, medium).solver, [int(one.split(", ")[0]) for one in arrays.split("; ")]
+        for group, count in zip_longest(by.split("; "), counts, fillvalue=counts[-1]):
+            together = re.search(r"\bwith\b|\ball\b|\bboth\b", group)
+            asked = [(name,) for name in re.findall(r"``(\w+)``", group.partition("with")[0])]
+            for wrt in [*asked, *([tuple(given)] if together else [])]:
+                coefficients = tuple(sorted({c for name in wrt for c in medium.derivatives(name, wrt)}))
+                assert len(solver.layout(coefficients).shapes) == count, (kind, wrt)
+    assert len({kind for kind, *_ in rows}) == 6 and len(rows) > 10
 
 
 # ---- exactness

@@ -176,6 +176,34 @@ def test_points_that_are_heard_are_not_spoken_of():
     assert not said(lambda: so.Jacobian(none * A * partly.H, ricker(partly.H, 20.0)))[1]
 
 
+def on_surface(A, **named):
+    return so.Projection(A.domain, [[60.0, 0.0], [80.0, 0.0]], **named)
+
+
+@pytest.mark.parametrize("side", ["sources", "receivers"])
+def test_a_dipole_is_silent_if_all_of_it_is(side):
+    """Along a free surface pressure has no slope; across it, it has."""
+    A = modeling(0.004, length=0.12, shots=3, surface=True)
+    for direction, silent in (((1.0, 0.0), True), ((1.0, 1.0), False), ((0.0, 1.0), False)):
+        dipole = so.Dipole(A.domain, [[60.0, 0.0], [80.0, 0.0]], direction)
+        F = dipole * A * points(A, 20.0).H if side == "receivers" else points(A, 20.0) * A * dipole.H
+        d, messages = said(lambda F=F: F @ ricker(F, 20.0))
+        assert (len(messages) == 1) == silent and d.any() != silent, (direction, messages)
+    F = so.VStack([on_surface(A), points(A, 20.0)]) * A * points(A, 20.0).H
+    (surface, below), messages = said(lambda: F.range.split(F @ ricker(F, 20.0)))
+    assert len(messages) == 1 and "all receivers" in messages[0] and not surface.any() and below.any()
+
+
+def test_what_solids_have_on_a_free_surface_is_heard():
+    A = modeling(0.004, length=0.12, shots=3, surface=True)
+    A = so.Modeling(A.domain, so.Elastic(GRID, 2000.0, 1000.0, 2000.0), None, True, space_order=4)
+    for component in ("p", "vx", "vz", "sxx"):
+        on, below = (so.Projection(A.domain, [[60.0, z]], component=component) for z in (0.0, 20.0))
+        for F in (on * A * below.H, below * A * on.H):
+            d, messages = said(lambda F=F: F @ ricker(F, 20.0))
+            assert not messages and d.any(), component
+
+
 class Even(so.Acoustic):
     """A wavefield that does not vanish at a free surface."""
 

@@ -27,9 +27,12 @@ class Elastic(StressVelocity):
     mean, which makes contacts of solids, and of solids with fluids, right to second order (Moczo et al. 2002,
     doi:10.1785/0120010167).
 
-    Components are ``"p"``, minus the mean of the normal stresses; the particle velocities ``"vx"``, ``"vz"``; and the
-    stresses ``"sxx"``, ``"szz"``, ``"sxz"`` (in 3D ``"vy"``, ``"syy"``, ``"sxy"``, ``"syz"``, too). Driven, a velocity is a
-    force f in N (in N/m in 2D), a stress minus the rate of a moment tensor's entry, g in N m/s, and ``"p"`` an explosion.
+    Components are ``"p"``, minus the mean of the normal stresses along the axes of the grid; the particle velocities
+    ``"vx"``, ``"vz"``; and the stresses ``"sxx"``, ``"szz"``, ``"sxz"`` (in 3D ``"vy"``, ``"syy"``, ``"sxy"``, ``"syz"``,
+    too). In 2D ``"p"`` is :math:`-(s_{xx} + s_{zz}) / 2`, without the stress across the plane, :math:`s_{yy}`, which is no
+    field: a bulk modulus of :math:`\lambda + \mu`, in 3D :math:`\lambda + 2 \mu / 3`, the same in fluids. Driven, a velocity
+    is a force f in N (in N/m in 2D), a stress minus the rate of a moment tensor's entry, g in N m/s, one off the diagonal of
+    both entries, and ``"p"`` an explosion.
 
     At a free surface differences along z end such that they are summed by parts (O'Reilly et al. 2017,
     doi:10.1016/j.jcp.2017.06.030), which makes it free of traction and conserves energy.

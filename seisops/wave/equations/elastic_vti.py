@@ -32,7 +32,8 @@ class ElasticVTI(StressVelocity):
               c_{66} = (1 + 2 \gamma) c_{44}, \\
               (c_{13} + c_{44})^2 &= (c_{33} - c_{44}) (c_{33} - c_{44} + 2 \delta c_{33}).
 
-    Fields lie, and parameters are averaged between the nodes, as in :class:`~seisops.Elastic`, and so are components.
+    Fields lie, and parameters are averaged between the nodes, as in :class:`~seisops.Elastic`, and components are the same:
+    in 2D ``"p"`` is minus the mean of :math:`s_{xx}` and :math:`s_{zz}`, without :math:`s_{yy}`.
 
     Parameters
     ----------

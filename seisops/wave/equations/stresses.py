@@ -72,6 +72,7 @@ class StressVelocity(WaveEquation):
 
     @property
     def components(self) -> Mapping[str, Mapping[str, float]]:
+        # in plane strain there is a stress across the plane, too, which is no field, and no part of pressure
         mean = {f"s{i}{i}": -1.0 / len(self.axes) for i in self.axes}
         return {"p": mean, **{name: {name: 1.0} for name in (*self.velocities, *self.stresses)}}
 

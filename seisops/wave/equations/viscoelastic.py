@@ -36,7 +36,8 @@ class ViscoElastic(StressVelocity):
     with :math:`\theta = \partial_k v_k` and :math:`e_{ij} = \partial_i v_j + \partial_j v_i - 2 \delta_{ij} \theta`. The
     relaxed moduli of P and S waves are :math:`\pi` and :math:`\mu`, the unrelaxed ones
     :math:`\pi_U = \pi (1 + \tau_p W)` and :math:`\mu_U = \mu (1 + \tau_s W)`, with W the sum of the weights w.
-    Staggering, averages between the nodes and components are those of :class:`~seisops.Elastic`.
+    Staggering, averages between the nodes and components are those of :class:`~seisops.Elastic`: in 2D ``"p"`` is minus the
+    mean of :math:`s_{xx}` and :math:`s_{zz}`, without :math:`s_{yy}`.
 
     Parameters
     ----------

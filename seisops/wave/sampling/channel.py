@@ -24,7 +24,7 @@ class Channel(Coupling, Sampler):
     def __init__(self, sampler: Sampler, index: int):
         self.sampler, self.index = sampler, index
         self._coupling = coupling(sampler)
-        self.component = self._coupling.component
+        self.component, self.points = self._coupling.component, self._coupling.points
         self.symbol = f"{sampler.symbol or type(sampler).__name__}[{index}]"
         super().__init__(sampler.domain, sampler.range)
 

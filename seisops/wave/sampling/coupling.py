@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from seisops.wave.discretise.discretisation import Discretisation
+from seisops.wave.sampling.points import Coordinates
 from seisops.wave.sampling.ways import Way
 from seisops.wave.sampling.where import Where
 
@@ -27,6 +28,9 @@ class Coupling(ABC):
 
     #: The imaging condition behind it, if it is one: its background has to be there in the solve.
     imaging: Coupling | None = None
+
+    #: Where it samples, if that is at points.
+    points: Coordinates | None = None
 
     def own(self, side: Where) -> Where:
         """Where on one side of a solve it meets the wavefield: what a solve hands to the methods below."""

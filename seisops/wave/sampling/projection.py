@@ -50,6 +50,8 @@ class Projection(Coupling, Sampler):
         If points lie outside the model, are not finite, or do not match the number of shots, or there is no such axis.
     """
 
+    points: Coordinates
+
     def __init__(
         self,
         waves: Wavefield,

@@ -1,10 +1,10 @@
 r"""How the forward wavefield meets the adjoint: what of it is kept between the two, and at what cost.
 
 A derivative needs the *history* of the forward (background) wavefield: one or a few factors of it at each of the N steps
-of the solver, H bytes a step in all: cells of the padded grid x 4 bytes (8 in float64) for squared slowness alone, 1 +
-ndim times as much more with density. The Born operator J goes through it forward in time, its adjoint backward. A policy
-says what is kept of it for each shot. Every policy gives a Jacobian and an adjoint that are an exact pair; the *exactness*
-of a policy says what it does to the derivative itself.
+of the solver, H bytes a step in all: cells of the padded grid x 4 bytes (8 in float64) for squared slowness, 1 + ndim
+times that for density, 7 (12 in 3D) for the three parameters of elastic waves. The Born operator J goes through it
+forward in time, its adjoint backward. A policy says what is kept of it for each shot. Every policy gives a Jacobian and
+an adjoint that are an exact pair; the *exactness* of a policy says what it does to the derivative itself.
 
 Policies are compared in solves: ``extra`` is what a product costs beyond the solve of its own, once the background of a
 shot is there and is held. Making it costs a solve of the background. Backgrounds are held from one product to the next up
@@ -237,17 +237,20 @@ def _best(layout: Layout, lean: Schedule, own: int, left: int, free: int) -> Sch
 class Boundary(Policy):
     r"""Keep the background along the edges, and make the rest of it again backward in time: exact to rounding.
 
-    Inside the model a lossless wavefield follows from its last two levels and from its values in a ring along the edges, by
-    its own equation read backward in time [1]_, in the same loop over time as the adjoint field. What the derivative needs
-    within the absorbing layer is kept as it is (within the ring as well where parameters stand under derivatives, as with
-    density). Memory for a shot: N times the cells of layer and ring, a sixth to a fifth of N H in a common 2D model (with
-    density about twice as much). Cost: one extra solve, of the interior alone, with J.H; with J one of the background,
-    forward. Gradients differ from those of :class:`Full` by less than 5e-4 in float32 and 1e-10 in float64.
+    Inside the model a lossless wavefield follows from its last two levels and from its values in a ring along the edges,
+    by its own equation read backward in time [1]_, in the same loop over time as the adjoint field. What the derivative
+    needs within the absorbing layer is kept as it is (within the ring as well where parameters stand under derivatives,
+    as with density), multi-axial or not. At surfaces that mirror waves, and at edges without a layer, nothing is kept; at
+    those of solids a strip as at a layer. Memory for a shot: N times the cells of layer and ring for each field and
+    factor, for acoustics a sixth to a fifth of N H in a common 2D model (with density about twice as much). Cost: one
+    extra solve, of the interior alone, with J.H; with J one of the background, forward. Gradients differ from those of
+    :class:`Full` by less than 5e-4 in float32 and 1e-10 in float64.
 
     Raises
     ------
     ParameterError
-        When used with an equation that loses energy, or with a boundary that acts on the whole grid (``Sponge``).
+        When used with an equation that loses energy, as viscous media do, or with a boundary that acts on the whole grid
+        (``Sponge``).
 
     References
     ----------
