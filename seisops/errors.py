@@ -1,5 +1,7 @@
 """Exceptions and warnings: each derives from `SeisopsError` and from the builtin a Python user expects."""
 
+import sys
+
 __all__ = [
     "AccuracyWarning",
     "CompilerError",
@@ -11,6 +13,9 @@ __all__ = [
     "UnfusedError",
     "UnstableError",
 ]
+
+# whose frames are not to blame for a warning
+LIBRARIES = {"seisops", "pylops", "pyproximal", "scipy", "torch", "jax", "distributed"}
 
 
 class SeisopsError(Exception):
@@ -59,3 +64,11 @@ def unidentified(x: object) -> ParameterError:
         "Define its method _fingerprint(self), which returns the numbers, text, arrays, operators and maps that it is made "
         "of, or give those"
     )
+
+
+def outside() -> int:
+    """The `stacklevel` at which the caller's warning is blamed on the first frame that is neither ours nor a solver's."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in LIBRARIES:
+        frame, level = frame.f_back, level + 1
+    return level

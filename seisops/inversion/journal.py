@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seisops.errors import ParameterError
+from seisops.errors import ParameterError, outside
 from seisops.inversion import entries
 from seisops.inversion.entries import Damaged, Entry, Foreign
 from seisops.inversion.fingerprint import fingerprint, is_probed
 from seisops.inversion.lock import LOCK, Lock, Taken, is_lock
 from seisops.inversion.progress import Bar
 from seisops.operators import LinearOperator, as_operator
-from seisops.wave.suitability import outside
 
 __all__ = ["Journal", "JournalWarning", "Remembered"]
 

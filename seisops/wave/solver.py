@@ -24,14 +24,13 @@ from seisops.engine.kernel import Kernel
 from seisops.engine.lower.ports import AGAIN, READ, WRITE, Bindings, Ports, Rows
 from seisops.engine.state import States
 from seisops.engine.symbols.names import PREFIX
-from seisops.errors import AccuracyWarning, ParameterError
+from seisops.errors import AccuracyWarning, ParameterError, outside
 from seisops.wave.discretise.discretisation import Discretisation
 from seisops.wave.equation import WaveEquation
 from seisops.wave.sampling.ways import Room, Way, opened
 from seisops.wave.storage.background import March
 from seisops.wave.storage.layout import Layout
 from seisops.wave.storage.pool import Arrays
-from seisops.wave.suitability import outside
 
 __all__ = ["KernelMarch", "Replay", "Solver"]
 

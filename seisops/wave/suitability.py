@@ -7,7 +7,6 @@ points are looked at where a source is, not in adjoint solves, nor in Born solve
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
@@ -15,13 +14,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from seisops.errors import AccuracyWarning, DispersionWarning
+from seisops.errors import AccuracyWarning, DispersionWarning, outside
 from seisops.wave.sampling.coupling import Coupling
 from seisops.wave.sampling.imaging import Imaging
 from seisops.wave.sampling.where import Where
 from seisops.wave.wavelets import bandwidth
 
-__all__ = ["outside", "warn"]
+__all__ = ["warn"]
 
 # grid points per shortest wavelength (a tenth of the peak amplitude) below which dispersion spoils the result
 COARSE = 2.5
@@ -38,8 +37,6 @@ NEAR = 8
 # part of a spectrum's peak where its band ends, for what comes back from beyond half the sampling rate
 BAND = 0.01
 
-# whose frames are not to blame for a warning
-LIBRARIES = {"seisops", "pylops", "pyproximal", "scipy", "torch", "jax", "distributed"}
 
 
 class Solve(Protocol):
@@ -214,11 +211,3 @@ def _signals(solve: Solve, parts: Sequence[NDArray]) -> Iterator[NDArray]:
         signals = sampler.signals(x)
         if signals is not None and signals.size:
             yield signals
-
-
-def outside() -> int:
-    """The `stacklevel` at which the caller's warning is blamed on the first frame that is neither ours nor a solver's."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] in LIBRARIES:
-        frame, level = frame.f_back, level + 1
-    return level
