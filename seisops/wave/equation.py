@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from inspect import Signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -176,6 +176,13 @@ class WaveEquation:
 
     def check(self) -> None:
         """Refuse values that contradict each other, by a ParameterError; called when a medium is made."""
+
+    def doubts(self, surface: str, bare: bool) -> Iterator[str]:
+        """What is not right in this medium at a ``"free"`` or ``"rigid"`` surface, or where the grid ends without a layer.
+
+        Texts of warnings, for whoever makes a :class:`~seisops.Modeling` with these ends.
+        """
+        yield from ()
 
     @classmethod
     def _require_axes(cls, grid: Grid) -> None:
@@ -385,7 +392,7 @@ class WaveEquation:
 
         What others than this package write, or change in it, may depend on anything: there what comes of it counts.
         """
-        shared = (type(self), self.parameters, *self._settings.items())
+        shared = (type(self), self.parameters, self.tractions, *self._settings.items())
         if is_noted(type(self)) and "residual" not in vars(self):
             return shared
         if "_text" not in vars(self):

@@ -87,6 +87,12 @@ class Faces:
         return tuple((low.cells if low else 0, high.cells if high else 0) for low, high in self.layers)
 
     @property
+    def bare(self) -> bool:
+        """Whether the grid just ends at a face."""
+        ends = [layer is None for pair in self.layers for layer in pair]
+        return sum(ends) > bool(self.surface)
+
+    @property
     def thickest(self) -> int:
         """Cells of the thickest layer."""
         return max((layer.cells for layer in self.all), default=0)

@@ -38,7 +38,6 @@ NEAR = 8
 BAND = 0.01
 
 
-
 class Solve(Protocol):
     """What is looked at of a solve: readers after a modeling operator after writers."""
 

@@ -129,3 +129,17 @@ def test_pressure_is_reciprocal(name):
     there, back = b * w.A * a.H @ signal, a * w.A * b.H @ signal
     found = difference(there, back)
     assert found < 1e-10, found
+
+
+@pytest.mark.parametrize(
+    ("boundary", "rho", "said"),
+    [
+        ({"z_min": "free"}, None, "adjoints are not exact"),
+        ({"x_max": None}, 2000.0, "waves grow where the grid ends"),
+    ],
+)
+def test_ends_that_do_not_suit_are_told(boundary, rho, said):
+    grid = so.Grid((24, 21), 10.0)
+    medium = so.TTI(grid, 2000.0, 0.2, 0.1, theta=0.5, rho=rho)
+    with pytest.warns(so.AccuracyWarning, match=said):
+        so.Modeling(so.Wavefield(grid, so.Time(31, 0.002)), medium, boundary)

@@ -72,20 +72,18 @@ class Bound:
 
     @cached_property
     def cells(self) -> dict[str, np.ndarray]:
-        """The values of the cells; where there are many fields, and so much to do for each, of cells that differ."""
+        """The values of the cells; of one where all are alike."""
         if all(np.ptp(v) == 0 for v in self._values.values()):
             return {name: np.ravel(v)[:1] for name, v in self._values.items()}
-        flat = {name: np.broadcast_to(v, self._shape).ravel() for name, v in self._values.items()}
-        if len(self._symbol.terms) == 1:
-            return flat
-        return dict(zip(flat, np.unique(np.stack(list(flat.values())), axis=1), strict=True))
+        return {name: np.broadcast_to(v, self._shape).ravel() for name, v in self._values.items()}
 
-    def local(self, dt: float) -> np.ndarray:
-        """N in homogeneous media like those of each of the cells: (cells, fields, fields)."""
+    def local(self, dt: float, part: slice = slice(None)) -> np.ndarray:
+        """N in homogeneous media like those of each of the cells, or of some: (cells, fields, fields)."""
         symbol, n = self._symbol, len(self._symbol.terms)
-        size = np.broadcast(*self.cells.values(), 0).size
+        cells = {name: a[part] for name, a in self.cells.items()}
+        size = np.broadcast(*cells.values(), 0).size
         own, other = np.zeros((n, size)), np.zeros((size, n, n))
-        for i, (row, found) in enumerate(zip(symbol.terms, symbol.values(self.cells, self._spacing, dt), strict=True)):
+        for i, (row, found) in enumerate(zip(symbol.terms, symbol.values(cells, self._spacing, dt), strict=True)):
             for term, c in zip(row, found, strict=True):
                 if term.field == i and not term.derivatives:
                     own[i] += c * (-1) ** term.offset
@@ -101,9 +99,13 @@ class Bound:
     def _worst(self, dt: float) -> tuple[int, float, np.ndarray]:
         """The worst cell, its spectral radius and its N; of the step that was asked for last it is known."""
         if self._known[0] != dt:
-            local = self.local(dt)
-            cell, radius = _largest(local)
-            self._known = dt, (cell, radius, local[cell])
+            size, found = np.broadcast(*self.cells.values(), 0).size, (0, -1.0, np.zeros((1, 1)))
+            for start in range(0, size, LARGE):
+                local = self.local(dt, slice(start, start + LARGE))
+                cell, radius = _largest(local, found[1])
+                if radius > found[1]:
+                    found = start + cell, radius, local[cell]
+            self._known = dt, found
         return self._known[1]
 
     # -- in the medium
@@ -197,15 +199,16 @@ class Bound:
         return a
 
 
-def _largest(matrices: np.ndarray) -> tuple[int, float]:
+def _largest(matrices: np.ndarray, known: float = -1.0) -> tuple[int, float]:
     """The largest spectral radius of many small matrices without negative entries, and of which it is.
 
-    Those whose bound, see above, is not larger than the largest that is known need no eigenvalues: nearly all.
+    If none is larger than what is `known`, it is that. Those whose bound, see above, is not larger than the largest that is
+    known need no eigenvalues: nearly all.
     """
     if matrices.shape[-1] == 1:
         cell = int(np.argmax(matrices))
         return cell, float(matrices[cell, 0, 0])
-    left, found, many = np.arange(len(matrices)), (0, -1.0), FIRST
+    left, found, many = np.arange(len(matrices)), (0, known), FIRST
     values, vectors = np.linalg.eig(matrices[0])
     # fields differ in unit: that of one cell tells how large they are beside each other
     x = np.abs(vectors[:, np.argmax(np.abs(values))])

@@ -6,6 +6,7 @@ the number of time steps did.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -19,7 +20,7 @@ from seisops.engine.facts import Layer
 from seisops.engine.scheme import Scheme
 from seisops.engine.symbols.closure import closing, closure
 from seisops.engine.symbols.names import PREFIX
-from seisops.errors import ParameterError, UnstableError
+from seisops.errors import AccuracyWarning, ParameterError, UnstableError, outside
 from seisops.wave._validate import integer, real
 from seisops.wave.discretise.padding import Padding, folded
 from seisops.wave.discretise.resampling import Resampling
@@ -136,8 +137,14 @@ class Discretisation:
         return SCHEMES.get(medium, self.template, self.faces, self.padding.shape, self.device)
 
     def check(self, medium: WaveEquation) -> None:
-        """Raise UnstableError if the frozen time step is too large for a medium."""
+        """Refuse a medium for which the frozen time step is too large, or the surface another one."""
         medium = medium.primal
+        if self.surface and self.closed != bool(medium.tractions):
+            was, now = ("solid", "fluid") if self.closed else ("fluid", "solid")
+            raise ParameterError(
+                f"the {self.faces.surface} surface was made for {type(medium).__name__} with {was} beside it, and now {now} "
+                "is in the uppermost cells: build the operator with a medium such as this one"
+            )
         if admits(medium, self.template, self.dt / LIMIT, self.radius):
             return
         fastest = medium.velocity is not None and float(np.max(medium.velocity))
@@ -263,6 +270,8 @@ def discretise(
     if space_order not in range(2, 17, 2):
         raise ParameterError(f"Modeling(space_order={space_order!r}): must be even, from 2 to 16")
     faces = Faces.of(boundary, free_surface, waves.grid.axes, medium.primal.multiaxial)
+    for doubt in medium.primal.doubts(faces.surface, faces.bare):
+        warnings.warn(doubt, AccuracyWarning, stacklevel=outside())
     closed = bool(faces.surface and medium.primal.tractions)
     rows = closure(space_order).rows
     if closed and waves.grid.shape[-1] <= 2 * rows:

@@ -7,7 +7,7 @@ import numpy as np
 from seisops.engine.kept.notes import noted
 from seisops.errors import ParameterError
 from seisops.wave.equations.properties import DENSITY, P_VELOCITY, S_VELOCITY
-from seisops.wave.equations.stresses import StressVelocity, harmonic
+from seisops.wave.equations.stresses import NEAR, StressVelocity, harmonic
 from seisops.wave.quantities import Quantity
 
 __all__ = ["ElasticVTI"]
@@ -70,6 +70,11 @@ class ElasticVTI(StressVelocity):
         "delta": Quantity("", (-0.4, 2.0), others={"percent": 0.01}),
         "gamma": Quantity("", (-0.4, 2.0), others={"percent": 0.01}),
     }
+
+    @property
+    def fluid_above(self) -> bool:
+        above = self.epsilon[..., :NEAR], self.delta[..., :NEAR]
+        return super().fluid_above and not any(map(np.any, above))
 
     def check(self):
         c33, c44 = self.c33, self.c44

@@ -16,6 +16,8 @@ __all__ = ["StressVelocity", "harmonic"]
 
 # Pa added to a modulus where one divides by it: fluids have no shear modulus, rocks 1e9 and more
 TRACE = 1e-3
+# rows of nodes from a surface on that differences look at there, of the highest order
+NEAR = 9
 
 
 def harmonic(modulus, *axes):
@@ -65,10 +67,37 @@ class StressVelocity(WaveEquation):
         return places
 
     @property
+    def fluid_above(self) -> bool:
+        """Whether what differences at a surface look at is all fluid: then waves are mirrored there as in acoustics.
+
+        Summed by parts, differences along z are blind to one distribution of pressure beside the surface, which would run
+        along it; in solids, where normal stresses differ, it moves nothing.
+        """
+        return not np.any(self.vs[..., :NEAR])
+
+    @property
+    def surface(self) -> Mapping[str, int]:
+        """How fields continue beyond the surface of a fluid: normal stresses odd, and so what runs along it."""
+        z = self.axes[-1]
+        even = {f"v{z}", *(f"s{i}{z}" for i in self.axes[:-1])}
+        return {f: 1 if f.rpartition("_")[-1] in even else -1 for f in self.fields}
+
+    @property
     def tractions(self) -> tuple[str, ...]:
-        """Names of the stresses that vanish on a horizontal surface."""
+        """Names of the stresses that vanish on a horizontal surface, if there is solid beside it."""
+        if self.fluid_above:
+            return ()
         z = self.axes[-1]
         return (*(f"s{i}{z}" for i in self.axes[:-1]), f"s{z}{z}")
+
+    def doubts(self, surface, bare):
+        wet = self.vs[..., 0] == 0
+        if surface and self.tractions and wet.any():
+            yield (
+                f"{type(self).__name__}: there is fluid beside the {surface} surface, but not everywhere down to "
+                f"{NEAR} nodes: in {int(wet.sum())} of {wet.size} columns a false wave runs along it. Use a finer grid, so that the "
+                "water is deeper in cells, or Acoustic"
+            )
 
     @property
     def components(self) -> Mapping[str, Mapping[str, float]]:

@@ -13,6 +13,9 @@ from seisops.wave.quantities import Quantity
 
 __all__ = ["TTI"]
 
+# rows of nodes from a surface on that differences look at there, of the highest order, twice in each other
+NEAR = 16
+
 
 @noted
 class TTI(WaveEquation):
@@ -107,6 +110,21 @@ class TTI(WaveEquation):
                 f"TTI: delta {self.delta[i]:.6g} is larger than epsilon {self.epsilon[i]:.6g} in {int(wrong.sum())} of "
                 f"{wrong.size} cells, first at index {i}: pseudo-acoustic waves grow without bound there; lower delta to "
                 "epsilon, as in delta=np.minimum(delta, epsilon)"
+            )
+
+    def doubts(self, surface, bare):
+        if self.theta is None:
+            return
+        tilted = (np.abs(np.sin(2 * self.theta)) > 1e-6) & ((self.epsilon != 0) | (self.delta != 0))
+        if surface and tilted[..., :NEAR].any():
+            yield (
+                f"TTI: the axis is tilted in anisotropic ground within {NEAR} nodes of the {surface} surface, where "
+                "adjoints are not exact, and derivatives by theta and rho are wrong: let epsilon = delta = 0 there, or theta = 0"
+            )
+        if bare and self.rho is not None and tilted.any():
+            yield (
+                "TTI: with angles and a density, waves grow where the grid ends without a layer (boundary=None): take a PML "
+                "or a Sponge on all faces"
             )
 
     def residual(self, fields, parameters):
