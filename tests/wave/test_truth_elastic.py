@@ -204,9 +204,7 @@ def test_moments_are_reciprocal_to_strains(heard):
     once = {f"s{i}{j}": -a for (i, j), a in tensor.items() if i <= j}
     velocity = sum(a * record(SOLID, name, heard) for name, a in once.items())
     integral = ricker_integral(T)  # as the rates of strains are heard
-    strain = sum(
-        a * SOLID.record(heard, f"e{i}{j}", integral, STEP, RECEIVER, SOURCE) for (i, j), a in tensor.items()
-    )
+    strain = sum(a * SOLID.record(heard, f"e{i}{j}", integral, STEP, RECEIVER, SOURCE) for (i, j), a in tensor.items())
     assert difference(velocity, strain) < 1e-6
 
 

@@ -95,8 +95,8 @@ class StressVelocity(WaveEquation):
         if surface and self.tractions and wet.any():
             yield (
                 f"{type(self).__name__}: there is fluid beside the {surface} surface, but not everywhere down to "
-                f"{NEAR} nodes: in {int(wet.sum())} of {wet.size} columns a false wave runs along it. Use a finer grid, so that the "
-                "water is deeper in cells, or Acoustic"
+                f"{NEAR} nodes: in {int(wet.sum())} of {wet.size} columns a false wave runs along it. Use a finer grid, so "
+                "that the water is deeper in cells, or Acoustic"
             )
 
     @property

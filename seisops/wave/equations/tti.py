@@ -119,7 +119,8 @@ class TTI(WaveEquation):
         if surface and tilted[..., :NEAR].any():
             yield (
                 f"TTI: the axis is tilted in anisotropic ground within {NEAR} nodes of the {surface} surface, where "
-                "adjoints are not exact, and derivatives by theta and rho are wrong: let epsilon = delta = 0 there, or theta = 0"
+                "adjoints are not exact, and derivatives by theta and rho are wrong: let epsilon = delta = 0 there, or "
+                "theta = 0"
             )
         if bare and self.rho is not None and tilted.any():
             yield (
