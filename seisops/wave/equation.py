@@ -173,6 +173,7 @@ class WaveEquation:
         self._require_way_back(grid, arrays, coefficients, settings)
         self._freeze(grid, coefficients, ranges, settings)
         self.check()
+        self._require_plausible(arrays, ranges)
 
     def check(self) -> None:
         """Refuse values that contradict each other, by a ParameterError; called when a medium is made."""
@@ -236,6 +237,20 @@ class WaveEquation:
                     f"{type(self).__name__}: {name} = {given[wrong][0]:.6g} {unit} is read back as "
                     f"{np.broadcast_to(read, given.shape)[wrong][0]:.6g} {unit}: its `relations` and `inverses` contradict "
                     "each other, let one undo the other"
+                )
+
+    def _require_plausible(self, given: Mapping[str, np.ndarray], ranges: Ranges) -> None:
+        """Refuse what is given if something that follows from it, as velocities from moduli, hardly occurs."""
+        told = {*given, *(governing(type(self), name) for name in given if name in self.quantities)}
+        for name, quantity in self.quantities.items():
+            if quantity.plausible is None or name in told or name not in self.perturbable:
+                continue
+            fault = implausible(type(self), name, self.get(name), ranges)
+            if fault:
+                units = ", ".join(f"{n} in {self.quantities[n].unit}" for n in given if n in self.quantities)
+                raise ParameterError(
+                    f"{type(self).__name__}: {fault.partition(': ')[0]}, as follows from what is given. Is it {units}? If "
+                    f"it is meant, state what may occur: {type(self).__name__}(..., ranges={{{name!r}: (lowest, highest)}})"
                 )
 
     def _freeze(

@@ -44,12 +44,15 @@ class Quantity:
         Whether other numbers are impossible.
     others : mapping of str to float, optional
         Other units in use, and how much of `unit` each of them is.
+    summit : float, optional
+        For what may be zero: the largest value of a medium, if it is not zero everywhere, is hardly below this.
     """
 
     unit: str = ""
     plausible: tuple[float, float] | None = None
     positive: bool = False
     others: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    summit: float = 0.0
 
     @property
     def units(self) -> dict[str, float]:
@@ -148,6 +151,9 @@ def implausible(
     unit = physics.quantities[name].unit if unit is None else unit
     low, high = (end / physics.quantities[name].units[unit] for end in ends)
     bad = values[(values < low * (1 - ROUNDING)) | (values > high * (1 + ROUNDING))]
+    summit = 0.0 if name in ranges else physics.quantities[name].summit / physics.quantities[name].units[unit]
+    if not bad.size and 0 < values.max(initial=0.0) < summit:
+        bad, low = values[values > 0], summit
     if not bad.size:
         return None
     of, fits = governing(physics, name), _readings(physics, name, bad, ranges)
@@ -200,7 +206,8 @@ def _readings(physics: Physics, name: str, values: np.ndarray, ranges: Ranges) -
             continue
         ends = _plausible(physics, other, ranges)
         for unit, factor in quantity.units.items():
-            if ends and ends[0] <= factor * values.min() and factor * values.max() <= ends[1]:
+            low, high = factor * values.min(), factor * values.max()
+            if ends and ends[0] <= low and quantity.summit <= high <= ends[1]:
                 then = "" if factor == 1 else f" (then {_span(factor * values)} {quantity.unit})"
                 out.append(f"{other} in {unit}{then}")
     return out

@@ -36,12 +36,14 @@ class Shot:
     ----------
     make : callable
         The medium on a grid.
+    boundary : optional
+        By default a thick layer: what is looked at is the medium.
     """
 
-    def __init__(self, make, shape, h, step, length, f0, dtype="float32", **options):
+    def __init__(self, make, shape, h, step, length, f0, dtype="float32", boundary=so.PML(16), **options):
         self.time = so.Time(int(length / step) + 1, step)
         self.waves = so.Wavefield(so.Grid(shape, h), self.time, dtype=dtype)
-        self.A = so.Modeling(self.waves, make(self.waves.grid), **options)
+        self.A = so.Modeling(self.waves, make(self.waves.grid), boundary, **options)
         self.signal = so.ricker(self.time, f0, delay=1.3 / f0)
 
     def record(self, source, receivers, driven, *heard, signal=None):

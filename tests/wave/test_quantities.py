@@ -156,3 +156,22 @@ def test_equations_that_say_nothing_take_anything():
     assert Plain(GRID, 1e9).replace(m=-1e-9).get("m").max() == -1e-9
     with pytest.raises(so.ParameterError, match="ranges may be stated of nothing"):
         so.WaveEquation(GRID, ranges={"m": (1, 2)})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"lam": 6.8, "mu": 3.2, "rho": 2000.0}, "vp is 0.08124 m/s .* lam in Pa, mu in Pa, rho in kg/m3"),
+        ({"ip": 5.0, "si": 2.5, "rho": 2000.0}, "vp is 0.0025 m/s .* ip in kg/m2/s"),
+        ({"vp": 2500.0, "vs": 1200.0, "b": 0.5}, "rho is 2 kg/m3 .* b in m3/kg"),
+        ({"vp": 2500.0, "vs": 1.2, "rho": 2000.0}, r"perhaps vs in km/s \(then 1200 m/s\)"),
+    ],
+)
+def test_what_follows_from_moduli_is_looked_at(given, said):
+    grid = so.Grid((5, 4), 10.0)
+    with pytest.raises(so.ParameterError, match=said):
+        so.Elastic(grid, **given)
+    with pytest.raises(so.ParameterError, match="outside the plausible"):
+        so.Elastic(grid, 2500.0, 1200.0, 2000.0).replace(**given)
+    meant = {name: (1e-9, 1e9) for name in ("vp", "vs", "rho")}
+    assert so.Elastic(grid, **given, ranges=meant).grid == grid

@@ -10,7 +10,7 @@ __all__ = ["DENSITY", "P_VELOCITY", "QUALITY", "RELAXATION", "SQUARED_SLOWNESS",
 #: From soil to diamond.
 P_VELOCITY = Quantity("m/s", (50.0, 20e3), positive=True, others={"km/s": 1e3})
 #: Zero in fluids.
-S_VELOCITY = Quantity("m/s", (0.0, 15e3), others={"km/s": 1e3})
+S_VELOCITY = Quantity("m/s", (0.0, 15e3), others={"km/s": 1e3}, summit=15.0)
 #: Its plausible values are those of the velocity that it follows from.
 SQUARED_SLOWNESS = Quantity("s2/m2", positive=True, others={"s2/km2": 1e-6})
 #: From snow to osmium.
