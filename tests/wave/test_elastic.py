@@ -29,6 +29,10 @@ def frequency(slowest, h):
     return slowest / (8 * h * 2.3)
 
 
+#: What is looked at is the medium, not its layer.
+THICK = so.PML(16)
+
+
 class Shot:
     """One source in a medium, and what is heard of it at some points.
 
@@ -37,10 +41,10 @@ class Shot:
     make : callable
         The medium on a grid.
     boundary : optional
-        By default a thick layer: what is looked at is the medium.
+        What is around it.
     """
 
-    def __init__(self, make, shape, h, step, length, f0, dtype="float32", boundary=so.PML(16), **options):
+    def __init__(self, make, shape, h, step, length, f0, dtype="float32", boundary=THICK, **options):
         self.time = so.Time(int(length / step) + 1, step)
         self.waves = so.Wavefield(so.Grid(shape, h), self.time, dtype=dtype)
         self.A = so.Modeling(self.waves, make(self.waves.grid), boundary, **options)
