@@ -81,6 +81,10 @@ def arguments(relation: Callable) -> tuple[str, ...]:
 
 def numbers(name: str, value) -> np.ndarray:
     """A float64 copy of what was given for a parameter."""
+    if np.ma.is_masked(value):
+        raise ParameterError(
+            f"{name} is a masked array, and some of it is masked: give numbers for all cells, as by .filled()"
+        )
     try:
         given = np.asarray(value)
         if given.dtype.kind not in "biufO":  # not what only looks like one: text, complex numbers, dates
@@ -150,7 +154,7 @@ def implausible(
         return None
     unit = physics.quantities[name].unit if unit is None else unit
     low, high = (end / physics.quantities[name].units[unit] for end in ends)
-    bad = values[(values < low * (1 - ROUNDING)) | (values > high * (1 + ROUNDING))]
+    bad = values[(values < low - ROUNDING * abs(low)) | (values > high + ROUNDING * abs(high))]
     summit = 0.0 if name in ranges else physics.quantities[name].summit / physics.quantities[name].units[unit]
     if not bad.size and 0 < values.max(initial=0.0) < summit:
         bad, low = values[values > 0], summit
@@ -209,7 +213,7 @@ def _readings(physics: Physics, name: str, values: np.ndarray, ranges: Ranges) -
             low, high = factor * values.min(), factor * values.max()
             if ends and ends[0] <= low and quantity.summit <= high <= ends[1]:
                 then = "" if factor == 1 else f" (then {_span(factor * values)} {quantity.unit})"
-                out.append(f"{other} in {unit}{then}")
+                out.append(f"{other} in {unit}{then}" if unit else f"{other} as a fraction")
     return out
 
 

@@ -175,3 +175,16 @@ def test_what_follows_from_moduli_is_looked_at(given, said):
         so.Elastic(grid, 2500.0, 1200.0, 2000.0).replace(**given)
     meant = {name: (1e-9, 1e9) for name in ("vp", "vs", "rho")}
     assert so.Elastic(grid, **given, ranges=meant).grid == grid
+
+
+def test_what_is_masked_is_refused():
+    grid = so.Grid((5, 4), 10.0)
+    vp = np.ma.array(np.full(grid.shape, 2000.0), mask=np.eye(5, 4, dtype=bool))
+    with pytest.raises(so.ParameterError, match="vp is a masked array"):
+        so.Acoustic(grid, vp)
+    np.testing.assert_array_equal(so.Acoustic(grid, vp.filled(1500.0)).vp, vp.filled(1500.0))
+
+
+def test_the_ends_of_a_range_belong_to_it():
+    grid = so.Grid((5, 4), 10.0)
+    assert so.TTI(grid, 2000.0, epsilon=-0.4, delta=-0.4).epsilon.min() == -0.4

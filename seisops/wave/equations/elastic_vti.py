@@ -89,7 +89,7 @@ class ElasticVTI(StressVelocity):
             raise ParameterError(
                 f"ElasticVTI: vp {self.vp[i]:.6g} m/s, vs {self.vs[i]:.6g} m/s, epsilon {self.epsilon[i]:.4g}, delta "
                 f"{self.delta[i]:.4g} and gamma {self.gamma[i]:.4g} in {int(bad.sum())} of {bad.size} cells, first at index "
-                f"{i}, make no stable solid: it would expand under pressure. Lower vs or |delta|, or raise epsilon"
+                f"{i}, make no stable solid: it would expand under pressure. Lower vs, |delta| or gamma, or raise epsilon"
             )
 
     def residual(self, fields, parameters):

@@ -215,8 +215,17 @@ def weights(
             f"{padded_shape}: use a larger grid{fewer}"
         )
     cells = (np.asarray(coordinates, dtype=float) - grid.origin) / grid.spacing + origin_index
-    if np.any(cells < -0.5 - NODE_TOLERANCE) or np.any(cells > np.array(padded_shape) - 0.5 + NODE_TOLERANCE):
-        raise ParameterError(f"points lie outside the padded grid of shape {padded_shape} around {grid!r}")
+    beyond = (cells < -0.5 - NODE_TOLERANCE) | (cells > np.array(padded_shape) - 0.5 + NODE_TOLERANCE)
+    if beyond.any():
+        bad = beyond.any(axis=-1)
+        first = np.asarray(coordinates, dtype=float)[bad][0]
+        low = grid.origin - np.array(origin_index) * grid.spacing
+        high = low + (np.array(padded_shape) - 1) * grid.spacing
+        reach = ", ".join(f"{a} {lo:g} to {hi:g} m" for a, lo, hi in zip(grid.axes, low, high, strict=True))
+        raise ParameterError(
+            f"{int(bad.sum())} of {bad.size} points lie outside the padded grid, first {tuple(map(float, first))} m: around "
+            f"{grid!r} it has {reach}. Move them, or take a larger grid or a thicker layer"
+        )
     cells = cells - _offset(place, grid.ndim)
     gridpoints = np.empty(cells.shape, dtype=np.int32)
     coefficients = np.empty((*cells.shape, r))
