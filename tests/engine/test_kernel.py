@@ -64,7 +64,7 @@ def kernel(waves, kind, every=1, transposed=None):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_happens_cell_by_cell_shares_the_rows_of_the_grid(waves, kind):
-    """What is added to it along z, kept of it (a step later), or made of it; unless points or the strips of x enter before."""
+    """What is added to it along z, kept of it a step later, or made of it; unless points or strips of x enter before."""
     groups = [g for _, g in kernel(waves, kind).program.order(ENDLESS).ordered.groups if g[0][0].box[:1] == (WHOLE,)]
     assert len(groups[0]) >= 3
     assert len(groups) == 1 + kind.endswith(("to stack", "to field"))
