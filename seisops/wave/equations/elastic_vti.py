@@ -55,6 +55,7 @@ class ElasticVTI(StressVelocity):
         range, or the moduli make no stable solid.
     """
 
+    rigidity = "c44"
     parameters = ("c33", "c44", "rho", "epsilon", "delta", "gamma")
     given = (("vp", "c33"), ("vs", "c44"), "rho", "epsilon", "delta", "gamma")
     defaults = {"epsilon": 0.0, "delta": 0.0, "gamma": 0.0}
@@ -73,8 +74,8 @@ class ElasticVTI(StressVelocity):
 
     @property
     def fluid_above(self) -> bool:
-        above = self.epsilon[..., :NEAR], self.delta[..., :NEAR]
-        return super().fluid_above and not any(map(np.any, above))
+        known = self.coefficients()
+        return super().fluid_above and not any(np.any(known[name][..., :NEAR]) for name in ("epsilon", "delta"))
 
     def check(self):
         c33, c44 = self.c33, self.c44

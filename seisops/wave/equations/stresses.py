@@ -31,6 +31,8 @@ class StressVelocity(WaveEquation):
 
     leapfrog = True
     multiaxial = 0.05
+    #: The coefficient that is zero in fluids. What asks for it often need not follow vs from it in every cell.
+    rigidity = "mu"
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -73,7 +75,7 @@ class StressVelocity(WaveEquation):
         Summed by parts, differences along z are blind to one distribution of pressure beside the surface, which would run
         along it; in solids, where normal stresses differ, it moves nothing.
         """
-        return not np.any(self.vs[..., :NEAR])
+        return not np.any(self.coefficients()[self.rigidity][..., :NEAR])
 
     @property
     def surface(self) -> Mapping[str, int]:
@@ -91,7 +93,7 @@ class StressVelocity(WaveEquation):
         return (*(f"s{i}{z}" for i in self.axes[:-1]), f"s{z}{z}")
 
     def doubts(self, surface, bare):
-        wet = self.vs[..., 0] == 0
+        wet = self.coefficients()[self.rigidity][..., 0] == 0
         if surface and self.tractions and wet.any():
             yield (
                 f"{type(self).__name__}: there is fluid beside the {surface} surface, but not everywhere down to "
