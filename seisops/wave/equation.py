@@ -245,9 +245,11 @@ class WaveEquation:
         for name, quantity in self.quantities.items():
             if quantity.plausible is None or name in told or name not in self.perturbable:
                 continue
-            fault = implausible(type(self), name, self.get(name), ranges)
+            values = self.get(name)
+            # what is not finite says of itself that there is none, as the quality factor where nothing is lost
+            fault = implausible(type(self), name, values[np.isfinite(values)], ranges)
             if fault:
-                units = ", ".join(f"{n} in {self.quantities[n].unit}" for n in given if n in self.quantities)
+                units = ", ".join(f"{n} in {self.quantities[n].unit or '1'}" for n in given if n in self.quantities)
                 raise ParameterError(
                     f"{type(self).__name__}: {fault.partition(': ')[0]}, as follows from what is given. Is it {units}? If "
                     f"it is meant, state what may occur: {type(self).__name__}(..., ranges={{{name!r}: (lowest, highest)}})"

@@ -136,3 +136,13 @@ def test_plane_waves_fade_and_run_as_constant_q_says():
     phase += 2 * np.pi * np.round((w[0] * x / expected[0] - phase[0]) / (2 * np.pi))
     np.testing.assert_allclose(w * x / phase, expected, rtol=0.02)
     np.testing.assert_allclose(np.abs(ratio), np.exp(-w * x / (2 * q * expected)), rtol=0.02)
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.02])
+def test_nothing_may_be_lost(tau):
+    """Of a medium that is given by its relaxation, at some places or at the frequency that Q is asked for."""
+    grid = so.Grid((11, 11), 10.0)
+    some = np.where(np.arange(121).reshape(11, 11) % 2, tau, 0.0)
+    assert np.isinf(so.ViscoAcoustic(grid, C, tau=some, f0=15.0).get("qp")).sum() == (some == 0).sum()
+    given = ((0.01, 1.0),)
+    assert np.isinf(so.ViscoAcoustic(grid, C, tau=some, f0=float("inf"), mechanisms=given).get("qp")).all()

@@ -120,5 +120,6 @@ def strength(q, a: float, b: float):
 
 
 def quality(tau, a: float, b: float):
-    """The quality factor of tau."""
-    return (1 / tau + b) / a
+    """The quality factor of tau, infinite where nothing is lost."""
+    with np.errstate(divide="ignore"):
+        return (1 / tau + b) / a
