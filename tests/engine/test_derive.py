@@ -8,6 +8,8 @@ import pytest
 import sympy
 from devito import Derivative, cos, sqrt
 
+import seisops as so
+from seisops.engine.derive.born import born, combinations
 from seisops.engine.derive.system import System, adjoint, expand_time, linearize, march, transpose
 from seisops.engine.stability.plane_waves import stable_step
 from seisops.engine.stability.rows import TakenApart
@@ -397,3 +399,22 @@ def test_every_combination_of_shifts_has_a_transpose():
         (there,) = dense(expr, [u]).values()
         (back,) = dense(transpose(expr, w, [u])[u], [w]).values()
         assert np.allclose(there.T, back, rtol=1e-12)
+
+
+def test_what_is_kept_of_the_background_is_independent():
+    """As many as the rank, those of fewest terms, and everything is a combination of them."""
+    a, b, c, d = sympy.symbols("a b c d")
+    factors = [a + b, 2 * a, -a - b, 3 * b / 2, c + d, a + c + d, sympy.Float(0.5) * d]
+    of = combinations(factors)
+    kept = {k for terms in of.values() for k in terms}
+    assert list(of) == factors and kept == {2 * a, 3 * b / 2, sympy.Float(0.5) * d, c + d}
+    for factor, terms in of.items():
+        assert sympy.expand(sum(n * k for k, n in terms.items()) - factor) == 0
+
+
+def test_no_two_factors_of_the_background_are_alike():
+    """Velocities and density of a solid need five: accelerations along both axes, and three strains."""
+    grid = so.Grid((20, 20), 10.0)
+    system = so.Elastic(grid, 2000.0, 1000.0, 2000.0).system(Template(2, 4, "float64"), so.PML(cells=4), "")
+    assert len(born(system, ("lam", "mu", "rho")).histories) == 5
+    assert len(born(system, ("lam",)).histories) == 1

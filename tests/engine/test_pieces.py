@@ -16,7 +16,7 @@ from seisops.engine.lower.constancy import Constancy
 from seisops.engine.lower.form import Form
 from seisops.engine.lower.loop import Loop, Made
 from seisops.engine.lower.maker import Maker
-from seisops.engine.lower.nodes import Load, Temporary, nodes
+from seisops.engine.lower.nodes import Load, Taps, Temporary, nodes
 from seisops.engine.lower.schedule import schedule
 from seisops.engine.lower.text import text
 from seisops.engine.symbols.names import PREFIX
@@ -58,6 +58,7 @@ def expressions(t: Template) -> dict:
         "transposed": devito.Derivative(b * u, (x, 1), fd_order=4).T + devito.Derivative(u, (z, 1), fd_order=4).T,
         "profile inside": devito.Derivative(a * u, (x, 1), fd_order=t.space_order),
         "sum inside": devito.Derivative(u + 2 * v, (x, 1), fd_order=t.space_order) * (u - v),
+        "differences alike": m * (b * u).dx - 2 * m * (m * v).dx + m * u.dx + (b * v).dx + (b * u).diff(z) - (m * u).diff(z),
         "quotients": (u.dx + v) / (m * b**2) + u / m,
         "functions": sympy.sqrt(m) * u + sympy.exp(-b) * v.diff(z) + (m + b) ** 3 * u + sympy.cos(m) ** 2,
         "power of a difference": (u.dx + 3) ** 2 * (b.diff(z) + 4) ** -1,
@@ -133,6 +134,19 @@ def test_a_difference_of_products_is_computed_once_for_each_cell():
     assert sum(isinstance(n, Load) for n in nodes(nested, inside=False)) == 0
     plain = form.sum(devito.Derivative(a * u, (t.dimensions[0], 1), fd_order=order))
     assert not any(isinstance(n, Temporary) for n in nodes(plain, inside=True))
+
+
+def test_differences_of_one_kind_beside_the_same_are_one():
+    t = Template(2, 8, "float32")
+    form = Form(t, maker(t)._load, Constancy(t))
+    u, v, m, b = t.field("u"), t.field("v"), t.parameter("m"), t.parameter("b")
+
+    def differences(expr) -> int:
+        return len({n for n in nodes(form.sum(expr), inside=True) if isinstance(n, Taps)})
+
+    assert differences(m * (b * u).dx - 2 * m * (m * v).dx + m * u.dx) == 1
+    assert differences(m * (b * u).dx + b * (m * v).dx) == differences((b * u).dx + (m * v).diff(t.dimensions[1])) == 2
+    assert differences(u.dx + v.dx) == 2  # arrays need no temporary
 
 
 def source(t: Template, lhs, rhs, box=GRID) -> str:

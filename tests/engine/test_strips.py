@@ -61,6 +61,13 @@ def test_nobody_looks_at_an_old_level_of_a_field_in_a_strip(physics):
                         assert not any(f in leaves(d) for d in row.atoms(Derivative))
 
 
+def test_a_difference_is_remembered_once(physics):
+    """Wherever it stands: stresses of a solid need four differences in the plane, and their divergence four more."""
+    solid = physics.ElasticWaves(GRID, **{name: VALUES.get(name, 1.0) for name in physics.ElasticWaves.parameters})
+    system = solid.system(Template(2, 4, "float64"), PML(cells=6), "")
+    assert len([u for u in system.fields if u.name in system.compact]) == 8
+
+
 @pytest.fixture(scope="module")
 def waves():
     return SCHEMES.get(so.Acoustic(GRID, vp=2000.0), (2, 4, "float64"), FACES, (36, 33))

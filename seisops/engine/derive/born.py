@@ -7,7 +7,7 @@ the source is linear in dp, and its transpose is the imaging condition.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,7 +22,7 @@ from seisops.engine.symbols.template import Template
 from seisops.engine.symbols.terms import depends
 from seisops.errors import ParameterError
 
-__all__ = ["Born", "born"]
+__all__ = ["Born", "born", "combinations"]
 
 
 @dataclass(frozen=True)
@@ -76,58 +76,97 @@ def born(system: System, wrt: Sequence[str], every: int = 1, present: bool = Fal
     """
     template = system.template
     tangents = {template.parameter(name): template.perturbation(name) for name in wrt}
-    histories: dict = {}
+    sources = [-linearize(r, tangents) for r in system.residuals]
+    wanted: dict = {}  # factors of the background, and whether they are looked at in other cells
 
-    def remember(factor, differentiated: bool):
-        key = (factor, differentiated)
-        if key not in histories:
-            # symbols are shared by name: what differs in kind needs a name of its own
-            name = f"history{len(histories)}_{'_'.join(wrt)}_{'now' if present else every}"
-            if present:
-                histories[key] = template.present(name, halo=differentiated)
-            else:
-                histories[key] = template.saved(name, every=every, halo=differentiated)
-        return histories[key]
+    def noted(factor, around: bool) -> dict:
+        wanted[factor] = wanted.get(factor, False) or around
+        return {factor: sympy.S.One}
 
-    def separate(expr, differentiated=False):
-        """Replace the largest factors that contain the background, but no perturbation, by saved fields."""
-        if not depends(expr, tangents.values()):
-            return expr
-        if getattr(expr, "is_DiscreteFunction", False):
-            return expr
-        if isinstance(expr, Derivative):
-            return expr._rebuild(expr=separate(expr.expr, True))
-        if expr.is_Mul:
-            # in an order of their own: that of SymPy differs from process to process, and the numbers of histories with it
-            args = in_order(expr.args)
-            background = [a for a in args if depends(a, system.fields) and not depends(a, tangents.values())]
-            others = [separate(a, differentiated) for a in args if a not in background]
-            if background:
-                factor = background[0]
-                for a in background[1:]:
-                    factor = factor * a
-                # the transpose of a perturbation's derivative (or average) is one of what stands beside it
-                moved = any(isinstance(n, Derivative) for a in others for n in sympy.preorder_traversal(a))
-                others.append(remember(factor, differentiated or moved))
-            out = others[0]
-            for a in others[1:]:
-                out = out * a
-            return out
-        if expr.is_Add:
-            return sum((separate(a, differentiated) for a in in_order(expr.args)), sympy.S.Zero)
-        raise ParameterError(f"the residual is not linear in the fields: {expr}")
-
-    rows = tuple(separate(-linearize(r, tangents)) for r in system.residuals)
-    if not histories:
+    for row in sources:
+        _separated(row, system.fields, tangents.values(), noted)
+    if not wanted:
         raise ParameterError(f"the wave equation does not depend on {', '.join(wrt)}")
-    return Born(
-        template,
-        rows,
-        tuple(tangents.values()),
-        tuple(histories.values()),
-        tuple(factor for factor, _ in histories),
-        every,
-    )
+    made_of = combinations(list(wanted))
+    around: dict = {}
+    for factor, of in made_of.items():
+        around.update({kept: around.get(kept, False) or wanted[factor] for kept in of})
+    histories = {}
+    for factor, halo in around.items():
+        # symbols are shared by name: what differs in kind needs a name of its own
+        name = f"history{len(histories)}_{'_'.join(wrt)}_{'now' if present else every}"
+        made = template.present(name, halo=halo) if present else template.saved(name, every=every, halo=halo)
+        histories[factor] = made
+
+    def saved(factor, around: bool) -> dict:
+        return {histories[kept]: c for kept, c in made_of[factor].items()}
+
+    rows = tuple(_separated(row, system.fields, tangents.values(), saved) for row in sources)
+    return Born(template, rows, tuple(tangents.values()), tuple(histories.values()), tuple(histories), every)
+
+
+def _separated(expr, fields: Collection, tangents: Collection, remember: Callable, around: bool = False):
+    """Replace the largest factors that contain fields, but no tangent, by sums ``{symbol: coefficient}`` of what is saved.
+
+    `remember` makes the sum of a factor, given whether it is looked at in other cells.
+    """
+    if not depends(expr, tangents) or getattr(expr, "is_DiscreteFunction", False):
+        return expr
+    if isinstance(expr, Derivative):
+        return expr._rebuild(expr=_separated(expr.expr, fields, tangents, remember, True))
+    if expr.is_Add:
+        # in an order of their own: that of SymPy differs from process to process, and the numbers of histories with it
+        return sympy.Add(*(_separated(a, fields, tangents, remember, around) for a in in_order(expr.args)))
+    if not expr.is_Mul:
+        raise ParameterError(f"the residual is not linear in the fields: {expr}")
+    args = in_order(expr.args)
+    background = [a for a in args if depends(a, fields) and not depends(a, tangents)]
+    others = sympy.Mul(*(_separated(a, fields, tangents, remember, around) for a in args if a not in background))
+    if not background:
+        return others
+    # the transpose of a perturbation's derivative (or average) is one of what stands beside it
+    moved = any(isinstance(n, Derivative) for n in sympy.preorder_traversal(others))
+    of = remember(sympy.Mul(*background), around or moved)
+    return sympy.Add(*(c * others * symbol for symbol, c in of.items()))
+
+
+def combinations(factors: Sequence) -> dict:
+    """Each expression as a combination ``{expression: number}`` of some of them that are linearly independent.
+
+    Those of few terms are taken first, so that nothing is the difference of larger numbers.
+    """
+    terms = [_terms(factor) for factor in factors]
+    rows: list = []  # of the echelon form: its pivot, itself, and what it is of those taken
+    out: dict = {}
+    for n in sorted(range(len(factors)), key=lambda n: len(terms[n])):
+        left, made = dict(terms[n]), {}
+        for pivot, row, of in rows:
+            if c := left.get(pivot, 0):
+                left = _plus(left, row, -c)
+                made = _plus(made, of, c)
+        if not left:
+            out[factors[n]] = made
+            continue
+        pivot = next(iter(left))
+        rest = _plus({factors[n]: sympy.S.One}, made, -1)
+        rows.append((pivot, *({k: c / left[pivot] for k, c in v.items()} for v in (left, rest))))
+        out[factors[n]] = {factors[n]: sympy.S.One}
+    return {factor: out[factor] for factor in factors}
+
+
+def _terms(expr) -> dict:
+    """A sum as ``{term: number}``."""
+    out: dict = {}
+    for term in in_order(sympy.Add.make_args(expr)):
+        c, rest = term.as_coeff_Mul()
+        out[rest] = out.get(rest, 0) + c
+    return out
+
+
+def _plus(one: Mapping, other: Mapping, factor) -> dict:
+    """One sum and `factor` times another, without what vanishes."""
+    both = {k: one.get(k, 0) + factor * other.get(k, 0) for k in (*one, *other)}
+    return {k: c for k, c in both.items() if c != 0}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from devito import Derivative
 from devito.finite_differences.tools import centered
 
 from seisops.engine.derive.closing import Closing
-from seisops.engine.derive.describe import in_order
+from seisops.engine.derive.describe import describe_expression, in_order
 from seisops.engine.symbols.closure import FREE, TRACTIONS
 from seisops.engine.symbols.location import position, sign
 from seisops.engine.symbols.names import PREFIX
@@ -102,7 +102,11 @@ class Stretch:
 
 
 class PMLStretch(Stretch):
-    """Every derivative D e becomes D e + psi, with psi(t) = b psi(t - 1) + a D e (t)."""
+    """Every derivative D e becomes D e + psi, with psi(t) = b psi(t - 1) + a D e (t); one psi wherever it stands."""
+
+    def __init__(self, template: Template, fields, positions, parity, closing: Closing | None = None):
+        super().__init__(template, fields, positions, parity, closing)
+        self._memories: dict = {}
 
     def stretched(self, expr, dimension, where):
         order = expr.deriv_order[0]
@@ -122,7 +126,13 @@ class PMLStretch(Stretch):
         )
 
     def memory(self, slope, dimension, where):
-        """A new field that remembers `slope` inside the layer."""
+        """The field that remembers `slope` inside the layer."""
+        what = describe_expression(slope), dimension
+        if what not in self._memories:
+            self._memories[what] = self._remembered(slope, dimension, where)
+        return self._memories[what]
+
+    def _remembered(self, slope, dimension, where):
         ahead = max(time_offset(f) for u in self.fields for f in occurrences(slope, u))
         name = f"mem{len(self.auxiliary)}"
         psi = self.template.field(name, levels=2)

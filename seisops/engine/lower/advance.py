@@ -115,12 +115,24 @@ class Advance:
         """
         out: list[Assignment] = []
         for axes in sorted(parts, key=lambda axes: (len(axes), -max(self.template.dimensions.index(d) for d in axes))):
+            compact = {f.function for f in leaves(parts[axes]) if f.function.name in self.strips.compact}
+            apart = any(differentiated(parts[axes], f) for f in compact)
             for box in self.strips.boxes(axes):
-                for row, value in late:
-                    if axes == {self.strips.compact[row.field.function.name]}:
-                        out += self._row(row, value, box)
-                out += self.sheet.add(step.field, parts[axes], box)
+                added = [
+                    a
+                    for row, value in late
+                    if axes == {self.strips.compact[row.field.function.name]}
+                    for a in self._row(row, value, box)
+                ]
+                added += self.sheet.add(step.field, parts[axes], box)
+                out += added if apart else self._in_layer(added, box)
         return out
+
+    def _in_layer(self, assignments: list[Assignment], box: Mapping) -> list[Assignment]:
+        """What is zero beyond the layer, in the layer alone."""
+        home = next(iter(box))
+        layer = self.strips.in_layer(home, box[home])
+        return [replace(a, part=layer) for a in assignments]
 
     def _rows(self, rows: list) -> list[Assignment]:
         """The updates of fields that live in strips, strip by strip as far as they do not read one another."""
@@ -135,9 +147,8 @@ class Advance:
                 mine = [row for row in ready if self.strips.compact[row[0].field.function.name] is home]
                 for box in self.strips.boxes(frozenset([home])) if mine else ():
                     for step, value in mine:
-                        # nobody adds to anything here: beyond the layer there is nothing to compute
-                        layer = self.strips.in_layer(home, box[home])
-                        out += [replace(a, part=layer) for a in self._row(step, value, box)]
+                        # nobody adds to anything here
+                        out += self._in_layer(self._row(step, value, box), box)
         return out
 
     def _row(self, step: Step, value, box: Mapping) -> list[Assignment]:

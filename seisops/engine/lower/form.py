@@ -7,7 +7,8 @@ become numbers when a time loop runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 import sympy
 from devito import Derivative
@@ -59,7 +60,7 @@ class Form:
             out = self._derivative(expr)
         elif expr.is_Add:
             out = {}
-            for a in expr.args:
+            for a in self._together(expr.args):
                 for factors, c in self._terms(a).items():
                     out[factors] = out.get(factors, sympy.S.Zero) + c
         elif expr.is_Mul:
@@ -85,7 +86,7 @@ class Form:
         return {(Call(sympy.Pow, (summed(terms),), exponent),): sympy.S.One}
 
     def _derivative(self, expr) -> dict[tuple[Node, ...], sympy.Expr]:
-        taps = stencil(expr, self.template, dict.fromkeys(expr.dims, sympy.S.One))
+        taps = self._taps_of(expr)
         unit = sympy.prod(d.spacing**-order for d, order in zip(expr.dims, expr.deriv_order, strict=True))
         axes = [d.name for d in expr.dims]
         moves = {offsets: dict(zip(axes, offsets, strict=True)) for offsets in taps}
@@ -100,6 +101,33 @@ class Form:
             else:
                 out[(_taps(terms),)] = c * unit
         return out
+
+    def _together(self, terms: Sequence) -> list:
+        """Terms of a sum, where differences that need temporaries are one with others of the same kind beside the same."""
+        alike: dict = {}
+        for term in terms:
+            c, product = term.as_coeff_Mul()
+            factors = sympy.Mul.make_args(product)
+            wide = [f for f in factors if isinstance(f, Derivative) and len(self._taps_of(f)) > FEW]
+            if len(wide) == 1:
+                beside = Counter(factors)  # whatever their order
+                beside.subtract(wide)
+                (d,) = wide
+                kind = d.dims, d.deriv_order, frozenset(self._taps_of(d).items()), frozenset((+beside).items())
+                alike.setdefault(kind, []).append((term, c, d, sympy.Mul(*beside.elements())))
+        out = list(terms)
+        for those in alike.values():
+            if len(those) == 1 or all(_simple(f) for _, _, d, _ in those for f in self._terms(d.expr)):
+                continue
+            _, _, first, beside = those[0]
+            merged = {term for term, *_ in those}
+            together = first._rebuild(expr=sympy.Add(*(c * d.expr for _, c, d, _ in those)))
+            out = [term for term in out if term not in merged] + [beside * together]
+        return out
+
+    def _taps_of(self, derivative) -> dict:
+        """Its weights for cells of unit size."""
+        return stencil(derivative, self.template, dict.fromkeys(derivative.dims, sympy.S.One))
 
     def _temporary(self, of: Sum) -> Temporary:
         """A sum as a temporary; sums of differences within it, which others may have in common with it, are theirs, too."""
