@@ -28,6 +28,9 @@ runpy.run_path({path!r}, run_name="__main__")
     return ready.run(code, "torch" in Path(path).read_text(encoding="utf-8"))
 
 
+#: Those of ``docs/gallery.rst``, which draw what they find.
+GALLERY = ("elastic_fwi", "tti_lsrtm")
+
 #: How far the loss of an example must fall, relative to the first, where it is not 0.7.
 FALLS = {"torch_unrolled_lsrtm": 0.85}
 
@@ -38,11 +41,13 @@ def blocks(path: str, pattern: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
-def test_example(path):
+def test_example(path, tmp_path):
     if path.stem == "jobqueue":
         compile(path.read_text(encoding="utf-8"), path.name, "exec")  # needs a batch system to run
         return
-    options = ["--small"] if path.stem.startswith("torch_") else []
+    options = ["--small"] if path.stem in GALLERY or path.stem.startswith("torch_") else []
+    if path.stem in GALLERY:
+        options += ["--figure", str(tmp_path / "figure.png")]
     said = execute(str(path), *options)
     numbers = [float(n) for n in re.findall(r"\d+(?:\.\d+)?(?:e[-+]\d+)?", said)]
     if path.stem == "quickstart":
@@ -56,6 +61,23 @@ def test_example(path):
         assert dot_f < 1e-12 and dot_j < 1e-12 and remainder < 1e-2
     elif path.stem == "cluster":
         assert "(8, 91, 251)" in said and numbers[-1] < 1e-5
+    elif path.stem == "elastic_fwi":
+        misfits, errors = (
+            [tuple(map(float, pair)) for pair in re.findall(pattern, said)]
+            for pattern in (r"misfit (\S+) -> (\S+) %", r"error (\d+) -> (\d+) m/s")
+        )
+        assert len(misfits) == len(errors) == 2, said
+        assert all(after < 0.75 * before for before, after in misfits), said
+        assert all(after < 0.99 * before for before, after in errors), said
+        assert (tmp_path / "figure.png").stat().st_size > 10_000
+    elif path.stem == "tti_lsrtm":
+        tti, isotropic = (
+            [float(n) for n in re.search(rf"^{name}: misfit (\S+) .* (\S+); .* (\S+) m$", said, re.MULTILINE).groups()]
+            for name in ("TTI", "isotropic")
+        )
+        assert tti[0] < 50.0 < 60.0 < isotropic[0] and isotropic[1] < 0.5 < tti[1]
+        assert abs(tti[2]) <= 5.0 and isotropic[2] < -20.0
+        assert (tmp_path / "figure.png").stat().st_size > 10_000
     elif path.stem.startswith("torch_"):
         fell = re.search(r"^loss: 1\.00\d* -> (\S+)", said, re.MULTILINE)
         assert float(fell[1]) < FALLS.get(path.stem, 0.7), said
