@@ -45,14 +45,15 @@ def test_half_space(shot, driven, depth):
 
 
 def test_no_traction(shot):
-    """Stresses vanish on the surface as differences become exact, of third order; along it they do not."""
+    """The normal stress vanishes on the surface, shear as differences become exact, of third order; along it they do not."""
     source, receivers = np.array([253.0, 61.0]), np.array([[403.0, 0.0]])
     left = []
     for f0 in (F0, F0 / 2):
         data = shot.record(source, receivers, "vz", "sxx", "sxz", "szz", signal=so.ricker(shot.time, f0, delay=0.22))
         along, *tractions = np.abs(data[:, 0]).max(axis=-1)
         left.append(np.array(tractions) / along)
-    assert left[1].max() < 0.01 and (left[0] > 3 * left[1]).all(), left
+    (shear, normal), (finer, none) = left
+    assert normal == none == 0 and finer < 0.001 and shear > 3 * finer, left
     ((along,),) = shot.record(source, receivers, "vz", "sxx")
     (expected,) = exact(shot, "vz", "sxx", source, receivers)
     assert difference(along, expected) < 0.03
@@ -89,6 +90,35 @@ def test_a_fluid_is_acoustic(depth):
     (expected,) = acoustic.record(source, receivers, "p", "p")
     expected = expected / (2 * RHO * VP**2)
     assert max(difference(a, b) for a, b in zip(p, expected, strict=True)) < 0.004
+
+
+@pytest.mark.parametrize(("depth", "bound"), [(61.0, 0.003), (10.0, 0.003), (3.0, 0.006), (1.0, 0.03)])
+def test_shallow_water_is_acoustic(depth, bound):
+    """Over what is next to water, so that nothing is mirrored: no false wave runs along it, wherever the source is."""
+
+    def heard(make):
+        return Shot(make, (121, 81), H, STEP, 0.5, F0, free_surface=True)
+
+    def nearly(grid):
+        vs = np.broadcast_to(np.where(np.arange(grid.shape[-1]) < 3, 0.0, 1e-2), grid.shape)
+        return so.Elastic(grid, VP, vs, RHO, ranges={"vs": (0.0, VS)})
+
+    elastic, acoustic = heard(nearly), heard(lambda grid: so.Acoustic(grid, VP, rho=RHO))
+    source, receivers = np.array([253.0, depth]), np.array([[403.0, 21.0], [353.0, 3.0], [303.0, 133.0], [453.0, 7.0]])
+    late = elastic.time.samples - 1.3 / F0
+    (p,) = elastic.record(source, receivers, "p", "p", signal=late * np.exp(-((np.pi * F0 * late) ** 2)))
+    (expected,) = acoustic.record(source, receivers, "p", "p")
+    expected = expected / (2 * RHO * VP**2)
+    assert max(difference(a, b) for a, b in zip(p, expected, strict=True)) < bound
+
+
+@pytest.mark.parametrize(("driven", "depth"), [("p", 7.0), ("p", 1.0), ("szz", 7.0), ("sxx", 1.0)])
+def test_moments_beside_the_surface(shot, driven, depth):
+    """What a moment along z would leave of stress on the surface is taken up by the strain there."""
+    source, receivers = np.array([253.0, depth]), np.array([[403.0, 23.0], [651.3, 23.0], [371.0, 93.0]])
+    for name, data in zip(("vx", "vz"), shot.record(source, receivers, driven, "vx", "vz"), strict=True):
+        found = [difference(d, e) for d, e in zip(data, exact(shot, driven, name, source, receivers), strict=True)]
+        assert max(found) < (0.03 if driven == "szz" else 0.01), (name, found)
 
 
 # ---- exact to the last digit
@@ -229,8 +259,9 @@ def test_nothing_grows(rough, boundary):
     A = so.Modeling(waves, medium, boundary, free_surface=True)
     F = so.Projection(waves, points, component="vz") * A * so.Projection(waves, [(300.0, 0.0)], component="vz").H
     data = np.abs(F @ so.ricker(waves.time, 12.0)[None, None])[0].max(axis=0)
-    late = data[-600:].max() / data.max()
-    assert late < (1.2 if boundary is None else 0.02), late
+    middle, late = (data[n : n + 600].max() / data.max() for n in (2400, 5400))
+    # along soft blocks waves run slowly, and leave the model late
+    assert late < 1.2 if boundary is None else late < 0.03 and (late < 1e-4 or late < 0.6 * middle), (middle, late)
 
 
 def test_what_does_not_suit():
@@ -238,8 +269,9 @@ def test_what_does_not_suit():
     waves = so.Wavefield(grid, so.Time(31, 0.002))
     with pytest.raises(so.ParameterError, match="12 nodes in depth, got 10"):
         so.Modeling(waves, so.Elastic(grid, VP, VS, RHO), free_surface=True)
-    with pytest.warns(so.AccuracyWarning, match="in 24 of 24 columns a false wave runs along it"):
-        World(name=lambda grid: sea(grid, 8))
+    with pytest.warns(so.AccuracyWarning, match="in 24 of 24 columns the surface holds it as it holds a solid"):
+        deep = so.Wavefield(so.Grid((24, 21), 10.0), waves.time)
+        so.Modeling(deep, sea(deep.grid, 8), boundary={"z_min": "rigid"}, space_order=4)
     with pytest.raises(so.ParameterError, match="with solid beside it, and now fluid"):
         w = World()
         w.F("vz", "vz").at(vs=sea(w.waves.grid, 9).vs)

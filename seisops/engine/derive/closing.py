@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
 
+import sympy
 from devito import Derivative
 
-from seisops.engine.symbols.closure import FREE, LACK, TRACTIONS, called, closure
+from seisops.engine.symbols.closure import BELOW, FREE, LACK, SURFACE, TRACTIONS, called, closure
 from seisops.engine.symbols.template import Template
-from seisops.engine.symbols.terms import leaves, move
+from seisops.engine.symbols.terms import depends, leaves, move
 from seisops.errors import ParameterError
 
 __all__ = ["Closing"]
@@ -38,6 +39,7 @@ class Closing:
     @property
     def profiles(self) -> Iterator:
         """All coefficients, which vanish below the first rows."""
+        yield self._profile(SURFACE, False)
         for half in (False, True):
             yield self.lack(half)
             for kind in (FREE, TRACTIONS):
@@ -65,6 +67,39 @@ class Closing:
             / z.spacing
         )
 
+    def condensed(self, rows: Sequence, fields: Sequence, positions: Mapping) -> list:
+        """Rows of which those that determine what vanishes on the surface, in the nodes there, leave it zero.
+
+        What such a row ``d/dt t = a D + b + q`` has a difference D along the last axis of is, on the surface, whatever makes
+        the right-hand side zero: of a free surface, the strain along z that leaves no normal stress. It takes the place of
+        the difference in all other rows, where of what these determine in the same step the level before is taken. As
+        the source q is not known here, it is what t sums up on the surface, and a field s that is driven by c D is heard as
+        ``s - c / a t`` there.
+        """
+        rows, here = list(rows), self._profile(SURFACE, False)
+        along = {d for row in rows for d in row.atoms(Derivative) if self.axis in d.dims}
+        for n, u in enumerate(fields):
+            if u.name not in self.tractions or positions[u.name][-1] or not any(depends(d, [u]) for d in along):
+                continue
+            (slope,) = {d for d in along if d in rows[n].atoms(Derivative) and depends(d, fields)}
+            terms = sympy.Add.make_args(rows[n])
+            own = sympy.Add(*(term for term in terms if depends(term, [u])))
+            rest = sympy.Add(*(term for term in terms if not depends(term, [u])))
+            by = _coefficient(rest, slope)
+            others = {k: _coefficient(row, slope) for k, row in enumerate(rows) if k != n}
+            others = {k: c for k, c in others.items() if c != 0}
+            known = _put(rest, {slope: sympy.S.Zero, **{fields[k].forward: fields[k] for k in others}})
+            for k in others:
+                rows[k] = rows[k] + here * others[k] * (-known / by)
+            for k, c in others.items():
+                v = fields[k]
+                if depends(sympy.expand(_put(rows[k], {v.forward: v})), [v]):
+                    continue  # it relaxes, and sums nothing up
+                heard = {v: v - here * (c / by) * u}
+                rows = [row if m in (k, n) else _put(row, heard) for m, row in enumerate(rows)]
+            rows[n] = own + self._profile(BELOW, False) * rest
+        return rows
+
     def dual(self, expr):
         """A transposed expression as it is in the inner product of the weights."""
         found = {f: -self._twins[f.function.name] for f in leaves(expr) if f.function.name in self._twins}
@@ -85,3 +120,27 @@ class Closing:
 
     def _profile(self, kind: str, half: bool):
         return self.template.profile(f"{kind}_{self.axis.name}{'_after' if half else ''}", self.axis)
+
+
+def _coefficient(expr, slope):
+    """What a difference is multiplied by in an expression that is linear in it."""
+    if expr == slope:
+        return sympy.S.One
+    if expr.is_Add:
+        return sum((_coefficient(a, slope) for a in expr.args), sympy.S.Zero)
+    if expr.is_Mul:
+        (mine,) = [a for a in expr.args if slope in a.atoms(Derivative)] or (sympy.S.Zero,)
+        return sympy.Mul(*(a for a in expr.args if a is not mine)) * _coefficient(mine, slope) if mine else sympy.S.Zero
+    return sympy.S.Zero
+
+
+def _put(expr, by: Mapping):
+    """An expression with others in the place of some of its parts."""
+    if expr in by:
+        return by[expr]
+    if isinstance(expr, Derivative):
+        return expr._rebuild(expr=_put(expr.expr, by))
+    if getattr(expr, "is_DiscreteFunction", False) or not expr.args:
+        return expr
+    args = [_put(a, by) for a in expr.args]
+    return sympy.S.Zero if expr.is_Mul and 0 in args else expr.func(*args)

@@ -7,12 +7,14 @@ from functools import lru_cache
 
 import numpy as np
 
-__all__ = ["FREE", "LACK", "TRACTIONS", "Closure", "called", "closing", "closure"]
+__all__ = ["BELOW", "FREE", "LACK", "SURFACE", "TRACTIONS", "Closure", "called", "closing", "closure"]
 
 #: Kinds of what is added to differences near the end: of fields that are free there, and of those that vanish.
 FREE, TRACTIONS = "free", "tractions"
 #: What is one less the weight of a row.
 LACK = "lack"
+#: What is 1 on the surface alone, and 1 everywhere else.
+SURFACE, BELOW = "surface", "below"
 
 #: Rows near the surface in which differences are others than inside, at most; more if those inside look further.
 ROWS = 6
@@ -105,6 +107,7 @@ def closure(order: int) -> Closure:
     x = first + np.linalg.lstsq(matrix, np.array(right) - matrix @ first, rcond=1e-12)[0]
     a, b = (x[n * near : (n + 1) * near].reshape(rows, rows) for n in (0, 1))
     w, v = x[2 * near :].reshape(2, rows)
+    a[0] = 0  # what vanishes on the surface is nothing there, and what is conjugate to it follows from that
 
     def added(near: np.ndarray, weights: np.ndarray, inside: np.ndarray) -> np.ndarray:
         whole = inside[:rows].copy()
@@ -127,6 +130,7 @@ def closing(order: int, half: bool, halo: int, n: int) -> dict[str, np.ndarray]:
     found = closure(order)
     values = {called(kind, k): found.along(kind, half, k) for kind in (FREE, TRACTIONS) for k in found.shifts}
     values[LACK] = 1 - found.weights[half]
+    values[SURFACE] = np.eye(1, found.rows)[0] * (not half)
     return {kind: np.pad(rows, (halo, halo + n - len(rows))) for kind, rows in values.items()}
 
 

@@ -152,6 +152,8 @@ def assemble(equation: Equation, template: Template, boundary, surface: str) -> 
     vanishing = [f.name for n, f in zip(equation.fields, fields, strict=True) if (n in equation.tractions) == free]
     closing = Closing(template, vanishing) if surface and equation.tractions else None
     stretch = (boundary.stretch if boundary else Stretch)(template, fields, positions, parity, closing)
+    if closing:
+        rows = closing.condensed(rows, fields, positions)
     rows = [stretch(stretch.damped(row)) for row in rows]
     order = {name: i for i, name in enumerate(equation.fields)}
     driven, heard = zip(*equation.channels, strict=True)

@@ -18,7 +18,7 @@ from seisops.engine import backend
 from seisops.engine.arrays import in_rows
 from seisops.engine.facts import Layer
 from seisops.engine.scheme import Scheme
-from seisops.engine.symbols.closure import closing, closure
+from seisops.engine.symbols.closure import BELOW, closing, closure
 from seisops.engine.symbols.names import PREFIX
 from seisops.errors import AccuracyWarning, ParameterError, UnstableError, outside
 from seisops.wave._validate import integer, real
@@ -229,6 +229,8 @@ def _profiles(d: Discretisation, widths: tuple[int, ...], around: int) -> dict[s
             depths = {side: depth if layers[side] else np.minimum(depth, 0) for side, depth in depths.items()}
             layers = {side: layer or d.boundary for side, layer in layers.items()}
             add("inside", (position >= 0) & (position <= size - 1))
+            if closed:
+                add(BELOW, position != 0)
             ends = closing(d.space_order, where > 0, halo, size) if closed and where >= 0 else {}
             if not widths:
                 for kind, values in ends.items():

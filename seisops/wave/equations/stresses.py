@@ -72,8 +72,7 @@ class StressVelocity(WaveEquation):
     def fluid_above(self) -> bool:
         """Whether what differences at a surface look at is all fluid: then waves are mirrored there as in acoustics.
 
-        Summed by parts, differences along z are blind to one distribution of pressure beside the surface, which would run
-        along it; in solids, where normal stresses differ, it moves nothing.
+        That is the more exact, and lets fluids slip along a rigid surface.
         """
         return not np.any(self.coefficients()[self.rigidity][..., :NEAR])
 
@@ -94,10 +93,10 @@ class StressVelocity(WaveEquation):
 
     def doubts(self, surface, bare):
         wet = self.coefficients()[self.rigidity][..., 0] == 0
-        if surface and self.tractions and wet.any():
+        if surface == "rigid" and self.tractions and wet.any():
             yield (
-                f"{type(self).__name__}: there is fluid beside the {surface} surface, but not everywhere down to "
-                f"{NEAR} nodes: in {int(wet.sum())} of {wet.size} columns a false wave runs along it. Use a finer grid, so "
+                f"{type(self).__name__}: there is fluid beside the rigid surface, but not everywhere down to {NEAR} nodes: "
+                f"in {int(wet.sum())} of {wet.size} columns the surface holds it as it holds a solid. Use a finer grid, so "
                 "that the water is deeper in cells, or Acoustic"
             )
 
