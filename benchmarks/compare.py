@@ -3,13 +3,20 @@
     python benchmarks/compare.py [--small] [--cases NAME ...] [--storage NAME ...] [--rounds N] [--out FOLDER]
     python benchmarks/compare.py --scaling [--small] [--out FOLDER]
 
-The codes compute the same in float32: acoustic waves, order 8 in space, the same grid, points, wavelet, time step and
-number of steps, each with its own default boundary. Every code at every case runs in a process of its own, and rounds of
-timed calls go from process to process. What they compute is compared in the same run, and the table says by how much it
-differs: results that differ by more than five per cent without being called approximate make the exit status 1.
+The codes compute the same in float32: order 8 in space, the same grid, points, wavelet, time step and number of steps, each
+with its own default boundary. Acoustic waves are compared among all three, in 2D and 3D, with gradients and least-squares
+migration; in 2D, modeling and gradients by all parameters with deepwave: acoustic waves with density (by vp, rho), elastic
+ones of a vertical force, heard as both velocities (vp, vs, rho), VTI (vp, epsilon, delta) and viscoacoustic ones of one
+standard linear solid (m, qp); and modeling of TTI with Devito's example solver. The default layer of seisops for elastic
+waves absorbs less than deepwave's, and does not let waves of rough media grow: such cases take a layer that absorbs more,
+``PML(12, multiaxial=0)``, and have the default beside it.
+
+Every code at every case runs in a process of its own, and rounds of timed calls go from process to process. What they
+compute is compared in the same run, and the table says by how much it differs: results that differ by more than five per
+cent without being called approximate make the exit status 1.
 
 Files in the folder: ``compare.md`` (machine and tables), ``compare.csv``, ``compare.json``, ``compare.png`` and
-``compare.log`` (what the codes print); with ``--scaling`` the same named ``scaling``. A full run takes about half an hour
+``compare.log`` (what the codes print); with ``--scaling`` the same named ``scaling``. A full run takes about an hour
 on two cores and up to 20 GiB of memory; what needs more than there is is skipped, with a message. The peers are optional:
 ``pip install deepwave``, and a release of Devito that carries its ``examples``.
 """
@@ -23,7 +30,7 @@ from pathlib import Path
 from time import perf_counter
 
 from peers import machine, scaling, tables
-from peers.cases import CASES, POLICIES, Case, contenders, reflections
+from peers.cases import CASES, MIRRORS, POLICIES, Case, contenders, reflections
 from peers.figures import bars, sweeps
 from peers.race import Race, Row
 
@@ -72,9 +79,11 @@ def reflected(options: argparse.Namespace, log) -> dict[str, dict[str, float]]:
     """Reflections of each code in dB."""
     say("reflection: the source in the centre, and two cells from the edge")
     found = {}
-    for peer in options.only or PEERS:
-        problem, contender = reflections(peer, options.small)
-        found[peer] = Race("reflection", problem, options.threads, say, log).once(contender)
+    for name in MIRRORS:
+        problem, contender = reflections(name, options.small)
+        if options.only and contender.peer not in options.only:
+            continue
+        found[name] = Race("reflection", problem, options.threads, say, log).once(contender)
     say(tables.aligned(tables.levels(found)) + "\n")
     return found
 
