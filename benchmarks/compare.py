@@ -47,7 +47,7 @@ BESIDES = {
 def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     about = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     about.add_argument("--small", action="store_true", help="tiny versions of the same cases")
-    names = [*CASES, "reflection"]
+    names = [*CASES, *MIRRORS]
     about.add_argument("--cases", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
     about.add_argument("--storage", nargs="+", default=list(POLICIES), metavar="NAME", help="policies, for gradients")
     about.add_argument("--only", nargs="+", metavar="CODE", choices=PEERS, help=f"only these of {', '.join(PEERS)}")
@@ -75,15 +75,14 @@ def raced(case: Case, options: argparse.Namespace, log) -> list[Row]:
     return rows
 
 
-def reflected(options: argparse.Namespace, log) -> dict[str, dict[str, float]]:
+def reflected(case: str, options: argparse.Namespace, log) -> dict[str, dict[str, float]]:
     """Reflections of each code in dB."""
-    say("reflection: the source in the centre, and two cells from the edge")
+    say(f"{case}: the source in the centre, and two cells from the edge")
+    problem, who = reflections(case, options.small)
     found = {}
-    for name in MIRRORS:
-        problem, contender = reflections(name, options.small)
-        if options.only and contender.peer not in options.only:
-            continue
-        found[name] = Race("reflection", problem, options.threads, say, log).once(contender)
+    for contender in who:
+        if not options.only or contender.peer in options.only:
+            found[contender.name] = Race("reflection", problem, options.threads, say, log).once(contender)
     say(tables.aligned(tables.levels(found)) + "\n")
     return found
 
@@ -96,7 +95,7 @@ def compare(options: argparse.Namespace, log) -> int:
         if name in CASES:
             found[name] = raced(CASES[name], options, log)
         else:
-            mirrors = reflected(options, log)
+            mirrors[name] = reflected(name, options, log)
         publish(options.out, {**about, "load at the end": machine.load()}, found, mirrors)
     bad = [(name, row) for name, rows in found.items() for row in tables.wrong(rows)]
     for name, row in bad:
@@ -110,9 +109,9 @@ def publish(folder: Path, about: dict[str, str], found: dict[str, list[Row]], mi
     parts = ["# seisops and its peers", listed(about)]
     for name, rows in found.items():
         parts.append(f"## {name}: {CASES[name].title}\n\n{markdown(tables.table(rows))}")
-    if mirrors:
-        parts.append(f"## Energy of reflections\n\n{markdown(tables.levels(mirrors))}")
-    write(folder / "compare", parts, tables.records(found), {"machine": about, "reflection": mirrors})
+    for name, levels in mirrors.items():
+        parts.append(f"## Energy of reflections: {name}\n\n{markdown(tables.levels(levels))}")
+    write(folder / "compare", parts, tables.records(found), {"machine": about, **mirrors})
     bars(found, folder / "compare.png")
 
 

@@ -88,10 +88,10 @@ def test_the_codes_compute_the_same(run):
 
 def test_boundaries_are_compared(run):
     level = run[2]["reflection"]
-    assert {"seisops", "deepwave", "seisops, elastic", "deepwave, elastic"} <= set(level)
-    for found in level.values():
-        assert len(found) == 4 and all(map(math.isfinite, found.values()))
-    assert level["seisops"]["centre"] < REFLECTION and level["seisops, elastic"]["centre"] < REFLECTION
+    assert set(level) == {"seisops", "deepwave"}
+    for name in level["seisops"]:
+        assert math.isfinite(level["seisops"][name]) and math.isfinite(level["deepwave"][name])
+    assert level["seisops"]["centre"] < REFLECTION
 
 
 @pytest.fixture

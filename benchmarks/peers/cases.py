@@ -167,24 +167,26 @@ _BY_TASK = {"forward": _forward, "gradient": _gradient, "lsrtm": _lsrtm}
 #: Reflection: a source in the centre, and one two cells from the edge; layers for this medium, and for a faster one.
 DISC = Problem((201, 201), 10.0, 1601, 0.001, f0=10.0, velocity=2000.0, every=4)
 SMALL_DISC = Problem((61, 61), 10.0, 501, 0.001, f0=10.0, velocity=2000.0, every=4)
-#: Who, in what medium, with which options.
+#: By case: who, and with which options of its modeling; and what the problem differs in.
 MIRRORS = {
-    "seisops": ("seisops", {}, {}),
-    "deepwave": ("deepwave", {}, {}),
-    "devito": ("devito", {}, {}),
-    "seisops, elastic": ("seisops", OTHERS["elastic"], {"layer": LAYERS["elastic"]}),
-    "seisops, elastic, default layer": ("seisops", OTHERS["elastic"], {}),
-    "deepwave, elastic": ("deepwave", OTHERS["elastic"], {}),
+    "reflection": ({}, {"seisops": {}, "deepwave": {}, "devito": {}}),
+    "elasticreflection": (
+        OTHERS["elastic"],
+        {"seisops": {"layer": LAYERS["elastic"]}, "seisops, default layer": {}, "deepwave": {}},
+    ),
 }
 
 
-def reflections(name: str, small: bool) -> tuple[Problem, Contender]:
+def reflections(case: str, small: bool) -> tuple[Problem, list[Contender]]:
     """The problem, and who runs it with which variants; a sponge does not depend on the largest velocity."""
-    peer, changes, options = MIRRORS[name]
+    changes, who = MIRRORS[case]
     p, cells = (SMALL_DISC, 60) if small else (DISC, 200)
     middle = p.shape[0] // 2
     variants = {"centre": {"source": (middle, middle)}, "edge": {"source": (2, middle)}}
-    if peer != "devito":
-        fast = {f"{name}, layer for 4 km/s": {**changes, "fastest": 4000.0} for name, changes in variants.items()}
-        variants.update(fast)
-    return p.with_(**changes), Contender(name, peer, {"variants": variants, "cells": cells, "options": options})
+    fast = {f"{name}, layer for 4 km/s": {**place, "fastest": 4000.0} for name, place in variants.items()}
+    found = []
+    for name, options in who.items():
+        peer = name.split(",")[0]
+        asked = variants if peer == "devito" else {**variants, **fast}
+        found.append(Contender(name, peer, {"variants": asked, "cells": cells, "options": options}))
+    return p.with_(**changes), found

@@ -77,7 +77,7 @@ class Survey:
             kind(grid, **self.model, **settings),
             so.PML(**(layer or {})),
             space_order=ORDER,
-            max_velocity=p.limit * (1 + 1e-6),  # parameters are rounded
+            max_velocity=p.limit * (1 + 1e-5),  # parameters are rounded
             substeps=1,
             dispersion=dispersion,
         )

@@ -1,5 +1,5 @@
 """Directives that say what media were measured to do: ``.. measured:: Elastic``, ``.. policies::``, ``.. refused::``,
-``.. speeds::`` and ``.. measurements::``; and beside other codes: ``.. beside::`` and ``.. conditions::``.
+``.. speeds::`` and ``.. measurements::``; and beside other codes: ``.. beside::``, ``.. reflected::``, ``.. conditions::``.
 
 Nothing in these tables is written by hand: they are made of ``docs/capabilities.csv`` and ``docs/speeds.csv``, which
 ``benchmarks/capabilities.py`` writes, and of ``docs/media.json``, a ``compare.json`` of ``benchmarks/compare.py``.
@@ -16,7 +16,18 @@ from typing import Any
 
 from media import media, table
 
-__all__ = ["beside", "conditions", "measured", "measurements", "policies", "refused", "rows", "setup", "speeds"]
+__all__ = [
+    "beside",
+    "conditions",
+    "measured",
+    "measurements",
+    "policies",
+    "reflected",
+    "refused",
+    "rows",
+    "setup",
+    "speeds",
+]
 
 DOCS = Path(__file__).resolve().parents[1]
 
@@ -170,6 +181,18 @@ def beside() -> list[list[str]]:
     return out if len(out) > 1 else [out[0], ["not measured yet", *[NOTHING] * (len(out[0]) - 1)]]
 
 
+def reflected() -> list[list[str]]:
+    """Rows of a table, the first its head: energy of what comes back of elastic waves, in dB."""
+    found = _compared().get("elasticreflection") or {"not measured yet": {NOTHING: None}}
+    names = list(dict.fromkeys(name for levels in found.values() for name in levels))
+    lines = [[code, *(_level(levels.get(name)) for name in names)] for code, levels in found.items()]
+    return [["elastic waves, dB", *names], *lines]
+
+
+def _level(decibel: float | None) -> str:
+    return NOTHING if decibel is None else f"{decibel:.1f}"
+
+
 def conditions() -> list[list[str]]:
     """Rows of a table, the first its head: the machine and the software that media were compared on."""
     said = _compared()["machine"] or {NOTHING: "not measured yet"}
@@ -180,7 +203,7 @@ def setup(app: Any) -> dict[str, Any]:
     """Called by Sphinx."""
     from sphinx.util.docutils import SphinxDirective
 
-    made = {f.__name__: f for f in (beside, conditions, measured, measurements, policies, refused, speeds)}
+    made = {f.__name__: f for f in (beside, conditions, measured, measurements, policies, reflected, refused, speeds)}
 
     class Table(SphinxDirective):
         """A table that a function of this module makes, of the arguments of the directive."""
