@@ -152,7 +152,7 @@ def gradient(p: Problem, reuse: bool = False, wide: int = 0, sponge: int = SPONG
 
     return Job(
         lambda: s.gradient(shots()),
-        lambda g: {"gradient": s.crop(g)},
+        lambda g: {"by m": s.crop(g)},
         p.samples - 1,
         f"sponge {sponge}, all steps kept{', in the same memory' * reuse}",
         widened(gradient, p, wide),
