@@ -3,13 +3,20 @@
     python benchmarks/compare.py [--small] [--cases NAME ...] [--storage NAME ...] [--rounds N] [--out FOLDER]
     python benchmarks/compare.py --scaling [--small] [--out FOLDER]
 
-The codes compute the same in float32: acoustic waves, order 8 in space, the same grid, points, wavelet, time step and
-number of steps, each with its own default boundary. Every code at every case runs in a process of its own, and rounds of
-timed calls go from process to process. What they compute is compared in the same run, and the table says by how much it
-differs: results that differ by more than five per cent without being called approximate make the exit status 1.
+The codes compute the same in float32: order 8 in space, the same grid, points, wavelet, time step and number of steps, each
+with its own default boundary. Acoustic waves are compared among all three, in 2D and 3D, with gradients and least-squares
+migration; in 2D, modeling and gradients by all parameters with deepwave: acoustic waves with density (by vp, rho), elastic
+ones of a vertical force, heard as both velocities (vp, vs, rho), VTI (vp, epsilon, delta) and viscoacoustic ones of one
+standard linear solid (m, qp); and modeling of TTI with Devito's example solver. The default layer of seisops for elastic
+waves absorbs less than deepwave's, and does not let waves of rough media grow: such cases take a layer that absorbs more,
+``PML(12, multiaxial=0)``, and have the default beside it.
+
+Every code at every case runs in a process of its own, and rounds of timed calls go from process to process. What they
+compute is compared in the same run, and the table says by how much it differs: results that differ by more than five per
+cent without being called approximate make the exit status 1.
 
 Files in the folder: ``compare.md`` (machine and tables), ``compare.csv``, ``compare.json``, ``compare.png`` and
-``compare.log`` (what the codes print); with ``--scaling`` the same named ``scaling``. A full run takes about half an hour
+``compare.log`` (what the codes print); with ``--scaling`` the same named ``scaling``. A full run takes about an hour
 on two cores and up to 20 GiB of memory; what needs more than there is is skipped, with a message. The peers are optional:
 ``pip install deepwave``, and a release of Devito that carries its ``examples``.
 """
@@ -23,7 +30,7 @@ from pathlib import Path
 from time import perf_counter
 
 from peers import machine, scaling, tables
-from peers.cases import CASES, POLICIES, Case, contenders, reflections
+from peers.cases import CASES, MIRRORS, POLICIES, Case, contenders, reflections
 from peers.figures import bars, sweeps
 from peers.race import Race, Row
 
@@ -40,7 +47,7 @@ BESIDES = {
 def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     about = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     about.add_argument("--small", action="store_true", help="tiny versions of the same cases")
-    names = [*CASES, "reflection"]
+    names = [*CASES, *MIRRORS]
     about.add_argument("--cases", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
     about.add_argument("--storage", nargs="+", default=list(POLICIES), metavar="NAME", help="policies, for gradients")
     about.add_argument("--only", nargs="+", metavar="CODE", choices=PEERS, help=f"only these of {', '.join(PEERS)}")
@@ -68,13 +75,14 @@ def raced(case: Case, options: argparse.Namespace, log) -> list[Row]:
     return rows
 
 
-def reflected(options: argparse.Namespace, log) -> dict[str, dict[str, float]]:
+def reflected(case: str, options: argparse.Namespace, log) -> dict[str, dict[str, float]]:
     """Reflections of each code in dB."""
-    say("reflection: the source in the centre, and two cells from the edge")
+    say(f"{case}: the source in the centre, and two cells from the edge")
+    problem, who = reflections(case, options.small)
     found = {}
-    for peer in options.only or PEERS:
-        problem, contender = reflections(peer, options.small)
-        found[peer] = Race("reflection", problem, options.threads, say, log).once(contender)
+    for contender in who:
+        if not options.only or contender.peer in options.only:
+            found[contender.name] = Race("reflection", problem, options.threads, say, log).once(contender)
     say(tables.aligned(tables.levels(found)) + "\n")
     return found
 
@@ -87,7 +95,7 @@ def compare(options: argparse.Namespace, log) -> int:
         if name in CASES:
             found[name] = raced(CASES[name], options, log)
         else:
-            mirrors = reflected(options, log)
+            mirrors[name] = reflected(name, options, log)
         publish(options.out, {**about, "load at the end": machine.load()}, found, mirrors)
     bad = [(name, row) for name, rows in found.items() for row in tables.wrong(rows)]
     for name, row in bad:
@@ -101,9 +109,9 @@ def publish(folder: Path, about: dict[str, str], found: dict[str, list[Row]], mi
     parts = ["# seisops and its peers", listed(about)]
     for name, rows in found.items():
         parts.append(f"## {name}: {CASES[name].title}\n\n{markdown(tables.table(rows))}")
-    if mirrors:
-        parts.append(f"## Energy of reflections\n\n{markdown(tables.levels(mirrors))}")
-    write(folder / "compare", parts, tables.records(found), {"machine": about, "reflection": mirrors})
+    for name, levels in mirrors.items():
+        parts.append(f"## Energy of reflections: {name}\n\n{markdown(tables.levels(levels))}")
+    write(folder / "compare", parts, tables.records(found), {"machine": about, **mirrors})
     bars(found, folder / "compare.png")
 
 

@@ -4,8 +4,10 @@ Run it with ``python benchmarks/startup.py [rounds] [row ...]``: five rounds by 
 are in seconds from the start of the interpreter's first statement, imports included: cold where no kernel was ever compiled,
 warm where an earlier process left its own. A gradient comes after the first data of the same process; what is changed
 afterwards is counted alone: another storage policy, another order of a projection, other receivers. Devito's example
-solver (2D and 3D, its own caches empty) stands beside it, if it is installed. Equations of one's own (``equations.py``) are
-derived in each process; the times of their first Born data and image are those of these alone.
+solver (2D and 3D, its own caches empty) stands beside it, if it is installed. Other media (``"2D, Elastic"``, ``"3D, TTI"``)
+are there with their first data, by pressure, with the default boundary and order 8. Equations of one's own
+(``equations.py``, ``"2D own TTI"``) are derived in each process; the times of their first Born data and image are those of
+these alone. ``python benchmarks/startup.py 0`` measures nothing and lists the rows.
 """
 
 import json
@@ -30,12 +32,12 @@ def lap(name, since):
     return perf_counter()
 """
 
-#: ``{shape}``, ``{rho}``
+#: ``{medium}`` of a grid and `vp`, and what a gradient is by, or None
 SEISOPS = """
 import numpy as np
 import seisops as so
 
-shape, rho = %(shape)r, %(rho)r
+shape = %(shape)r
 grid, axis = so.Grid(shape, spacing=10.0), so.Time(n=%(samples)d, step=0.002)
 waves = so.Wavefield(grid, axis, shots=1)
 depth = np.linspace(1500.0, 3000.0, shape[-1])
@@ -43,15 +45,16 @@ vp = np.broadcast_to(depth, shape)
 far = 10.0 * (np.array(shape) - 1)
 line = [(x, *(0.5 * far[1:-1]), 20.0) for x in np.linspace(100.0, far[0] - 100.0, 20)]
 Ps = so.Projection(waves, [(0.5 * far[0], *(0.5 * far[1:-1]), 20.0)])
-A = so.Modeling(waves, so.Acoustic(grid, vp=vp, rho=1000.0 + 0.3 * vp if rho else None))
+A = so.Modeling(waves, so.%(medium)s)
 F = so.Projection(waves, line) * A * Ps.H
 q = so.ricker(axis, f0=10.0).reshape(F.domain.shape)
 d = F @ q
 assert np.any(d)
 now = lap("forward", start)
-wrt = "rho" if rho else "m"
-assert np.any(so.Jacobian(F, q, wrt=wrt).H @ d)
-now = lap("gradient", start)
+wrt = %(wrt)r
+if wrt:
+    assert np.any(so.Jacobian(F, q, wrt=wrt).H @ d)
+    now = lap("gradient", start)
 if %(changes)r:
     so.Jacobian(F, q, wrt=wrt, storage=so.storage.Checkpointed(n=4)).H @ d
     now = lap("another policy", now)
@@ -108,20 +111,39 @@ print(json.dumps(times))
 """
 
 #: Equations of one's own (benchmarks/equations.py), which are derived in each process; times of J and J.H are their own.
-MEDIA = {
-    "2D TTI": ("TiltedWaves(grid, m=2000.0**-2, epsilon=0.2, delta=0.1, theta=0.6)", 2, "m"),
-    "3D TTI": ("TiltedWaves3(grid, m=2000.0**-2, epsilon=0.2, delta=0.1, theta=0.6, phi=0.4)", 3, "m"),
-    "2D viscoacoustic": ("LossyWaves(grid, kappa=4e9, tau=0.05, rate=60.0, b=1e-3)", 2, "kappa"),
-    "2D elastic": ("ElasticWaves(grid, lam=4e9, mu=2e9, b=5e-4)", 2, "lam"),
+OWN_MEDIA = {
+    "2D own TTI": ("TiltedWaves(grid, m=2000.0**-2, epsilon=0.2, delta=0.1, theta=0.6)", 2, "m"),
+    "3D own TTI": ("TiltedWaves3(grid, m=2000.0**-2, epsilon=0.2, delta=0.1, theta=0.6, phi=0.4)", 3, "m"),
+    "2D own viscoacoustic": ("LossyWaves(grid, kappa=4e9, tau=0.05, rate=60.0, b=1e-3)", 2, "kappa"),
+    "2D own elastic": ("ElasticWaves(grid, lam=4e9, mu=2e9, b=5e-4)", 2, "lam"),
 }
+#: Media of the package: what is differentiated by, or None for first data alone.
+MEDIA = {
+    "": ("Acoustic(grid, vp)", "m"),
+    ", density": ("Acoustic(grid, vp, rho=1000.0 + 0.3 * vp)", "rho"),
+    ", Elastic": ("Elastic(grid, vp, vp / 1.8, rho=1000.0 + 0.3 * vp)", None),
+    ", ElasticVTI": ("ElasticVTI(grid, vp, vp / 1.8, rho=1000.0 + 0.3 * vp, epsilon=0.2, delta=0.1%(gamma)s)", None),
+    ", VTI": ("TTI(grid, vp, epsilon=0.2, delta=0.1)", None),
+    ", TTI": ("TTI(grid, vp, epsilon=0.2, delta=0.1, theta=0.6%(phi)s)", None),
+    ", ViscoAcoustic": ("ViscoAcoustic(grid, vp, qp=50.0, f0=10.0)", None),
+    ", ViscoElastic": ("ViscoElastic(grid, vp, vp / 1.8, rho=1000.0 + 0.3 * vp, qp=50.0, qs=30.0, f0=10.0)", None),
+}
+#: What media have in three dimensions only.
+THIRD = {"2D": {"gamma": "", "phi": ""}, "3D": {"gamma": ", gamma=0.1", "phi": ", phi=0.4"}}
 SHAPES = {"2D": ((201, 101), 250), "3D": ((61, 61, 61), 100)}
 FOLDER = str(Path(__file__).resolve().parent)
 ROWS = (
     {
-        f"{name}{', density' if rho else ''}": SEISOPS
-        % {"shape": shape, "samples": samples, "rho": rho, "changes": not rho and len(shape) == 2}
-        for name, (shape, samples) in SHAPES.items()
-        for rho in (False, True)
+        f"{dims}{name}": SEISOPS
+        % {
+            "shape": shape,
+            "samples": samples,
+            "medium": medium % THIRD[dims],
+            "wrt": wrt,
+            "changes": not name and dims == "2D",
+        }
+        for dims, (shape, samples) in SHAPES.items()
+        for name, (medium, wrt) in MEDIA.items()
     }
     | {
         f"{name}, Devito's example": DEVITO % {"shape": shape, "samples": samples}
@@ -129,7 +151,7 @@ ROWS = (
     }
     | {
         name: OWN % {"medium": medium, "ndim": ndim, "wrt": wrt, "samples": 60 if ndim == 2 else 10, "folder": FOLDER}
-        for name, (medium, ndim, wrt) in MEDIA.items()
+        for name, (medium, ndim, wrt) in OWN_MEDIA.items()
     }
 )
 
@@ -174,6 +196,11 @@ def first_results() -> None:
 
 
 if __name__ == "__main__":
+    if unknown := [name for name in WANTED if name not in ROWS]:
+        sys.exit(f"no such rows: {unknown}; there are {list(ROWS)}")
+    if not ROUNDS:
+        print(*map(repr, ROWS), sep="\n")
+        sys.exit()
     if not WANTED:
         imports()
     first_results()

@@ -29,8 +29,8 @@ class Job:
     run : callable
         The timed call; returns arrays of the code's own kind.
     results : callable
-        Makes of them NumPy arrays in SI units and common layouts, untimed: ``data`` (shot, receiver, time), ``gradient`` and
-        ``image`` by squared slowness.
+        Makes of them NumPy arrays in SI units and common layouts, untimed: ``data`` (shot, receiver, time), ``by NAME`` for
+        each parameter of the medium that a gradient is by, ``image`` by squared slowness.
     steps : int
         Time steps that the solver takes for a shot in one direction.
     note : str

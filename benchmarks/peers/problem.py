@@ -1,4 +1,4 @@
-"""What every code is given: a grid, a velocity model, points on its nodes, a wavelet, a time step."""
+"""What every code is given: a grid, a model, points on its nodes, a wavelet, a time step."""
 
 from __future__ import annotations
 
@@ -14,6 +14,39 @@ ORDER = 8  # of the derivatives in space, for every code
 SMOOTH = 6.0  # cells: the starting model is the true one, smoothed
 MUTE = 10  # cells at the edges without a perturbation
 DEPTH = 12  # cells from the top to sources and receivers
+BARE = 2000.0  # m/s, below which rock is isotropic and loses nothing: sources and receivers are in such rock
+
+#: What a medium is made of, which is also what gradients are by. Names are those of seisops.
+MEDIA = {
+    "acoustic": ("m",),
+    "density": ("vp", "rho"),
+    "elastic": ("vp", "vs", "rho"),
+    "VTI": ("vp", "epsilon", "delta"),
+    "viscoacoustic": ("m", "qp"),
+    "TTI": ("vp", "epsilon", "delta", "theta"),
+}
+
+#: What deepwave wants a bound of the velocity to be above the largest one, since its own bound is.
+MARGIN = {"elastic": 1.05, "VTI": 1.05}
+
+
+def beyond(v: NDArray) -> NDArray:
+    """How much a rock of some velocity in m/s is not like water, from 0 to 1."""
+    return np.clip((v - BARE) / (FASTEST - BARE), 0.0, 1.0)
+
+
+#: Every parameter follows from the velocity in m/s: density by Gardner, Gardner & Gregory (1974, doi:10.1190/1.1440465), in
+#: kg/m3; squared slowness in s2/m2, at low frequencies where there are losses; angles in radians.
+RELATIONS = {
+    "m": lambda v: v**-2.0,
+    "vp": lambda v: v,
+    "vs": lambda v: v / 1.8,
+    "rho": lambda v: 310.0 * v**0.25,
+    "epsilon": lambda v: 0.2 * beyond(v),
+    "delta": lambda v: 0.1 * beyond(v),
+    "theta": lambda v: 0.6 * beyond(v),
+    "qp": lambda v: 1 / np.maximum(beyond(v) / 40.0, 1e-6),
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +78,8 @@ class Problem:
         Receivers in every so many cells of the whole model instead of along its top.
     margin : int
         Cells at the edges that such receivers leave out.
+    medium : str
+        Of `MEDIA`.
     """
 
     shape: tuple[int, ...]
@@ -59,6 +94,7 @@ class Problem:
     source: tuple[int, ...] | None = None
     every: int | None = None
     margin: int = 0
+    medium: str = "acoustic"
 
     def __post_init__(self):
         for name in ("shape", "source"):
@@ -82,8 +118,23 @@ class Problem:
 
     @property
     def limit(self) -> float:
-        """Largest velocity in m/s, for layers and time steps."""
-        return self.fastest or self.velocity or FASTEST
+        """Largest velocity in m/s, of all directions and frequencies, for layers and time steps."""
+        v = self.fastest or self.velocity or FASTEST
+        if "epsilon" in self.names:
+            v = float(v * np.sqrt(1 + 2 * RELATIONS["epsilon"](v)))
+        if "qp" in self.names:  # of a standard linear solid that was relaxed at v
+            loss = 1 / RELATIONS["qp"](v)
+            v = float(v * (np.sqrt(1 + loss**2) + loss))
+        return v * MARGIN.get(self.medium, 1.0)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Parameters of the medium."""
+        return MEDIA[self.medium]
+
+    def model(self, velocity: NDArray) -> dict[str, NDArray]:
+        """Parameters of the medium by name, float32, where the velocity is this."""
+        return {name: RELATIONS[name](velocity.astype(float)).astype(np.float32) for name in self.names}
 
     @property
     def true(self) -> NDArray:
@@ -121,10 +172,12 @@ class Problem:
     @property
     def places(self) -> NDArray:
         """Cells of the receivers, for all shots: (receiver, axis)."""
+        # velocities are half a cell after the nodes, and codes have none after the last one
+        shape = [n - (self.medium == "elastic") for n in self.shape]
         if self.every:
-            axes = [np.arange(self.margin, n - self.margin, self.every) for n in self.shape]
+            axes = [np.arange(self.margin, n - self.margin, self.every) for n in shape]
         else:
-            axes = [np.linspace(0, n - 1, self.receivers).astype(int) for n in self.shape[:-1]]
+            axes = [np.linspace(0, n - 1, self.receivers).astype(int) for n in shape[:-1]]
             axes.append(np.array([min(DEPTH, self.shape[-1] // 4)]))
         return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, self.ndim)
 

@@ -10,7 +10,9 @@ from .job import Job
 from .problem import Problem
 
 
-def energies(p: Problem, variants: dict[str, dict], cells: int, forward: Callable[[Problem], Job]) -> Job:
+def energies(
+    p: Problem, variants: dict[str, dict], cells: int, forward: Callable[..., Job], options: dict | None = None
+) -> Job:
     """Energy of what a boundary reflects, in dB of the energy of the field without it.
 
     Parameters
@@ -23,10 +25,12 @@ def energies(p: Problem, variants: dict[str, dict], cells: int, forward: Callabl
         How much larger the other domain is, on each side.
     forward : callable
         Makes the modeling job of a problem.
+    options : dict, optional
+        For it.
     """
 
     def level(p: Problem) -> float:
-        field, free = (data(forward(p)) for p in (p, p.wider(cells)))
+        field, free = (data(forward(p, **(options or {}))) for p in (p, p.wider(cells)))
         return 10.0 * np.log10(np.sum((field - free) ** 2) / np.sum(free**2))
 
     def run():

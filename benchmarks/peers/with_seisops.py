@@ -1,4 +1,7 @@
-"""seisops: default layer, one solver step for each sample."""
+"""seisops: default layer, one solver step for each sample.
+
+Forces and velocities are half a cell after the nodes along their axis, as in other codes, so that nothing is interpolated.
+"""
 
 from __future__ import annotations
 
@@ -45,54 +48,99 @@ def storage(name: str, problem: Problem):
         raise Skipped(f"seisops.storage.{name}: {error}") from error
 
 
-class Survey:
-    """A problem, set up."""
+#: What a PML differs in from the default, by the names of its parameters.
+Layer = dict[str, float] | None
 
-    def __init__(self, problem: Problem, dispersion: bool = True):
+#: By the name of a medium: the class, and settings that are no parameters.
+MEDIA = {
+    "acoustic": lambda p: (so.Acoustic, {}),
+    "density": lambda p: (so.Acoustic, {}),
+    "elastic": lambda p: (so.Elastic, {}),
+    "VTI": lambda p: (so.TTI, {}),
+    "viscoacoustic": lambda p: (so.ViscoAcoustic, {"f0": p.f0}),
+    "TTI": lambda p: (so.TTI, {}),
+}
+
+
+class Survey:
+    """A problem, set up; `layer` has what its PML differs in from the default."""
+
+    def __init__(self, problem: Problem, dispersion: bool = True, layer: Layer = None):
         p = self.problem = problem
         grid = so.Grid(p.shape, p.spacing)
         waves = so.Wavefield(grid, so.Time(p.samples, p.step), shots=p.shots)
+        kind, settings = MEDIA[p.medium](p)
+        self.boundary = "PML(" + ", ".join(f"{name}={value}" for name, value in (layer or {}).items()) + ")"
+        self.model, self.true = p.model(p.start), p.model(p.true)
         self.Ainv = so.Modeling(
             waves,
-            so.Acoustic(grid, vp=p.start),
+            kind(grid, **self.model, **settings),
+            so.PML(**(layer or {})),
             space_order=ORDER,
-            max_velocity=p.limit,
+            max_velocity=p.limit * (1 + 1e-5),  # parameters are rounded
             substeps=1,
             dispersion=dispersion,
         )
-        Ps = so.Projection(waves, p.sources * p.spacing)
-        self.F = so.Projection(waves, p.places * p.spacing) * self.Ainv * Ps.H
+        if p.medium == "elastic":
+            x, z = (so.Projection(waves, self.beside(p.places, axis), component=f"v{'xz'[axis]}") for axis in (0, 1))
+            Pr, Ps = so.VStack([x, z]), so.Projection(waves, self.beside(p.sources, 1), component="vz")
+        else:
+            Pr, Ps = (so.Projection(waves, cells * p.spacing) for cells in (p.places, p.sources))
+        self.F = Pr * self.Ainv * Ps.H
         self.q = p.wavelet
-        self.m = (p.start.astype(float) ** -2).astype(np.float32)
+
+    def beside(self, cells, axis: int):
+        """Half a cell after some, in m."""
+        return (cells + 0.5 * (np.arange(self.problem.ndim) == axis)) * self.problem.spacing
+
+    def read(self, d):
+        """Data (shot, receiver, time), all receivers of a component after those of the one before."""
+        if self.problem.medium != "elastic":
+            return d
+        return np.concatenate([np.asarray(part) for part in self.F.range.split(d)], axis=1)
+
+    def check_backward(self):
+        """Skip what media that lose energy refuse."""
+        try:
+            self.Ainv.discretisation.check_lossless(self.Ainv.medium)
+        except so.ParameterError as error:
+            raise Skipped(str(error)) from error
 
     @property
     def truth(self):
         """The same operator in the true model."""
-        return self.F.at(vp=self.problem.true)
+        return self.F.at(**self.true)
 
     @property
     def steps(self) -> int:
         return self.Ainv.discretisation.steps
 
 
-def forward(p: Problem, dispersion: bool = True) -> Job:
-    s = Survey(p, dispersion)
+def forward(p: Problem, dispersion: bool = True, layer: Layer = None) -> Job:
+    s = Survey(p, dispersion, layer)
     F = s.truth
-    note = "PML()" if dispersion else "PML(), dispersion=False"
-    return Job(lambda: F @ s.q, lambda d: {"data": d}, s.steps, note)
+    note = s.boundary if dispersion else f"{s.boundary}, dispersion=False"
+    return Job(lambda: F @ s.q, lambda d: {"data": s.read(d)}, s.steps, note)
 
 
-def gradient(p: Problem, policy: str = "auto") -> Job:
-    s = Survey(p)
+def gradient(p: Problem, policy: str = "auto", layer: Layer = None) -> Job:
+    s = Survey(p, layer=layer)
     kept = storage(policy, p)
+    if policy == "Boundary":
+        s.check_backward()
     d = s.truth @ s.q
-    G = so.Parametric(s.F, storage=kept)
+    G = so.Parametric(s.F, wrt=p.names, storage=kept)
+    at = tuple(s.model.values())
+    by = [*[True] * len(at), False]  # and not by the source
 
     def run():
-        with G.linearize(s.m, s.q) as at_m:
-            return at_m.pullback(at_m.value - d, [True, False])[0]
+        with G.linearize(*at, s.q) as at_m:
+            return at_m.pullback(at_m.value - d, by)
 
-    return Job(run, lambda g: {"gradient": g}, s.steps, describe(kept))
+    def results(parts):
+        return {f"by {name}": np.asarray(g) for name, g in zip(p.names, parts, strict=False)}
+
+    return Job(run, results, s.steps, describe(kept) + (f", {s.boundary}" if layer else ""))
 
 
 def describe(kept) -> str:

@@ -1,13 +1,14 @@
 """Directives that say what media were measured to do: ``.. measured:: Elastic``, ``.. policies::``, ``.. refused::``,
-``.. speeds::`` and ``.. measurements::``.
+``.. speeds::`` and ``.. measurements::``; and beside other codes: ``.. beside::``, ``.. reflected::``, ``.. conditions::``.
 
 Nothing in these tables is written by hand: they are made of ``docs/capabilities.csv`` and ``docs/speeds.csv``, which
-``benchmarks/capabilities.py`` writes.
+``benchmarks/capabilities.py`` writes, and of ``docs/media.json``, a ``compare.json`` of ``benchmarks/compare.py``.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,18 @@ from typing import Any
 
 from media import media, table
 
-__all__ = ["measured", "measurements", "policies", "refused", "rows", "setup", "speeds"]
+__all__ = [
+    "beside",
+    "conditions",
+    "measured",
+    "measurements",
+    "policies",
+    "reflected",
+    "refused",
+    "rows",
+    "setup",
+    "speeds",
+]
 
 DOCS = Path(__file__).resolve().parents[1]
 
@@ -147,11 +159,51 @@ def _called(medium: str, given: str) -> str:
     return f"{medium}, {given.replace(' ', ', ')}" if given else medium
 
 
+@cache
+def _compared() -> dict[str, Any]:
+    """A comparison with other codes; nothing where none was made yet."""
+    path = DOCS / "media.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"machine": {}, "rows": []}
+
+
+def beside() -> list[list[str]]:
+    """Rows of a table, the first its head: times, memory and results of media in all codes that have them."""
+    out = [["case", "code", "min s", "median s", "of the peer's least time", "MiB", "differs", "what it does"]]
+    for row in _compared()["rows"]:
+        ratios = {name.removeprefix("min / "): x for name, x in row.items() if name.startswith("min / ")}
+        said = [f"{x:.2f}" + (f" ({name})" if len(ratios) > 1 else "") for name, x in ratios.items()]
+        apart = row["away_from_edges"] or row["differs"]
+        figures = [NOTHING] * 4
+        if row["min"] is not None:
+            figures = [f"{row['min']:.3f}", f"{row['median']:.3f}", ", ".join(said), f"{row['memory_mib']:.0f}"]
+        agreement = NOTHING if apart is None else f"{100 * apart:.2g} %"
+        out.append([f"``{row['case']}``", row["contender"], *figures, agreement, row["note"]])
+    return out if len(out) > 1 else [out[0], ["not measured yet", *[NOTHING] * (len(out[0]) - 1)]]
+
+
+def reflected() -> list[list[str]]:
+    """Rows of a table, the first its head: energy of what comes back of elastic waves, in dB."""
+    found = _compared().get("elasticreflection") or {"not measured yet": {NOTHING: None}}
+    names = list(dict.fromkeys(name for levels in found.values() for name in levels))
+    lines = [[code, *(_level(levels.get(name)) for name in names)] for code, levels in found.items()]
+    return [["elastic waves, dB", *names], *lines]
+
+
+def _level(decibel: float | None) -> str:
+    return NOTHING if decibel is None else f"{decibel:.1f}"
+
+
+def conditions() -> list[list[str]]:
+    """Rows of a table, the first its head: the machine and the software that media were compared on."""
+    said = _compared()["machine"] or {NOTHING: "not measured yet"}
+    return [["", "conditions"], *map(list, said.items())]
+
+
 def setup(app: Any) -> dict[str, Any]:
     """Called by Sphinx."""
     from sphinx.util.docutils import SphinxDirective
 
-    made = {f.__name__: f for f in (measured, measurements, policies, refused, speeds)}
+    made = {f.__name__: f for f in (beside, conditions, measured, measurements, policies, reflected, refused, speeds)}
 
     class Table(SphinxDirective):
         """A table that a function of this module makes, of the arguments of the directive."""
@@ -161,6 +213,7 @@ def setup(app: Any) -> dict[str, Any]:
         def run(self) -> list:
             for name in ("capabilities", "speeds"):
                 self.env.note_dependency(str(DOCS / f"{name}.csv"))
+            self.env.note_dependency(str(DOCS / "media.json"))
             return self.parse_text_to_nodes(table(made[self.name](*self.arguments)))
 
     for name in made:
