@@ -71,6 +71,7 @@ class Derivation:
             dict(zip(axes, layer.sides, strict=False)),
             layer.cells,
             layer.halo,
+            layer.overlapping,
         )
         self._borns: dict[tuple, Born] = {}
 

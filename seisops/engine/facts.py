@@ -104,6 +104,8 @@ class Layer:
         Cells of the layer, the outermost of a strip.
     halo : int
         Cells around a strip that its arrays have.
+    overlapping : bool
+        Whether strips at the ends of an axis have cells in common.
     """
 
     compact: tuple[tuple[str, int], ...] = ()
@@ -111,6 +113,7 @@ class Layer:
     sides: tuple[tuple[str, ...], ...] = ()
     cells: int = 0
     halo: int = 0
+    overlapping: bool = False
 
 
 @dataclass(frozen=True)

@@ -479,6 +479,11 @@ class WindowedModeling(Shotwise):
         storage : str or Policy, optional
             How each shot keeps its background; see :mod:`seisops.storage`.
         """
+        if not isinstance(wrt, str):
+            raise ParameterError(
+                f"jacobian(q, wrt={wrt!r}): the Born operator of a survey is that by one parameter, named by a string; by "
+                "several, as_map(wrt=...) has their Jacobians"
+            )
         self.recipe.medium.check_wrt([wrt])
         storage = policy(storage)
         pool = Pool(storage.keep_bytes)

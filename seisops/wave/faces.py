@@ -67,7 +67,7 @@ class Faces:
         if len({(type(one), getattr(one, "variant", "")) for one in found.all}) > 1:
             raise ParameterError(
                 f"Modeling(boundary={boundary!r}): layers at different faces may differ in their numbers, but have to be of "
-                "one kind: all PML or all Sponge, with `multiaxial` or all without"
+                f"one kind: all PML or all Sponge, with `multiaxial` or all without; faces that are not named have {other!r}"
             )
         return found
 

@@ -23,6 +23,7 @@ from seisops.engine.backend.device import Array
 from seisops.engine.kernel import Kernel
 from seisops.engine.lower.ports import AGAIN, READ, WRITE, Bindings, Ports, Rows
 from seisops.engine.state import States
+from seisops.engine.symbols.closure import closure
 from seisops.engine.symbols.names import PREFIX
 from seisops.errors import AccuracyWarning, ParameterError, outside
 from seisops.wave.discretise.discretisation import Discretisation
@@ -255,6 +256,12 @@ class Solver:
                     f"narrower than stencils reach: use a larger grid, or another storage policy"
                 )
             self._lossless = True
+        d, layer = self.discretisation, self.scheme.layer
+        if d.closed and "high" in layer.sides[-1] and d.padding.shape[-1] - layer.widths[-1] < closure(d.space_order).rows:
+            raise ParameterError(
+                f"storage=Boundary() keeps what lies beside the surface and beside the layer below, and {d.grid!r} is so "
+                "shallow that they are one: use a deeper grid, or another storage policy"
+            )
         return tuple(shape for _, shape in self.scheme.edges(wrt, self.discretisation.padding.shape))
 
     @contextmanager

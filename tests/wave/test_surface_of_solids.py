@@ -277,3 +277,28 @@ def test_what_does_not_suit():
         w.F("vz", "vz").at(vs=sea(w.waves.grid, 9).vs)
     with pytest.raises(so.ParameterError, match="above the free surface"):
         so.Projection(w.waves, [(50.0, -10.0)], margin=30.0, component="vz") * w.A @ w.waves.zeros()
+
+
+def gradients(shape, boundary):
+    """By what is taken in each cell by itself, with all of the background kept, and with what makes it again."""
+    waves = so.Wavefield(so.Grid(shape, 10.0), so.Time(61, 0.002), dtype="float64")
+    A = so.Modeling(waves, sea(waves.grid, 0), boundary=boundary, space_order=4)
+    points = [(60.0, 7.0), (80.0, 90.0)]
+    F = so.Projection(waves, points, component="vz") * A * so.Projection(waves, [(150.0, 12.0)], component="vz").H
+    for policy in (so.storage.Full(), so.storage.Boundary()):
+        yield so.Jacobian(F, F.domain.random(0), wrt="vp", storage=policy).H @ F.range.random(1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "boundary"),
+    [((24, 31), {"z_min": "free"}), ((24, 21), {"z_min": "free"}), ((24, 21), {"z_min": "rigid"}), ((24, 12), so.PML())],
+)
+def test_backgrounds_made_again_along_the_surface(shape, boundary):
+    """Rows there have other weights; and what is kept along opposite faces may be kept twice, and counts once."""
+    whole, again = gradients(shape, boundary)
+    assert np.linalg.norm(whole - again) < 1e-12 * np.linalg.norm(whole)
+
+
+def test_a_surface_that_is_beside_the_layer():
+    with pytest.raises(so.ParameterError, match="so shallow that they are one: use a deeper grid"):
+        list(gradients((24, 12), {"z_min": "free"}))

@@ -138,6 +138,15 @@ def test_plane_waves_fade_and_run_as_constant_q_says():
     np.testing.assert_allclose(np.abs(ratio), np.exp(-w * x / (2 * q * expected)), rtol=0.02)
 
 
+@pytest.mark.parametrize("f0", [0.0, float("inf")])
+def test_no_quality_where_nothing_is_lost(f0):
+    grid = so.Grid((11, 11), 10.0)
+    with pytest.raises(so.ParameterError, match="give the frequency in Hz"):
+        so.ViscoAcoustic(grid, C, 30.0, f0=f0, mechanisms=[(0.01, 1.0)])
+    with pytest.raises(so.ParameterError, match="give the frequency in Hz"):
+        so.ViscoElastic(grid, C, C / 2, 2000.0, qp=30.0, qs=20.0, f0=f0, mechanisms=[(0.01, 1.0)])
+
+
 @pytest.mark.parametrize("tau", [0.0, 0.02])
 def test_nothing_may_be_lost(tau):
     """Of a medium that is given by its relaxation, at some places or at the frequency that Q is asked for."""

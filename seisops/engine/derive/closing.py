@@ -10,6 +10,7 @@ import sympy
 from devito import Derivative
 
 from seisops.engine.symbols.closure import BELOW, FREE, LACK, SURFACE, TRACTIONS, called, closure
+from seisops.engine.symbols.names import PREFIX
 from seisops.engine.symbols.template import Template
 from seisops.engine.symbols.terms import depends, leaves, move
 from seisops.errors import ParameterError
@@ -75,13 +76,24 @@ class Closing:
         the difference in all other rows, where of what these determine in the same step the level before is taken. As
         the source q is not known here, it is what t sums up on the surface, and a field s that is driven by c D is heard as
         ``s - c / a t`` there.
+
+        Raises
+        ------
+        ParameterError
+            Such a row without a difference along the last axis, or with several.
         """
         rows, here = list(rows), self._profile(SURFACE, False)
         along = {d for row in rows for d in row.atoms(Derivative) if self.axis in d.dims}
         for n, u in enumerate(fields):
             if u.name not in self.tractions or positions[u.name][-1] or not any(depends(d, [u]) for d in along):
                 continue
-            (slope,) = {d for d in along if d in rows[n].atoms(Derivative) and depends(d, fields)}
+            slopes = [d for d in along if d in rows[n].atoms(Derivative) and depends(d, fields)]
+            if len(slopes) != 1:
+                raise ParameterError(
+                    f"{u.name.removeprefix(PREFIX)} vanishes on the surface (`tractions`), in the nodes there: its row "
+                    f"needs one difference along {self.axis.name}, which follows from that, and has {len(slopes)}"
+                )
+            (slope,) = slopes
             terms = sympy.Add.make_args(rows[n])
             own = sympy.Add(*(term for term in terms if depends(term, [u])))
             rest = sympy.Add(*(term for term in terms if not depends(term, [u])))

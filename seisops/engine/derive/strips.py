@@ -43,6 +43,8 @@ class Strips:
         Cells of the layer, the outermost of a strip.
     halo : int
         Cells around a strip that its arrays have, for derivatives to look at.
+    overlapping : bool
+        Whether strips at the ends of an axis have cells in common.
     """
 
     template: Template
@@ -51,6 +53,7 @@ class Strips:
     sides: Mapping
     layer: int = 0
     halo: int = 0
+    overlapping: bool = False
 
     def inside(self, side: str = CORE) -> dict:
         """The grid without strips, or without the layer, as a box."""

@@ -116,11 +116,12 @@ class TimeLoop:
 
     @property
     def _pointwise(self) -> bool:
-        """Whether images need the background's factors in the same cell only."""
-        return not any(h.function.space_order for h in self.born.histories)
+        """Whether images are made in pieces: they need the background's factors in the same cell only, kept in one place."""
+        twice = self.strips.overlapping and unknown(self.strips, self.born) == "strip"
+        return not twice and not any(h.function.space_order for h in self.born.histories)
 
     def _within(self, factor):
-        """A factor of the background inside the strips."""
+        """What is left of an expression inside the strips."""
         return self.strips.separate(factor)[frozenset()]
 
     def _readings(self, sheet: Sheet, march: Advance) -> list[Assignment]:
@@ -214,11 +215,11 @@ class TimeLoop:
         histories, factors = self.born.histories, [self._within(f) for f in self.born.factors]
         part = unknown(self.strips, self.born)
         inside = self.strips.inside(CORE if part == "strip" else MODEL)
-        out = sheet.add(image, expr.xreplace(dict(zip(histories, factors, strict=True))), inside)
+        out = sheet.add(image, self._within(expr.xreplace(dict(zip(histories, factors, strict=True)))), inside)
         order = list(inside)  # corners belong to the strips of the axis that comes first
         for edge in edges(self.strips, part):
             place = sheet.along(edge)
             kept = expr.xreplace({h: place.kept(h.function) for h in histories})
             before = {d: side for d, side in inside.items() if order.index(d) < order.index(edge.axis)}
-            out += place.only(sheet.add(image, kept, {**before, **place.box}))
+            out += place.only(sheet.everywhere(image, kept, box={**before, **place.box}, add=True))
         return out

@@ -156,4 +156,5 @@ def _layer(reach: Reach, faces: Faces, template: tuple[int, int, str], shape: tu
     sides = [pair if lives else () for pair, lives in zip(faces.sides(reach.closed), alone, strict=True)]
     # images are made as far beyond the grid as parameters are looked at, and near a surface with weights of its rows
     halo = order if reach.closed else min(reach.layer + reach.parameters, order)
-    return Layer(reach.compact, tuple(widths), tuple(sides), cells, halo)
+    overlapping = any(len(ends) * width > n for ends, width, n in zip(sides, widths, shape, strict=True))
+    return Layer(reach.compact, tuple(widths), tuple(sides), cells, halo, overlapping)

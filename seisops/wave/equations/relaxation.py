@@ -116,6 +116,11 @@ def modulus_over_relaxed(tau, a: float, b: float):
 
 def strength(q, a: float, b: float):
     """tau of a quality factor: ``1/Q = tau a / (1 + tau b)``."""
+    if a == 0:
+        raise ParameterError(
+            "quality factors are those at f0, and at a frequency of 0 or infinity nothing is lost: give the frequency in Hz "
+            "that they are measured at, or relaxation strengths (tau, tau_p, tau_s) in their place"
+        )
     return 1 / (q * a - b)
 
 

@@ -29,7 +29,9 @@ class TTI(WaveEquation):
     with m the squared slowness along the axis. Eliminating w in favour of p gives the equations of Zhang, Zhang & Zhang
     (2011, doi:10.1190/1.3554411), of the stresses p across and r along the axis, the acoustic limit (no shear stiffness
     along the axis) of elastic waves. In this form they are symmetric in any medium: sources and receivers are reciprocal,
-    and energy is conserved as long as :math:`\delta \le \epsilon`. Where angles are given, with n the direction of the axis,
+    and energy is conserved as long as :math:`\delta \le \epsilon` (not with angles and a density beside a face without a
+    layer, nor with a tilt beside a surface: of both one is warned). Where angles are given, with n the direction of the
+    axis,
 
     .. math:: G_\parallel f = \nabla \cdot \big(n \, (n \cdot \nabla f)\big), \qquad G_\perp f = \nabla^2 f - G_\parallel f,
 
@@ -118,9 +120,10 @@ class TTI(WaveEquation):
         tilted = (np.abs(np.sin(2 * self.theta)) > 1e-6) & ((self.epsilon != 0) | (self.delta != 0))
         if surface and tilted[..., :NEAR].any():
             yield (
-                f"TTI: the axis is tilted in anisotropic ground within {NEAR} nodes of the {surface} surface, where "
-                "adjoints are not exact, and derivatives by theta and rho are wrong: let epsilon = delta = 0 there, or "
-                "theta = 0"
+                f"TTI: the axis is tilted in anisotropic ground within {NEAR} nodes of the {surface} surface: beside it "
+                "adjoints are not exact, derivatives by theta and rho are wrong, and "
+                + ("waves grow" if surface == "rigid" else "waves may grow in thousands of steps")
+                + ". Let epsilon = delta = 0, or theta = 0, as far as differences look from the surface, half of space_order"
             )
         if bare and self.rho is not None and tilted.any():
             yield (
