@@ -257,7 +257,11 @@ class Solver:
                 )
             self._lossless = True
         d, layer = self.discretisation, self.scheme.layer
-        if d.closed and "high" in layer.sides[-1] and d.padding.shape[-1] - layer.widths[-1] < closure(d.space_order).rows:
+        if (
+            d.closed
+            and "high" in layer.sides[-1]
+            and d.padding.shape[-1] - layer.widths[-1] < closure(d.space_order).rows
+        ):
             raise ParameterError(
                 f"storage=Boundary() keeps what lies beside the surface and beside the layer below, and {d.grid!r} is so "
                 "shallow that they are one: use a deeper grid, or another storage policy"

@@ -291,7 +291,12 @@ def gradients(shape, boundary):
 
 @pytest.mark.parametrize(
     ("shape", "boundary"),
-    [((24, 31), {"z_min": "free"}), ((24, 21), {"z_min": "free"}), ((24, 21), {"z_min": "rigid"}), ((24, 12), so.PML())],
+    [
+        ((24, 31), {"z_min": "free"}),
+        ((24, 21), {"z_min": "free"}),
+        ((24, 21), {"z_min": "rigid"}),
+        ((24, 12), so.PML()),
+    ],
 )
 def test_backgrounds_made_again_along_the_surface(shape, boundary):
     """Rows there have other weights; and what is kept along opposite faces may be kept twice, and counts once."""

@@ -301,7 +301,8 @@ class Compressed(Policy):
     Each step of the history is kept as integers, as fractions of its largest value there. Rounding is off by at most half
     a unit, 1.5e-5 of the largest value with 16 bits and 4e-3 with 8. With 10 Hz waves in a rough model that is 6e-5 and
     1e-2 of the history's norm; images of acoustic media are off by 1e-5 and 2e-3, of others by up to 2e-4 and 7e-3 (ten
-    times that for sources of white noise, which stand out of the wavefield), data of a rough perturbation by 2e-4 and 6e-2. Memory for a shot: N H x bits / 32 (64 in float64).
+    times that for sources of white noise, which stand out of the wavefield), data of a rough perturbation by 2e-4 and 6e-2.
+    Memory for a shot: N H x bits / 32 (64 in float64).
     Cost: no extra solve; to encode takes up to half of the time of a solve (2D, order 8, one core), to decode hardly any
     more than to read the whole history.
 
