@@ -167,10 +167,13 @@ def stable_step(symbol: Symbol, values: Mapping[str, float], spacing: tuple[floa
     # below a limit of stability growth vanishes; where it is only proportional to the step there is no such limit
     if growth(low / 8) > TOLERANCE / 80:
         names = ", ".join(name.removeprefix(PREFIX) for name in symbol.fields)
+        one_sided = (
+            ", of which first derivatives are one-sided: take space_order=4 or more" if symbol.space_order == 2 else ""
+        )
         raise UnstableError(
             f"plane waves of {names} grow at every time step, however small, where "
             f"{_described(symbol, values, spacing, low / 8)}: the equation or its discretisation is unstable "
-            f"(space order {symbol.space_order}; first derivatives of order 2 are one-sided in Devito)"
+            f"(space order {symbol.space_order}{one_sided})"
         )
     high = low
     while growth(high) <= TOLERANCE:
