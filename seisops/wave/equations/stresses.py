@@ -92,8 +92,10 @@ class StressVelocity(WaveEquation):
         return (*(f"s{i}{z}" for i in self.axes[:-1]), f"s{z}{z}")
 
     def doubts(self, surface, bare):
+        if surface != "rigid" or not self.tractions:
+            return
         wet = self.coefficients()[self.rigidity][..., 0] == 0
-        if surface == "rigid" and self.tractions and wet.any():
+        if wet.any():
             yield (
                 f"{type(self).__name__}: there is fluid beside the rigid surface, but not everywhere down to {NEAR} nodes: "
                 f"in {int(wet.sum())} of {wet.size} columns the surface holds it as it holds a solid. Use a finer grid, so "
