@@ -127,6 +127,7 @@ def test_results_that_cannot_be_computed_again(monkeypatch, tmp_path):
         monkeypatch.setattr(sodask.cluster.Cluster, "_watch", watch_and_kill)
         with pytest.raises(sodask.ShotError, match="shot 0 failed on .*KilledWorker"):
             so.dask.distribute(op, client) @ op.domain.random(0)
+        client.wait_for_workers(1, timeout=60)  # Dask fails to close a cluster that is starting a worker
 
 
 @pytest.mark.slow
