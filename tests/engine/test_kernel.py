@@ -22,6 +22,7 @@ from seisops.engine.symbols.template import Template
 from seisops.wave.boundaries import PML
 from seisops.wave.discretise.schemes import SCHEMES
 from seisops.wave.equations.acoustic import Acoustic
+from seisops.wave.equations.tti import TTI
 from seisops.wave.faces import Faces
 from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian
@@ -81,6 +82,17 @@ def test_a_port_is_a_piece(waves):
 def test_both_ends_of_an_axis_are_one_piece(waves):
     run = kernel(waves, "points to points").program
     assert len(run.order(ENDLESS).pieces) == 11 and len(set(run.sources)) == 7
+
+
+def test_temporaries_of_the_same_differences_are_computed_together():
+    """Row by row in rings, so that they take no more room the more rows there are."""
+    medium = TTI(GRID, vp=2000.0, epsilon=0.2, delta=0.1, theta=0.3)
+    waves = SCHEMES.get(medium, (2, 4, "float64"), FACES, (36, 33))
+    order = kernel(waves, "points to points").program.order(ENDLESS)
+    (text,) = (t for p, t in zip(order.pieces, order.texts, strict=True) if p.box == (WHOLE, WHOLE))
+    # p; both products of the slope of r; both of that of p; what is wanted
+    assert len(text.temporaries) == 5 and text.source.count("#pragma omp simd") == 4
+    assert text.scratch((50, 60)) == text.scratch((5000, 60)) < text.scratch((50, 80))
 
 
 @pytest.mark.parametrize("cells, other", [(3, 4), (20, 18)])
@@ -148,6 +160,7 @@ from seisops.engine.lower.ports import Ports
 from seisops.wave.boundaries import PML
 from seisops.wave.discretise.schemes import SCHEMES
 from seisops.wave.equations.acoustic import Acoustic
+from seisops.wave.equations.tti import TTI
 from seisops.wave.equations.elastic import Elastic
 from seisops.wave.equations.tti import TTI
 from seisops.wave.faces import Faces

@@ -96,9 +96,9 @@ class Strips:
             out[axes] = out.get(axes, sympy.S.Zero) + part
         return list(out.items())
 
-    def in_layer(self, d, side: str) -> tuple:
-        """The part of a strip that is in the layer; along rows the whole of it, which is a number of whole vectors."""
-        cells = self.widths[d] if d is self.template.dimensions[-1] else min(self.layer, self.widths[d])
+    def in_layer(self, d, side: str, beyond: int = 0) -> tuple:
+        """The part of a strip that is in the layer, or so many cells beyond it; along rows, made of whole vectors, all."""
+        cells = self.widths[d] if d is self.template.dimensions[-1] else min(self.layer + beyond, self.widths[d])
         return d, 0 if side == "low" else self.widths[d] - cells, cells
 
     def part(self, function, side: str):

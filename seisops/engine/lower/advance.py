@@ -12,6 +12,7 @@ from devito import Derivative
 
 from seisops.engine.derive.born import Born
 from seisops.engine.derive.reverse import edges
+from seisops.engine.derive.strips import reach
 from seisops.engine.derive.system import Step, System, march
 from seisops.engine.lower.assignment import GRID, Assignment
 from seisops.engine.lower.ports import WRITE, PointsPort, Ports
@@ -115,8 +116,9 @@ class Advance:
         """
         out: list[Assignment] = []
         for axes in sorted(parts, key=lambda axes: (len(axes), -max(self.template.dimensions.index(d) for d in axes))):
-            compact = {f.function for f in leaves(parts[axes]) if f.function.name in self.strips.compact}
-            apart = any(differentiated(parts[axes], f) for f in compact)
+            home = next(d for d in self.template.dimensions if d in axes)
+            compact = {f.function for f in leaves(parts[axes]) if self.strips.compact.get(f.function.name) is home}
+            beyond = reach(parts[axes], compact, home, self.template)
             for box in self.strips.boxes(axes):
                 added = [
                     a
@@ -125,13 +127,13 @@ class Advance:
                     for a in self._row(row, value, box)
                 ]
                 added += self.sheet.add(step.field, parts[axes], box)
-                out += added if apart else self._in_layer(added, box)
+                out += self._in_layer(added, box, beyond)
         return out
 
-    def _in_layer(self, assignments: list[Assignment], box: Mapping) -> list[Assignment]:
-        """What is zero beyond the layer, in the layer alone."""
+    def _in_layer(self, assignments: list[Assignment], box: Mapping, beyond: int = 0) -> list[Assignment]:
+        """What is zero farther than so many cells beyond the layer, nearer to it and in it alone."""
         home = next(iter(box))
-        layer = self.strips.in_layer(home, box[home])
+        layer = self.strips.in_layer(home, box[home], beyond)
         return [replace(a, part=layer) for a in assignments]
 
     def _rows(self, rows: list) -> list[Assignment]:

@@ -7,7 +7,7 @@ the same launch serves all steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -141,22 +141,32 @@ class _Device(Writer):
         terms = [f"{at[v]} * m{n}{v}" for v in self.outer if at[v]]
         return f"t{n}[{' + '.join([*terms, self.inner])}{f' + {at[self.inner]}' if at[self.inner] else ''}]"
 
-    def loop(
-        self, temporaries: Sequence[Sum], statements: Sequence[Statement], around: Mapping[str, Sequence[int]]
-    ) -> None:
-        """One cell: of a temporary, or of what is wanted."""
-        lines: list[str] = []
-        extent = [(0, 0)] * len(self.axes)
-        self.locals: dict = {}
-        self.lines = lines
-        for of in temporaries:
-            extent = [tuple(self.extents[of][v]) for v in self.axes]
-            lines.append(f"t{self.numbers[of]}[{self.inner}] = {self.sum(of)};")
-        for s in statements or ():
-            value = self.sum(s.value)
-            self.written.add(self.slot(s.target))
-            lines.append(f"{self.load(s.target)} {'+=' if s.add else '='} {value};")
-        self.bodies.append(([*self.cell(extent), *self.pointers(), *lines], tuple(extent), False))
+    def places(self) -> list[str]:
+        """Where the rows of temporaries begin."""
+        out = []
+        for of, n in self.numbers.items():
+            extent = self.extents[of]
+            rows = [f"({v} - b{2 * axis} - ({extent[v][0]})) * m{n}{v}" for axis, v in enumerate(self.outer)]
+            start = f"w{n} - b{2 * len(self.outer)} - ({extent[self.inner][0]})"
+            out.append(f"{self.real} *restrict t{n} = {' + '.join([start, *rows])};")
+        return out
+
+    def cells(self, statements: Sequence[Statement]) -> None:
+        """Functions for a cell of each family of temporaries, then for one of what is wanted."""
+        for family in self.temporaries([s.value for s in statements]):
+            self.locals, self.lines = {}, []
+            for of in family:
+                value = self.sum(of)
+                self.lines.append(f"t{self.numbers[of]}[{self.inner}] = {value};")
+            self.function([tuple(self.extents[family[0]][v]) for v in self.axes])
+        self.locals, self.lines = {}, []
+        self.assign(statements)
+        self.function([(0, 0)] * len(self.axes))
+
+    def function(self, extent: Sequence[tuple[int, int]]) -> None:
+        """One of the lines written, for cells as far beyond the box."""
+        body = [*self.cell(extent), *self.pointers(), *self.places(), *self.lines]
+        self.bodies.append((body, tuple(extent), False))
 
     def cell(self, extent: Sequence[tuple[int, int]]) -> list[str]:
         """Whether a thread's cell is in the box."""

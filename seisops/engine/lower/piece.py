@@ -236,8 +236,10 @@ class Text:
     scalars : list of str
         Coefficients, as Python would compute them from the time step ``dt`` and the cell sizes ``h_x``, ...
     temporaries : list of tuple
-        Cells that each takes beyond the box, ``((low, high), ...)`` along each axis; along those before the last None where
-        it holds one row at a time.
+        How far beyond the box each is computed, ``((low, high), ...)`` along each axis; along those before the last None
+        where it holds one row at a time.
+    planes : list of int
+        How many cells along the first axis each holds at a time, where it holds more than a row.
     """
 
     source: str = ""
@@ -245,6 +247,7 @@ class Text:
     strides: list[tuple[int, int]] = field(default_factory=list)
     scalars: list[str] = field(default_factory=list)
     temporaries: list[tuple] = field(default_factory=list)
+    planes: list[int] = field(default_factory=list)
 
     def beyond(self, axis: int) -> int:
         """Cells along an axis but the last that temporaries are computed beyond a tile."""
@@ -254,8 +257,9 @@ class Text:
         """Elements that temporaries take on a tile of so many cells."""
         return sum(
             _row(cells[-1] + extent[-1][1] - extent[-1][0])
-            * prod(n + e[1] - e[0] for n, e in zip(cells[:-1], extent[:-1], strict=True) if e is not None)
-            for extent in self.temporaries
+            * (planes if extent[0] else 1)
+            * prod(n + e[1] - e[0] for n, e in zip(cells[1:-1], extent[1:-1], strict=True) if e is not None)
+            for extent, planes in zip(self.temporaries, self.planes, strict=True)
         )
 
 

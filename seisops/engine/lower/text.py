@@ -22,6 +22,9 @@ __all__ = ["Writer", "text"]
 #: Writes coefficients as what :mod:`math` computes.
 PYTHON = PythonCodePrinter({"fully_qualified_modules": False, "inline": True, "allow_unknown_functions": True})
 
+#: Rows of two axes that are computed together, of temporaries and of what is made of them.
+ROWS = 32
+
 
 def text(
     statements: Sequence[Statement], axes: Sequence[str], dtype, integers: Iterable[str] = (), cells: int = 0
@@ -45,6 +48,12 @@ def text(
     return writer.finished()
 
 
+def _differences(of: Sum) -> frozenset[Taps | Temporary]:
+    """The differences, of temporaries or not, that a temporary is made of; nothing if there are none."""
+    found = frozenset(n for n in nodes(of) if isinstance(n, Taps | Temporary))
+    return found if any(isinstance(n, Taps) for n in found) else frozenset()
+
+
 class Writer:
     def __init__(self, axes: Sequence[str], dtype: np.dtype, integers: frozenset[str], cells: int):
         self.row_cells = cells
@@ -60,6 +69,8 @@ class Writer:
         self.body: list[str] = []
         self.numbers: dict[Sum, int] = {}  # of temporaries
         self.extents: dict[Sum, dict[str, list[int]]] = {}
+        self.lowest: dict[Sum, int] = {}  # of the cells along the first axis that are still looked at
+        self.looked: set[tuple[int, int]] = set()  # at temporaries, that many cells along the first axis away
 
     # -- arguments
 
@@ -116,8 +127,16 @@ class Writer:
 
     def temporary(self, t: Temporary) -> str:
         n, at = self.numbers[t.of], dict(t.at)
-        terms = [f"{at[v]} * m{n}{v}" for v in self.outer if at[v] and not self.in_row(t.of)]
-        return f"t{n}[{' + '.join([*terms, self.inner])}{f' + {at[self.inner]}' if at[self.inner] else ''}]"
+        name, others = f"t{n}", self.outer
+        if not self.in_row(t.of):
+            name, others = self.plane(n, at[others[0]]), others[1:]
+        terms = [f"{at[v]} * m{n}{v}" for v in others if at[v]]
+        return f"{name}[{' + '.join([*terms, self.inner])}{f' + {at[self.inner]}' if at[self.inner] else ''}]"
+
+    def plane(self, n: int, k: int) -> str:
+        """The name of a temporary so many cells along the first axis away."""
+        self.looked.add((n, k))
+        return f"t{n}" if not k else f"t{n}_{k}" if k > 0 else f"t{n}__{-k}"
 
     def in_row(self, of: Sum) -> bool:
         return all(self.extents[of][v] == [0, 0] for v in self.outer)
@@ -209,64 +228,99 @@ class Writer:
     # -- loops
 
     def cells(self, statements: Sequence[Statement]) -> None:
-        """Temporaries, then what is wanted."""
-        order = self.temporaries([s.value for s in statements])
-        stages = [t for t in order if not self.in_row(t)]
-        for of in order:
-            extent = self.extents[of]
-            outer = [None if self.in_row(of) else tuple(extent[v]) for v in self.outer]
-            self.out.temporaries.append((*outer, tuple(extent[self.inner])))
-        for of in stages:
-            self.loop([of], None, {v: self.extents[of][v] for v in self.outer})
-        rows = [t for t in order if self.in_row(t)]
-        self.loop(rows, statements, {})
+        """Temporaries and what is wanted, from plane to plane along the first axis.
 
-    def temporaries(self, sums: Sequence[Sum]) -> list[Sum]:
-        """The temporaries of some sums, those first that others are made of; notes how far each is wanted."""
-        order: list[Sum] = []
+        What is looked at in other planes is computed as far ahead as it is looked at, some planes at a time, and kept in a
+        ring of as many planes.
+        """
+        families = self.temporaries([s.value for s in statements])
+        rows = [f for f in families if self.in_row(f[0])]
+        ahead = [f for f in families if not self.in_row(f[0])]
+        stages = [self.stage([f], (), self.extents[f[0]]) for f in ahead]
+        stages.append(self.stage(rows, statements, dict.fromkeys(self.axes, (0, 0))))
+        first = self.outer[0]
+        ends = [self.extents[f[0]][first] for f in ahead] + [(0, 0)]
+        self.body.append(
+            f"for (int64_t n = b0 + {min(low - high for low, high in ends)}; n < b1; n += {self.together}) {{"
+        )
+        self.body.append(f"const int64_t end = n + {self.together} < b1 ? n + {self.together} : b1;")
+        for (low, high), lines in zip(ends, stages, strict=True):
+            start = f"(n > b0 + {low - high} ? n : b0 + {low - high}) + {high}"
+            self.body += [f"for (int64_t {first} = {start}; {first} < end + {high}; {first}++) {{", *lines, "}"]
+        self.body.append("}")
+
+    def temporaries(self, sums: Sequence[Sum]) -> list[list[Sum]]:
+        """The temporaries of some sums, those first that others are made of; notes how far each is wanted.
+
+        Those that are made of the same differences are a family: they are computed together, as far as any is wanted.
+        """
+        families: dict[object, list[Sum]] = {}
 
         def visit(s: Sum) -> None:
             for node in nodes(s):
                 if isinstance(node, Temporary) and node.of not in self.numbers:
                     visit(node.of)
                     self.numbers[node.of] = len(self.numbers)
-                    order.append(node.of)
+                    families.setdefault(_differences(node.of) or node.of, []).append(node.of)
 
         for s in sums:
             visit(s)
-        wanted = [(s, dict.fromkeys(self.axes, (0, 0))) for s in sums]
-        self.extents = {of: {v: [0, 0] for v in self.axes} for of in order}
-        for of in [None, *reversed(order)]:
-            users = wanted if of is None else [(of, {v: tuple(self.extents[of][v]) for v in self.axes})]
-            for s, around in users:
+        nowhere = dict.fromkeys(self.axes, (0, 0))
+        for family in families.values():
+            self.extents.update(dict.fromkeys(family, {v: [0, 0] for v in self.axes}))
+        self.lowest = dict.fromkeys(self.numbers, 0)
+        for those in [sums, *reversed(families.values())]:
+            for s in those:
+                around = self.extents.get(s, nowhere)
                 for node in nodes(s):
                     if isinstance(node, Temporary):
+                        extent = self.extents[node.of]
                         for v, k in node.at:
-                            low, high = self.extents[node.of][v]
-                            self.extents[node.of][v] = [min(low, around[v][0] + k), max(high, around[v][1] + k)]
-        return order
+                            low, high = extent[v]
+                            extent[v] = [min(low, around[v][0] + k), max(high, around[v][1] + k)]
+                        v, k = node.at[0]
+                        self.lowest[node.of] = min(self.lowest[node.of], around[v][1] + k)
+        for of, extent in self.extents.items():
+            outer = [None if self.in_row(of) else tuple(extent[v]) for v in self.outer]
+            self.out.temporaries.append((*outer, tuple(extent[self.inner])))
+            self.out.planes.append(self.depth(of))
+        return list(families.values())
 
-    def loop(
-        self, temporaries: Sequence[Sum], statements: Sequence[Statement], around: Mapping[str, Sequence[int]]
-    ) -> None:
-        """The rows of a tile, and some cells around it: temporaries along each, then statements."""
-        self.rows: set[int] = set()
+    @property
+    def together(self) -> int:
+        """How many planes are computed at a time: rows are few cells to begin and to end, planes of three axes are not."""
+        return ROWS if len(self.axes) == 2 else 1
+
+    def depth(self, of: Sum) -> int:
+        """How many planes of a temporary are held at once."""
+        return self.extents[of][self.axes[0]][1] - self.lowest[of] + self.together
+
+    def stage(
+        self, families: Sequence[Sequence[Sum]], statements: Sequence[Statement], around: Mapping[str, Sequence[int]]
+    ) -> list[str]:
+        """What there is to do in a plane: families of temporaries, row by row, and then statements."""
         inner: list[str] = []
-        for of in temporaries:
+        self.looked = set()
+        for family in families:
             self.locals: dict[Taps, str] = {}
             self.lines: list[str] = []
-            value = self.sum(of)
-            self.lines.append(f"t{self.numbers[of]}[{self.inner}] = {value};")
-            inner += self.simd(*self.extents[of][self.inner])
+            for of in family:
+                value = self.sum(of)
+                self.lines.append(f"t{self.numbers[of]}[{self.inner}] = {value};")
+                self.looked.add((self.numbers[of], 0))
+            inner += self.simd(*self.extents[family[0]][self.inner])
         if statements:
             self.locals, self.lines = {}, []
-            for s in statements:
-                value = self.sum(s.value)
-                self.written.add(self.slot(s.target))
-                self.lines.append(f"{self.load(s.target)} {'+=' if s.add else '='} {value};")
+            self.assign(statements)
             inner += self.simd(0, 0)
-        heads = [self.head(v, axis, *around.get(v, (0, 0))) for axis, v in enumerate(self.outer)]
-        self.body += [*heads, *self.pointers(), *inner, "}" * len(heads)]
+        heads = [self.head(v, axis, *around[v]) for axis, v in enumerate(self.outer[1:], 1)]
+        return [*heads, *self.pointers(), *self.places(), *inner, "}" * len(heads)]
+
+    def assign(self, statements: Sequence[Statement]) -> None:
+        for s in statements:
+            value = self.sum(s.value)
+            self.written.add(self.slot(s.target))
+            self.lines.append(f"{self.load(s.target)} {'+=' if s.add else '='} {value};")
 
     def simd(self, low: int, high: int) -> list[str]:
         """The loop along a row; one of few cells has a length that the compiler knows."""
@@ -293,11 +347,21 @@ class Writer:
             if axes:
                 places = [f"{load.at[axis].variable} * {self.stride(slot, axis)}" for axis in axes]
                 out.append(f"{self.type(load, slot)} *restrict a{slot} = {' + '.join([f'p{slot}', *places])};")
+        return out
+
+    def places(self) -> list[str]:
+        """Where the rows of temporaries begin, in the planes in which they are looked at."""
+        out = []
         for of, n in self.numbers.items():
             extent = self.extents[of]
-            begin = [f"({v} - b{2 * axis} - ({extent[v][0]})) * m{n}{v}" for axis, v in enumerate(self.outer)]
             start = f"w{n} - b{2 * len(self.outer)} - ({extent[self.inner][0]})"
-            out.append(f"{self.real} *restrict t{n} = {' + '.join([start, *([] if self.in_row(of) else begin)])};")
+            rows = [f"({v} - b{2 * axis} - ({extent[v][0]})) * m{n}{v}" for axis, v in enumerate(self.outer[1:], 1)]
+            for k in sorted(k for m, k in self.looked if m == n):
+                begin = [start]
+                if not self.in_row(of):
+                    plane = f"{self.axes[0]} - b0 + {k - extent[self.axes[0]][0]}"
+                    begin += [f"(uint32_t)({plane}) % {self.depth(of)}u * m{n}{self.axes[0]}", *rows]
+                out.append(f"{self.real} *restrict {self.plane(n, k)} = {' + '.join(begin)};")
         return out
 
     def type(self, load: Load, slot: int) -> str:
@@ -328,15 +392,13 @@ class Writer:
         for of, n in self.numbers.items():
             extent = self.extents[of]
             size = f"m{n}"
-            *outer, inner = [
-                f"b{2 * a + 1} - b{2 * a} + {extent[v][1] - extent[v][0]}" for a, v in enumerate(self.axes)
-            ]
-            lines.append(f"const int64_t {size} = ({inner} + {VECTOR - 1}) / {VECTOR} * {VECTOR};")
+            cells = [f"b{2 * a + 1} - b{2 * a} + {extent[v][1] - extent[v][0]}" for a, v in enumerate(self.axes)]
+            lines.append(f"const int64_t {size} = ({cells[-1]} + {VECTOR - 1}) / {VECTOR} * {VECTOR};")
             total = size
             if not self.in_row(of):
-                for v, cells in reversed(list(zip(self.outer, outer, strict=True))):
+                for v, count in reversed(list(zip(self.outer, [str(self.depth(of)), *cells[1:-1]], strict=True))):
                     lines.append(f"const int64_t m{n}{v} = {total};")
-                    total = f"m{n}{v} * ({cells})"
+                    total = f"m{n}{v} * ({count})"
             lines.append(f"{self.real} *restrict w{n} = {start};")
             start = f"w{n} + {total}"
         arguments = (
