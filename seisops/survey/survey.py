@@ -568,6 +568,8 @@ class Survey(OnDemand):
         dispersion: bool = True,
         interpolation: str = "sinc",
         dtype: str = "float32",
+        component: str | None = None,
+        source_component: str | None = None,
     ) -> WindowedModeling:
         """The modeling operator of the survey, each shot on its own time axis and on the part of the model it needs.
 
@@ -584,6 +586,10 @@ class Survey(OnDemand):
         interpolation : {"sinc", "linear"}, optional
             See :class:`~seisops.Projection`.
         dtype : {"float32", "float64"}, optional
+        component, source_component : str, optional
+            What the receivers hear, and what the sources drive, as the medium names it; see :class:`~seisops.Projection`.
+            Each is by default the first component, which is pressure: ``component="vz"`` alone is vertical velocity of
+            explosions.
 
         Returns
         -------
@@ -593,11 +599,12 @@ class Survey(OnDemand):
         Raises
         ------
         ParameterError
-            If a point is outside the model, or an argument is invalid.
+            If a point is outside the model, the medium has no such component, or an argument is invalid.
         """
         return windowed(
-            self, medium, margin, boundary, free_surface, space_order, max_velocity, dispersion, interpolation, dtype
-        )
+            self, medium, margin, boundary, free_surface, space_order, max_velocity, dispersion, interpolation, dtype,
+            component, source_component,
+        )  # fmt: skip
 
     # -- where surveys go
 
