@@ -106,6 +106,14 @@ class Combined(Product):
         heard = parts[0] if len(parts) == 1 else VStack(parts)
         super().__init__([Combination([part.range for part in parts], range, matrices), heard])
 
+    def _rebuild(self, children: tuple[LinearOperator, ...]) -> Combined:
+        # of some shots it is of the same class, and has all that it told: the positions of channels, say
+        new = object.__new__(type(self))
+        Product.__init__(new, children)
+        for name, value in self.__getstate__().items():
+            new.__dict__.setdefault(name, value)
+        return new
+
     def _formula(self) -> str:
         return type(self).__name__
 
