@@ -178,10 +178,10 @@ class WaveEquation:
     def check(self) -> None:
         """Refuse values that contradict each other, by a ParameterError; called when a medium is made."""
 
-    def doubts(self, surface: str, bare: bool) -> Iterator[str]:
+    def doubts(self, surface: str, bare: bool, space_order: int) -> Iterator[str]:
         """What is not right in this medium at a ``"free"`` or ``"rigid"`` surface, or where the grid ends without a layer.
 
-        Texts of warnings, for whoever makes a :class:`~seisops.Modeling` with these ends.
+        Texts of warnings, for whoever makes a :class:`~seisops.Modeling` with these ends, and differences of this order.
         """
         yield from ()
 
