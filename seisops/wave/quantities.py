@@ -22,6 +22,7 @@ __all__ = [
     "governing",
     "implausible",
     "numbers",
+    "span",
 ]
 
 # by how much the ends of a range may be missed on the way from one quantity to another, and in single precision
@@ -172,7 +173,7 @@ def implausible(
     )
     where = f"{low:g} to {high:g} {unit}" if high < np.inf else f"{low:g} {unit} or more in size"
     return (
-        f"{label or name} is {_span(bad)} {unit} in {bad.size} of {values.size} cells, outside the plausible "
+        f"{label or name} is {span(bad)} {unit} in {bad.size} of {values.size} cells, outside the plausible "
         f"{where}{follows}: " + (f"perhaps {' or '.join(fits)}" if fits else "no unit that is known here fits it")
     )
 
@@ -218,11 +219,12 @@ def _readings(physics: Physics, name: str, values: np.ndarray, ranges: Ranges) -
         for unit, factor in quantity.units.items():
             low, high = factor * values.min(), factor * values.max()
             if ends and ends[0] <= low and quantity.summit <= max(high, -low) and high <= ends[1]:
-                then = "" if factor == 1 else f" (then {_span(factor * values)} {quantity.unit})"
+                then = "" if factor == 1 else f" (then {span(factor * values)} {quantity.unit})"
                 out.append(f"{other} in {unit}{then}" if unit else f"{other} as a fraction")
     return out
 
 
-def _span(values: np.ndarray) -> str:
+def span(values: np.ndarray) -> str:
+    """The smallest and the largest of some numbers, for a message."""
     low, high = float(values.min()), float(values.max())
     return f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
