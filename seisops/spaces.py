@@ -643,7 +643,7 @@ def shot_numbers(key: Any, shots: int, what: Any) -> list[int]:
     these = f"shots of {what}, 0 to {shots - 1}, are selected by"
     try:
         if isinstance(key, slice):
-            keys = list(range(*key.indices(shots)))
+            keys: list[Any] = list(range(*key.indices(shots)))
         else:
             keys = [key] if isinstance(key, (int, np.integer)) else list(key)
         masked = any(isinstance(k, (bool, np.bool_)) for k in keys)

@@ -268,9 +268,10 @@ class Side:
         return replace(self, samplers=tuple(samplers))
 
 
-def _sides(F: LinearOperator, parts: Fused) -> tuple[float, Side, Side]:
+def _sides(F: LinearOperator, parts: Fused) -> tuple[complex, Side, Side]:
     """The factor of a modeling operator, its receivers, and its sources."""
-    scalar, sides = 1.0, []
+    scalar: complex = 1.0
+    sides: list[Side] = []
     for beside, samplers, kinds in (
         (parts.left, parts.readers, Projection),
         (parts.right.H, parts.writers, Projection | Wavelet),
@@ -286,7 +287,8 @@ def _sides(F: LinearOperator, parts: Fused) -> tuple[float, Side, Side]:
                 "around the encoded operator"
             )
         sides.append(Side(samplers, beside if combined else None))
-    return scalar, *sides
+    reading, writing = sides
+    return scalar, reading, writing
 
 
 def _same_combination(combination: Combination | None, F: LinearOperator) -> None:

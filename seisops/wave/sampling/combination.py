@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,13 +55,14 @@ class Combination(LinearOperator):
         ----------
         copies : int
         """
+        made = cast(Traces, self.range)
         columns, start = [], np.zeros(len(self.matrices), int)
         for part in self.parts:
             ends = start + part.counts
             each = [m[:, a:b] for m, a, b in zip(self.matrices, start, ends, strict=True)]
             columns.append(sparse.block_diag(each, format="csr"))
             start = ends
-        spaces = [Traces([sum(t.counts)] * copies, t.time_axis, t.dtype, t.name) for t in (*self.parts, self.range)]
+        spaces = [Traces([sum(t.counts)] * copies, t.time_axis, t.dtype, t.name) for t in (*self.parts, made)]
         return Combination(spaces[:-1], spaces[-1], [sparse.csr_array(sparse.hstack(columns))] * copies)
 
     def differing(self) -> int | None:

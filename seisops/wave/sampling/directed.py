@@ -247,7 +247,7 @@ def double_couple(
         )
     angles = [_angle(name, given) for name, given in zip(ANGLES, (strike, dip, rake), strict=True)]
     try:
-        angles = np.broadcast_arrays(*angles)
+        angles = list(np.broadcast_arrays(*angles))
     except ValueError:
         shapes = ", ".join(f"{name} {a.shape}" for name, a in zip(ANGLES, angles, strict=True))
         raise ParameterError(f"double_couple: angles have the shapes {shapes}, which do not broadcast") from None
