@@ -30,7 +30,7 @@ from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian, Parametric
 from seisops.wave.modeling import Modeling
 from seisops.wave.quantities import Quantity
-from seisops.wave.sampling.directed import Dipole, Force, MomentTensor
+from seisops.wave.sampling.directed import Dipole, Force, MomentTensor, double_couple
 from seisops.wave.sampling.fibre import Fibre
 from seisops.wave.sampling.projection import Projection
 from seisops.wave.sampling.snapshots import Snapshots
@@ -86,6 +86,7 @@ __all__ = [
     "Wavefield",
     "Wavelet",
     "check",
+    "double_couple",
     "fuse",
     "inversion",
     "memory",

@@ -30,8 +30,8 @@ class ParameterError(SeisopsError, ValueError):
     """A parameter of a medium, a survey or an operator is missing, unknown or has an impossible value."""
 
 
-class SelectionError(SeisopsError, IndexError):
-    """Shots are asked for that are not there."""
+class SelectionError(SeisopsError, IndexError, TypeError):
+    """Shots are asked for that are not there, or by what is no number of a shot."""
 
 
 class UnfusedError(
@@ -54,6 +54,15 @@ class AccuracyWarning(UserWarning):
 
 class DispersionWarning(AccuracyWarning):
     """The grid is too coarse for the highest frequency of a source in the slowest part of a medium."""
+
+
+def shown(value: object, size: int = 80) -> str:
+    """What a user gave, for a message: on one line, cut to a size, and arrays by their shape."""
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and shape:
+        return f"an array of {getattr(value, 'dtype', 'numbers')} of shape {shape}"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= size else f"{text[: size - 3]}..."
 
 
 def unidentified(x: object) -> ParameterError:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from seisops.errors import ParameterError, SelectionError, SpaceError
+from seisops.errors import ParameterError, SelectionError, SpaceError, shown
 
 __all__ = [
     "Anonymous",
@@ -638,21 +638,22 @@ def shot_numbers(key: Any, shots: int, what: Any) -> list[int]:
     Raises
     ------
     SelectionError
-        If a shot is out of range, or none is selected.
-    TypeError
-        If the key is something else, such as a mask.
+        If a shot is out of range, none is selected, or the key is something else, such as a mask.
     """
-    if isinstance(key, slice):
-        numbers = list(range(*key.indices(shots)))
-    else:
-        try:
+    these = f"shots of {what}, 0 to {shots - 1}, are selected by"
+    try:
+        if isinstance(key, slice):
+            keys: list[Any] = list(range(*key.indices(shots)))
+        else:
             keys = [key] if isinstance(key, (int, np.integer)) else list(key)
-            masked = any(isinstance(k, (bool, np.bool_)) for k in keys)
-            numbers = [] if masked else [operator.index(k) for k in keys]
-        except TypeError:
-            raise TypeError(f"shots of {what} are selected by integers or a slice, not by {key!r:.60}") from None
-        if masked:
-            raise TypeError(f"shots of {what} are selected by integers, not by a mask: use numpy.flatnonzero(mask)")
+        masked = any(isinstance(k, (bool, np.bool_)) for k in keys)
+        numbers = [] if masked else [operator.index(k) for k in keys]
+    except TypeError:
+        raise SelectionError(
+            f"{these} integers or a slice, not by {shown(key, 60)}: F[1], F[[0, 2]] or F[1:3], of an operator F"
+        ) from None
+    if masked:
+        raise SelectionError(f"{these} integers, not by a mask: use numpy.flatnonzero(mask)")
     for i in numbers:
         if not -shots <= i < shots:
             raise SelectionError(f"shot {i} is out of range: {what} has {shots} shots, 0 to {shots - 1}")

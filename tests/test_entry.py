@@ -187,9 +187,16 @@ def test_shots_out_of_range():
         F[9]
     with pytest.raises(SelectionError, match="selects none of the 3 shots"):
         F[[]]
-    with pytest.raises(TypeError, match="integers, not by a mask"):
+    with pytest.raises(SelectionError, match="integers, not by a mask"):
         F[True]
-    with pytest.raises(TypeError, match="integers or a slice, not by 'a'"):
+    for key, says in (("a", "'a'"), (1.0, "1.0"), (None, "None"), ([0.5], r"\[0.5\]"), (slice("a"), "slice"), (
+        np.ones(99), r"an array of float64 of shape \(99,\)"
+    )):  # fmt: skip
+        with pytest.raises(
+            SelectionError, match=f"shots of .*, 0 to 2, are selected by integers or a slice, not by {says}"
+        ):
+            F[key]
+    with pytest.raises(TypeError):  # as of lists
         F["a"]
     assert F[np.int64(1)].shots == 1 and F[-1].shots == 1
 

@@ -71,13 +71,14 @@ def parameters(name: str) -> list[list[str]]:
         for n in names:
             quantity = kind.quantities.get(n, ANY)
             ends = quantity.plausible
+            plausible = f"{quantity.summit:g} or more in size, or 0" if quantity.summit else ""
             default = kind.defaults.get(n, "") if n in kind.defaults else ""
             rows.append(
                 [
                     f"``{n}``",
                     f"``{names[0]}``" if n != names[0] else "",
                     quantity.unit if n not in kind.settings else "a setting",
-                    "" if ends is None else f"{ends[0]:g} to {ends[1]:g}",
+                    plausible if ends is None else f"{ends[0]:g} to {ends[1]:g}",
                     "absent" if default is None else f"{default:g}" if default != "" else "",
                     ", ".join(quantity.others),
                 ]

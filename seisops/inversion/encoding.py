@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -10,10 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from seisops.errors import ParameterError, SpaceError
 from seisops.fusion import Fused, take_apart
-from seisops.operators import Identity, LinearOperator, Scaled, scale
+from seisops.operators import Identity, LinearOperator, Scaled, VStack, compose, scale
 from seisops.spaces import Space, Traces
 from seisops.wave._validate import integer
 from seisops.wave.modeling import Modeling
+from seisops.wave.sampling.combination import Combination
 from seisops.wave.sampling.points import Coordinates
 from seisops.wave.sampling.projection import Projection
 from seisops.wave.sampling.wavelet import Wavelet
@@ -122,33 +124,44 @@ class Encoding:
         Parameters
         ----------
         F : LinearOperator
-            ``Pr * Ainv * Ps.H`` or ``Pr * Ainv * Pw.H`` with the same receivers in all shots.
+            ``Pr * Ainv * Ps.H`` or ``Pr * Ainv * Pw.H`` with the same receivers in all shots. For Pr and Ps, each, stands a
+            :class:`~seisops.Projection`, or what is made of components: :class:`~seisops.Force`,
+            :class:`~seisops.MomentTensor`, :class:`~seisops.Dipole`, :class:`~seisops.Fibre`.
 
         Raises
         ------
         ParameterError
-            If F is something else, or receivers (or signatures) differ from shot to shot.
+            If F is something else, or receivers (their directions, signatures) differ from shot to shot.
         """
         parts = take_apart(F)
-        reader, writer = _pair(F, parts)
+        scalar, reading, writing = _sides(F, parts)
         self._check(F.range)
-        _same_in_all(reader.points, "receivers", F)
+        for reader in reading.samplers:
+            _same_in_all(reader.points, "receivers", F)
+        _same_combination(reading.combination, F)
         modeling = parts.propagator
         if not isinstance(modeling, Modeling):
             raise ParameterError(f"cannot encode {F}: {modeling!r} is no Modeling")
         copies = [0] * self.n
-        if isinstance(writer, Projection):
+        heard = reading.with_samplers([reader.select(copies) for reader in reading.samplers])
+        if heard.combination is not None:
+            heard = replace(heard, combination=heard.combination.select(copies))
+        solved = heard.operator * modeling.select(copies) * self._all_at_once(writing, F).operator.H
+        return solved if scalar == 1 else scale(scalar, solved)
+
+    def _all_at_once(self, writing: Side, F: LinearOperator) -> Side:
+        """What drives the encoded shots: sources of all shots, each where it is."""
+        copies, first = [0] * self.n, writing.samplers[0]
+        if isinstance(first, Wavelet):
+            _same_signature(first, F)
+            return writing.with_samplers([first.select(copies)])
+        waves, together = cast(Wavefield, first.domain.select(copies)), []
+        for writer in writing.samplers:
             points = np.concatenate([writer.points.shot(s) for s in range(self.shots)])
-            grid = writer.points.grid
             # where they may lie was checked before
-            together = Coordinates(points, grid, self.n, margin=np.inf)
-            waves = cast(Wavefield, writer.domain.select(copies))
-            writer = writer.elsewhere(waves, together)
-        else:
-            _same_signature(writer, F)
-            writer = writer.select(copies)
-        solved = reader.select(copies) * modeling.select(copies) * writer.H
-        return scale(parts.left.scalar, solved) if isinstance(parts.left, Scaled) else solved
+            together.append(writer.elsewhere(waves, Coordinates(points, waves.grid, self.n, margin=np.inf)))
+        combination = writing.combination
+        return Side(tuple(together), None if combination is None else combination.together(self.n))
 
     def _check(self, space: Space) -> None:
         if space.shots != self.shots:
@@ -237,21 +250,54 @@ def _space(of: Any, side: str) -> Space:
     return space
 
 
-def _pair(F: LinearOperator, parts: Fused) -> tuple[Projection, Projection | Wavelet]:
-    """The one reader and the one writer of a modeling operator."""
-    left = parts.left.op if isinstance(parts.left, Scaled) else parts.left
-    plain = isinstance(left, Identity) and isinstance(parts.right, Identity) and not parts.adjoint
-    sides: list[Any] = [*parts.readers, *parts.writers]
-    if (
-        not plain
-        or len(sides) != 2
-        or not (isinstance(sides[0], Projection) and isinstance(sides[1], Projection | Wavelet))
+@dataclass(frozen=True)
+class Side:
+    """What stands on one side of a solve: samplers, and what is combined of them, if it is."""
+
+    samplers: tuple[Any, ...]
+    combination: Combination | None
+
+    @property
+    def operator(self) -> LinearOperator:
+        """As it stands on the left, from wavefields."""
+        heard = self.samplers[0] if len(self.samplers) == 1 else VStack(self.samplers)
+        return heard if self.combination is None else compose(self.combination, heard)
+
+    def with_samplers(self, samplers: Sequence[LinearOperator]) -> Side:
+        """The same of others."""
+        return replace(self, samplers=tuple(samplers))
+
+
+def _sides(F: LinearOperator, parts: Fused) -> tuple[complex, Side, Side]:
+    """The factor of a modeling operator, its receivers, and its sources."""
+    scalar: complex = 1.0
+    sides: list[Side] = []
+    for beside, samplers, kinds in (
+        (parts.left, parts.readers, Projection),
+        (parts.right.H, parts.writers, Projection | Wavelet),
     ):
+        while isinstance(beside, Scaled):
+            scalar, beside = scalar * beside.scalar, beside.op
+        combined = isinstance(beside, Combination)
+        known = (combined or (isinstance(beside, Identity) and len(samplers) == 1)) and not parts.adjoint
+        if not known or not all(isinstance(s, Projection if combined else kinds) for s in samplers):
+            raise ParameterError(
+                f"cannot encode {F}: expected receivers, a solve and sources, as Pr * Ainv * Ps.H or Pr * Ainv * Pw.H, with "
+                "one of Projection, Force, MomentTensor, Dipole and Fibre on either side; put what stands beside them "
+                "around the encoded operator"
+            )
+        sides.append(Side(samplers, beside if combined else None))
+    reading, writing = sides
+    return scalar, reading, writing
+
+
+def _same_combination(combination: Combination | None, F: LinearOperator) -> None:
+    s = None if combination is None else combination.differing()
+    if s is not None:
         raise ParameterError(
-            f"cannot encode {F}: expected receivers, a solve and sources, as Pr * Ainv * Ps.H or Pr * Ainv * Pw.H; put what "
-            "stands beside them around the encoded operator"
+            f"cannot encode {F}: it needs the same receivers in all shots, but directions or tensors of those of shot {s} "
+            "are not those of shot 0. Encode groups of shots that share them, F[shots], or use random batches of shots"
         )
-    return sides[0], sides[1]
 
 
 def _same_in_all(points: Coordinates, what: str, F: LinearOperator) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from seisops.elsewhere import OnDemand
-from seisops.errors import ParameterError, SpaceError
+from seisops.errors import ParameterError, SelectionError, SpaceError, shown
 from seisops.spaces import Traces
 from seisops.survey.datasets import read_dataset, write_dataset
 from seisops.survey.line import fitted
@@ -235,15 +235,22 @@ class Survey(OnDemand):
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            chosen = self._shots[index]
+            try:
+                chosen = self._shots[index]
+            except TypeError:
+                raise ParameterError(f"survey[{shown(index)}]: the ends of a slice are numbers of shots") from None
             if not chosen:
                 raise ParameterError(f"survey[{index.start}:{index.stop}:{index.step}] of {len(self)} shots is empty")
             return Survey(chosen, self.notes)
         if np.ndim(index) == 0:
             if isinstance(index, (bool, np.bool_)) or not isinstance(index, (int, np.integer)):
-                raise ParameterError(f"survey[{index!r}]: use a number, a slice, or a list of numbers or truth values")
+                raise ParameterError(
+                    f"survey[{shown(index)}]: use a number, a slice, or a list of numbers or truth values"
+                )
             if not -len(self) <= index < len(self):
-                raise IndexError(f"shot {index} of a survey of {len(self)} shots")
+                raise SelectionError(
+                    f"shot {index} is out of range: the survey has {len(self)} shots, 0 to {len(self) - 1}"
+                )
             return self._shots[int(index)]
         numbers = np.asarray(index)
         if numbers.dtype.kind == "b" and numbers.shape == (len(self),):
@@ -568,6 +575,8 @@ class Survey(OnDemand):
         dispersion: bool = True,
         interpolation: str = "sinc",
         dtype: str = "float32",
+        component: str | None = None,
+        source_component: str | None = None,
     ) -> WindowedModeling:
         """The modeling operator of the survey, each shot on its own time axis and on the part of the model it needs.
 
@@ -584,6 +593,10 @@ class Survey(OnDemand):
         interpolation : {"sinc", "linear"}, optional
             See :class:`~seisops.Projection`.
         dtype : {"float32", "float64"}, optional
+        component, source_component : str, optional
+            What the receivers hear, and what the sources drive, as the medium names it; see :class:`~seisops.Projection`.
+            Each is by default the first component, which is pressure: ``component="vz"`` alone is vertical velocity of
+            explosions.
 
         Returns
         -------
@@ -593,11 +606,12 @@ class Survey(OnDemand):
         Raises
         ------
         ParameterError
-            If a point is outside the model, or an argument is invalid.
+            If a point is outside the model, the medium has no such component, or an argument is invalid.
         """
         return windowed(
-            self, medium, margin, boundary, free_surface, space_order, max_velocity, dispersion, interpolation, dtype
-        )
+            self, medium, margin, boundary, free_surface, space_order, max_velocity, dispersion, interpolation, dtype,
+            component, source_component,
+        )  # fmt: skip
 
     # -- where surveys go
 

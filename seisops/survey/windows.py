@@ -19,8 +19,10 @@ from seisops.survey.shot import Shot
 from seisops.wave._validate import real
 from seisops.wave.discretise.discretisation import Discretisation, discretise
 from seisops.wave.equation import WaveEquation
+from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian, Parametric, names
 from seisops.wave.modeling import Modeling
+from seisops.wave.sampling.imaging import perturbation_space
 from seisops.wave.sampling.projection import Projection
 from seisops.wave.space import Wavefield
 from seisops.wave.storage.policies import Policy, policy
@@ -314,6 +316,8 @@ class Recipe:
     margin : float or None
         Metres by which windows are larger than what holds the points, along horizontal axes; None for the whole grid.
     interpolation : str
+    heard, driven : str or None
+        The components that receivers hear and sources drive; None for the first of the medium.
     """
 
     shots: tuple[Shot, ...]
@@ -321,6 +325,8 @@ class Recipe:
     discretisations: Mapping[Time, Discretisation]
     margin: float | None
     interpolation: str
+    heard: str | None = None
+    driven: str | None = None
 
     @property
     def dtype(self) -> np.dtype:
@@ -348,24 +354,28 @@ class Recipe:
         waves = Wavefield(medium.grid, one.time, 1, self.dtype.name)
         discretisation = replace(self.discretisations[one.time], grid=medium.grid)
         A = Modeling._frozen(waves, medium, discretisation)
-        R, S = (Projection(waves, points[None], self.interpolation) for points in (one.receivers, one.sources))
+        met = (one.receivers, self.heard), (one.sources, self.driven)
+        R, S = (Projection(waves, at[None], self.interpolation, component=component) for at, component in met)
         return fuse(R * A * S.H)
 
     def made_of(self, shots: Sequence[int]) -> list:
-        """The medium and its discretisations, and the points, time axis and window of each shot."""
+        """The medium and its discretisations, components, and the points, time axis and window of each shot."""
         some = [self.shots[i] for i in shots]
         geometry = [(s.sources, s.receivers, s.time, self.window(i)) for s, i in zip(some, shots, strict=True)]
         axes = dict.fromkeys(s.time for s in some)
-        return [self.medium, [self.discretisations[time] for time in axes], self.interpolation, geometry]
+        named = [self.heard, self.driven] if self.heard or self.driven else []
+        return [self.medium, [self.discretisations[time] for time in axes], self.interpolation, *named, geometry]
 
-    def restriction(self, shot: int) -> LinearOperator:
-        """From a model to the window of a shot."""
+    def models(self, wrt: tuple[str, ...], grid: Grid | None = None) -> Space:
+        """Of perturbations of so many parameters, on the whole grid or another."""
+        return perturbation_space(Wavefield(grid or self.medium.grid, Time(2, 1.0), 1, self.dtype.name), wrt)
+
+    def restriction(self, shot: int, wrt: tuple[str, ...]) -> LinearOperator:
+        """From a model, or those of several parameters, to the window of a shot."""
         first, shape = self.window(shot)
-        grid = self.medium.grid
-        part, whole = (
-            Wavefield(g, Time(2, 1.0), 1, self.dtype.name).model() for g in (grid.window(first, shape), grid)
-        )
-        return Embedding(part, whole, tuple(slice(i, i + n) for i, n in zip(first, shape, strict=True))).H
+        part, whole = self.models(wrt, self.medium.grid.window(first, shape)), self.models(wrt)
+        where = tuple(slice(i, i + n) for i, n in zip(first, shape, strict=True))
+        return Embedding(part, whole, where if len(wrt) == 1 else (slice(None), *where)).H
 
     def space(self, counts: Sequence[int]) -> Space:
         """Of traces, so many in each shot."""
@@ -391,23 +401,23 @@ class ModelingOf:
 
 @dataclass(frozen=True)
 class JacobianOf:
-    """The Jacobian of a shot, from a model on the whole grid. Shots are counted as those of the source q."""
+    """The Jacobian of a shot, from models on the whole grid. Shots are counted as those of the source q."""
 
     recipe: Recipe
     numbers: tuple[int, ...]
     space: Space
     q: NDArray
-    wrt: str
+    wrt: tuple[str, ...]
     storage: Policy
     pool: Pool
 
     def __call__(self, shot: int) -> LinearOperator:
         number, q = self.numbers[shot], self.space.take(self.q, [shot]).ravel()
         J = Jacobian.within(self.pool, self.recipe.modeling(number), q, self.wrt, self.storage)
-        return compose(J, self.recipe.restriction(number))
+        return compose(J, self.recipe.restriction(number, self.wrt))
 
     def made_of(self, shots: Sequence[int]) -> list:
-        """What the recipe takes for the shots, their source, the parameter and the storage."""
+        """What the recipe takes for the shots, their source, the parameters and the storage."""
         recipe = self.recipe.made_of([self.numbers[i] for i in shots])
         return [*recipe, self.space.take(self.q, shots), self.wrt, self.storage]
 
@@ -423,7 +433,7 @@ class ParametricOf:
 
     def __call__(self, shot: int) -> Map:
         G = Parametric.within(self.pool, self.recipe.modeling(shot), self.wrt, self.storage)
-        R = self.recipe.restriction(shot)
+        R = self.recipe.restriction(shot, self.wrt[:1])
         n = len(self.wrt)
         domain = [*[R.domain] * n, G.domain[-1]]
         windows = [Arranged(LinearMap(R), domain, [(i,)]) for i in range(n)]
@@ -467,30 +477,27 @@ class WindowedModeling(Shotwise):
             discretisation.check(medium)
         return WindowedModeling(replace(self.recipe, medium=medium), self.numbers)
 
-    def jacobian(self, q: ArrayLike, wrt: str = "m", storage="auto") -> Shotwise:
+    def jacobian(self, q: ArrayLike, wrt: str | Sequence[str] = "m", storage="auto") -> Shotwise:
         """Return the Born operator at a source: from one model on the whole grid to the traces of all shots.
 
         Parameters
         ----------
         q : array_like
             An array of `domain`.
-        wrt : str, optional
-            The parameter.
+        wrt : str or tuple of str, optional
+            Perturbed parameters, as of :class:`~seisops.Jacobian`: for several the domain has a leading axis
+            (parameter, x, [y,] z).
         storage : str or Policy, optional
             How each shot keeps its background; see :mod:`seisops.storage`.
         """
-        if not isinstance(wrt, str):
-            raise ParameterError(
-                f"jacobian(q, wrt={wrt!r}): the Born operator of a survey is that by one parameter, named by a string; by "
-                "several, as_map(wrt=...) has their Jacobians"
-            )
-        self.recipe.medium.check_wrt([wrt])
+        wrt = names(wrt)
+        self.recipe.medium.check_wrt(wrt)
         storage = policy(storage)
         pool = Pool(storage.keep_bytes)
         q = self.domain.owned(q)
         self.domain.require_finite(q, "jacobian(q): q")
         build = JacobianOf(self.recipe, self.numbers, self.domain, q, wrt, storage, pool)
-        return Shotwise(Parts(build, range(len(self.numbers)), True), self._model(), self.range)
+        return Shotwise(Parts(build, range(len(self.numbers)), True), self.recipe.models(wrt), self.range)
 
     def as_map(self, wrt: str | Sequence[str] = "m", storage="auto") -> ShotwiseMap:
         """Return the nonlinear map ``(m, q) -> F(m) q``, with models on the whole grid.
@@ -506,22 +513,22 @@ class WindowedModeling(Shotwise):
         self.recipe.medium.check_wrt(wrt)
         storage = policy(storage)
         build = ParametricOf(self.recipe, wrt, storage, Pool(storage.keep_bytes))
-        domain = [*[self._model()] * len(wrt), self.domain]
+        domain = [*[self.recipe.models(wrt[:1])] * len(wrt), self.domain]
         return ShotwiseMap(Parts(build, self.numbers, False), domain, self.range, build.pool)
-
-    def _model(self) -> Space:
-        return Wavefield(self.recipe.medium.grid, Time(2, 1.0), 1, self.recipe.dtype.name).model()
 
 
 def windowed(
     shots: Sequence[Shot], medium: WaveEquation, margin: float | None, boundary, free_surface: bool, space_order: int,
     max_velocity: float | None, dispersion: bool, interpolation: str, dtype: str,
+    heard: str | None, driven: str | None,
 ) -> WindowedModeling:  # fmt: skip
     """See :meth:`Survey.modeling`."""
     if not isinstance(medium, WaveEquation):
         raise ParameterError(f"modeling needs a medium such as Acoustic(grid, vp=...), got {type(medium).__name__}")
     if margin is not None:
         margin = real("modeling margin", margin, "metres", positive=True)
+    for component in (heard, driven):
+        medium.check_component(component)
     geometry = tuple(Shot(s.sources, s.receivers, s.time, None, s.record, s.dead) for s in shots)
     for i, shot in enumerate(geometry):
         for what, points in (("source", shot.sources), ("receiver", shot.receivers)):
@@ -538,4 +545,4 @@ def windowed(
         )
         for time in dict.fromkeys(shot.time for shot in geometry)
     }  # fmt: skip
-    return WindowedModeling(Recipe(geometry, medium, discretisations, margin, interpolation))
+    return WindowedModeling(Recipe(geometry, medium, discretisations, margin, interpolation, heard, driven))

@@ -3,7 +3,7 @@
 import math
 import operator
 
-from seisops.errors import ParameterError
+from seisops.errors import ParameterError, shown
 
 
 def integer(name, value, minimum):
@@ -13,17 +13,24 @@ def integer(name, value, minimum):
     except TypeError:
         number = None
     if number is None or isinstance(value, bool) or number < minimum:
-        raise ParameterError(f"{name} must be an integer of at least {minimum}, got {value!r}")
+        raise ParameterError(f"{name} must be an integer of at least {minimum}, got {shown(value)}")
     return number
+
+
+def number_or_nan(value):
+    """Return `value` as a float, or NaN where it is no real number: text that is none, several numbers, a complex one."""
+    if getattr(getattr(value, "dtype", None), "kind", "") == "c":  # of which float() takes the real part
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def real(name, value, unit, positive=False):
     """Return `value` as a finite (and perhaps positive) float, or raise a `ParameterError` that names it."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
+    number = number_or_nan(value)
     if not math.isfinite(number) or (positive and number <= 0):
         kind = "positive and finite" if positive else "finite"
-        raise ParameterError(f"{name} must be a {kind} number in {unit}, got {value!r}")
+        raise ParameterError(f"{name} must be a {kind} number in {unit}, got {shown(value)}")
     return number

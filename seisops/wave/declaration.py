@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any
 
-from seisops.errors import ParameterError, SeisopsError
+from seisops.errors import ParameterError, SeisopsError, shown
 from seisops.wave.quantities import ANY, Quantity, arguments
 from seisops.wave.stated import check_stated, require_free, require_names
 from seisops.wave.symbolic import Symbolic, expression
@@ -196,7 +196,7 @@ class Declaration:
             raise
         except FAILURES as error:
             raise ParameterError(
-                f"{self.equation}: {name}={value!r:.80} is refused by {self.equation}.settings[{name!r}] "
+                f"{self.equation}: {name}={shown(value)} is refused by {self.equation}.settings[{name!r}] "
                 f"({type(error).__name__}: {error}): give what that takes, and have it return what never changes, as numbers"
             ) from error
         return meant

@@ -10,7 +10,7 @@ import numpy as np
 
 from seisops.engine.kept.function import Function, function_of
 from seisops.engine.kept.notes import Notes, is_noted, noted, told
-from seisops.errors import ParameterError
+from seisops.errors import ParameterError, shown
 from seisops.wave.declaration import Declaration
 from seisops.wave.grid import Grid
 from seisops.wave.quantities import (
@@ -178,10 +178,10 @@ class WaveEquation:
     def check(self) -> None:
         """Refuse values that contradict each other, by a ParameterError; called when a medium is made."""
 
-    def doubts(self, surface: str, bare: bool) -> Iterator[str]:
+    def doubts(self, surface: str, bare: bool, space_order: int) -> Iterator[str]:
         """What is not right in this medium at a ``"free"`` or ``"rigid"`` surface, or where the grid ends without a layer.
 
-        Texts of warnings, for whoever makes a :class:`~seisops.Modeling` with these ends.
+        Texts of warnings, for whoever makes a :class:`~seisops.Modeling` with these ends, and differences of this order.
         """
         yield from ()
 
@@ -250,6 +250,9 @@ class WaveEquation:
             fault = implausible(type(self), name, values[np.isfinite(values)], ranges)
             if fault:
                 units = ", ".join(f"{n} in {self.quantities[n].unit or '1'}" for n in given if n in self.quantities)
+                how = self.relations.get(name) or self.inverses[name]
+                used = [f"{n} = {shown(self._settings[n])}" for n in arguments(how) if n in self._settings]
+                units += f" (with {', '.join(used)})" if used else ""
                 raise ParameterError(
                     f"{type(self).__name__}: {fault.partition(': ')[0]}, as follows from what is given. Is it {units}? If "
                     f"it is meant, state what may occur: {type(self).__name__}(..., ranges={{{name!r}: (lowest, highest)}})"

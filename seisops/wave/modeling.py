@@ -49,8 +49,9 @@ class Modeling(Propagator):
         The space of sources and of fields.
     medium : WaveEquation
         For example ``Acoustic(grid, vp=...)``.
-    boundary : PML, Sponge, None or mapping, optional
-        Absorbing layer around the model, or what is at each face: ``{"z_min": "free", "x_max": PML(cells=20)}``. Faces are
+    boundary : PML, Sponge, None, "pml", "none" or mapping, optional
+        Absorbing layer around the model, or what is at each face: ``{"z_min": "free", "x_max": PML(cells=20)}``. ``"pml"``
+        is short for ``PML()``, with its defaults, and ``"none"`` for None, for all faces or for one. Faces are
         called by their axis and end; those that are left out have a layer, ``PML()`` or, if there is one, the first
         ``Sponge`` that is stated. Layers may differ in their numbers, but are of one kind: all PML or all Sponge, with
         `multiaxial` or all without. ``"free"`` and ``"rigid"`` are surfaces without a layer, at ``"z_min"`` only: nothing

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from seisops.errors import ParameterError
+from seisops.errors import ParameterError, shown
 
 __all__ = [
     "ANY",
@@ -22,6 +22,7 @@ __all__ = [
     "governing",
     "implausible",
     "numbers",
+    "span",
 ]
 
 # by how much the ends of a range may be missed on the way from one quantity to another, and in single precision
@@ -45,7 +46,9 @@ class Quantity:
     others : mapping of str to float, optional
         Other units in use, and how much of `unit` each of them is.
     summit : float, optional
-        For what may be zero: the largest value of a medium, if it is not zero everywhere, is hardly below this.
+        For what may be zero: the largest size of a value of a medium, if it is not zero everywhere, is hardly below this.
+        Of what has no `plausible` range, as what is a difference of others, it is asked of what users give, unless they
+        state any `ranges`.
     """
 
     unit: str = ""
@@ -91,7 +94,7 @@ def numbers(name: str, value) -> np.ndarray:
             raise TypeError(f"{given.dtype} is not a real number")
         return np.array(given, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ParameterError(f"{name}={value!r} is not an array of real numbers") from error
+        raise ParameterError(f"{name}={shown(value)} is not an array of real numbers") from error
 
 
 def check_possible(name: str, a: np.ndarray, quantity: Quantity) -> None:
@@ -110,7 +113,7 @@ def check_possible(name: str, a: np.ndarray, quantity: Quantity) -> None:
 
 def checked_ranges(physics: Physics, ranges: Ranges | None) -> dict[str, tuple[float, float]]:
     """What a medium says of the values that are meant, by name of a quantity that has a plausible range of its own."""
-    known = [name for name, quantity in physics.quantities.items() if quantity.plausible]
+    known = [name for name, quantity in physics.quantities.items() if quantity.plausible or quantity.summit]
     out = {}
     for name, ends in (ranges or {}).items():
         if name not in known:
@@ -152,12 +155,14 @@ def implausible(
     ends = _plausible(physics, name, ranges)
     if ends is None:
         return None
-    unit = physics.quantities[name].unit if unit is None else unit
-    low, high = (end / physics.quantities[name].units[unit] for end in ends)
+    quantity = physics.quantities[name]
+    unit = quantity.unit if unit is None else unit
+    low, high = (end / quantity.units[unit] for end in ends)
     bad = values[(values < low - ROUNDING * abs(low)) | (values > high + ROUNDING * abs(high))]
-    summit = 0.0 if name in ranges else physics.quantities[name].summit / physics.quantities[name].units[unit]
-    if not bad.size and 0 < values.max(initial=0.0) < summit:
-        bad, low = values[values > 0], summit
+    stated = name in ranges or (ranges and not quantity.plausible)
+    summit = 0.0 if stated else quantity.summit / quantity.units[unit]
+    if not bad.size and 0 < np.abs(values).max(initial=0.0) < summit:
+        bad, low = values[values != 0], summit
     if not bad.size:
         return None
     of, fits = governing(physics, name), _readings(physics, name, bad, ranges)
@@ -166,10 +171,10 @@ def implausible(
         if of == name
         else " ({} is {:g} to {:g} {})".format(of, *_plausible(physics, of, ranges), physics.quantities[of].unit)
     )
+    where = f"{low:g} to {high:g} {unit}" if high < np.inf else f"{low:g} {unit} or more in size"
     return (
-        f"{label or name} is {_span(bad)} {unit} in {bad.size} of {values.size} cells, outside the plausible {low:g} to "
-        f"{high:g} {unit}{follows}: "
-        + (f"perhaps {' or '.join(fits)}" if fits else "no unit that is known here fits it")
+        f"{label or name} is {span(bad)} {unit} in {bad.size} of {values.size} cells, outside the plausible "
+        f"{where}{follows}: " + (f"perhaps {' or '.join(fits)}" if fits else "no unit that is known here fits it")
     )
 
 
@@ -184,8 +189,10 @@ def _plausible(physics: Physics, name: str, ranges: Ranges) -> tuple[float, floa
     quantity = physics.quantities.get(name)
     if quantity is None:
         return None
-    if quantity.plausible:
+    if quantity.plausible or name in ranges:
         return ranges.get(name, quantity.plausible)
+    if quantity.summit:
+        return -np.inf, np.inf
     of = _argument(physics, name)
     ends = _plausible(physics, of, ranges) if of else None
     if ends is None:
@@ -211,12 +218,13 @@ def _readings(physics: Physics, name: str, values: np.ndarray, ranges: Ranges) -
         ends = _plausible(physics, other, ranges)
         for unit, factor in quantity.units.items():
             low, high = factor * values.min(), factor * values.max()
-            if ends and ends[0] <= low and quantity.summit <= high <= ends[1]:
-                then = "" if factor == 1 else f" (then {_span(factor * values)} {quantity.unit})"
+            if ends and ends[0] <= low and quantity.summit <= max(high, -low) and high <= ends[1]:
+                then = "" if factor == 1 else f" (then {span(factor * values)} {quantity.unit})"
                 out.append(f"{other} in {unit}{then}" if unit else f"{other} as a fraction")
     return out
 
 
-def _span(values: np.ndarray) -> str:
+def span(values: np.ndarray) -> str:
+    """The smallest and the largest of some numbers, for a message."""
     low, high = float(values.min()), float(values.max())
     return f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"

@@ -58,6 +58,42 @@ def test_what_can_be_encoded(monkeypatch):
     assert len(runs) == 2
 
 
+def test_samplers_made_of_components_are_encoded():
+    """Sources of all kinds with tensors and directions of their own, receivers that are forces and fibres."""
+    w = world()
+    rng = np.random.default_rng(4)
+    E = Encoding.random(2, SHOTS, "gaussian")
+    solid = so.Elastic(w.grid, 2500.0, 1300.0, rng.uniform(2000.0, 2200.0, w.grid.shape))
+    Ainv = so.Modeling(w.waves, solid, boundary=so.PML(cells=6), space_order=4)
+    tensors = rng.standard_normal((SHOTS, 2, 2, 2))
+    moments = so.MomentTensor(w.waves, w.sources, tensors + np.swapaxes(tensors, 2, 3))
+    ragged = [w.sources[0], w.sources[1][:1], w.sources[2][:0]]
+    forces = so.Force(w.waves, ragged, [rng.standard_normal((len(at), 2)) for at in ragged])
+    geophones = so.Force(w.waves, w.receivers, rng.standard_normal((len(w.receivers), 2)))
+    fibre = so.Fibre(w.waves, [(20.0, 20.0), (130.0, 60.0), (200.0, 180.0)], gauge=40.0, spacing=25.0)
+    vertical = so.Projection(w.waves, w.sources, component="vz")
+    dipoles = so.Dipole(w.waves, w.sources, rng.standard_normal((SHOTS, 2, 2)))
+    expressions = {
+        "moments to fibre": fibre * Ainv * moments.H,
+        "forces to geophones": 3.0 * (geophones * Ainv * (-1.0 * forces).H),
+        "fibre as source": geophones * Ainv * fibre.H,
+        "projection to fibre": fibre * Ainv * vertical.H,
+        "dipoles": w.Pr * w.A * dipoles.H,
+    }
+    for name, F in expressions.items():
+        Fe, Es = E.encode(F), E.sources(F)
+        assert Fe.domain == Es.range and str(so.fuse(Fe)).count("Ainv") == 1, name
+        q = np.cumsum(F.domain.random(1), axis=-1)
+        assert relative(Fe @ (Es @ q), E.data(F.range) @ (F @ q)) < 1e-12, name
+        assert dot_test(Es) < 1e-12 and dot_test(Fe) < 1e-12, name
+
+    turning = so.Force(w.waves, w.receivers, rng.standard_normal((SHOTS, 4, 2)))
+    with pytest.raises(so.ParameterError, match="directions or tensors of those of shot 1 are not those of shot 0"):
+        E.encode(turning * Ainv * forces.H)
+    with pytest.raises(so.ParameterError, match="expected receivers, a solve and sources"):
+        E.encode(so.VStack([geophones, fibre]) * Ainv * forces.H)
+
+
 def test_the_encoded_gradient_is_unbiased():
     """Its mean over many encodings is the gradient, as far as the spread of the mean allows; without 1/n it is not."""
     w = world()

@@ -7,6 +7,7 @@ import pytest
 
 import seisops as so
 from seisops.check import dot_test, taylor_test
+from seisops.inversion import fingerprint
 
 GRID = so.Grid((60, 21), 10.0)
 ROOM = {"boundary": so.PML(cells=6), "space_order": 4}
@@ -51,13 +52,47 @@ def test_without_a_margin_it_is_the_modeling_of_the_whole_grid(ragged):
 
 def test_the_jacobian_of_some_shots_takes_their_sources():
     F = line().modeling(medium(), margin=100.0, dtype="float64", **ROOM)
-    q, dm = F.domain.random(0), F._model().random(1)
+    q = F.domain.random(0)
+    dm = F.jacobian(q).domain.random(1)
     born = F.jacobian(q) @ dm
     for shots in ([3, 1], [2, 2]):
         sources = q[shots] * np.array([1.0, 2.0])[:, None, None]
         expected = born[shots] * np.array([1.0, 2.0])[:, None, None]
         found = F[shots].jacobian(sources) @ dm
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
+def test_components_and_derivatives_by_several_parameters():
+    """Of explosions and vertical velocities: as on the whole grid without a margin, exact transposes with one."""
+    survey, vp = line(ragged=True), medium().vp
+    rock = so.Elastic(GRID, vp, 0.5 * vp, 2000.0 + 0.1 * vp)
+    heard = {"component": "vz", "source_component": "p"}
+    F = survey.modeling(rock, dtype="float64", **heard, **ROOM)
+    w = survey.waves(GRID, "float64")
+    Pr, Ps = so.Projection(w, survey.receivers, component="vz"), so.Projection(w, survey.sources, component="p")
+    expected = Pr * so.Modeling(w, rock, **ROOM) * Ps.H
+    q, y = F.domain.random(0), F.range.random(1)
+    d = expected @ q
+    np.testing.assert_allclose(F @ q, d, rtol=0, atol=1e-12 * np.abs(d).max())
+    wrt = ("vp", "rho")
+    J, reference = F.jacobian(q, wrt=wrt), so.Jacobian(expected, q, wrt=wrt)
+    assert J.domain == reference.domain and J.domain.shape == (2, *GRID.shape)
+    for found, image in zip(J.H @ y, reference.H @ y, strict=True):
+        assert image.any()
+        np.testing.assert_allclose(found, image, rtol=0, atol=1e-12 * np.abs(image).max())
+
+    narrow = survey.modeling(rock, margin=60.0, dtype="float64", **heard, **ROOM)
+    J = narrow.jacobian(q, wrt)
+    assert dot_test(J) < 1e-12 and dot_test(J[[3, 1]]) < 1e-12
+    dm = J.domain.random(2)
+    with narrow.as_map(wrt).linearize(rock.vp, rock.rho, q) as at:
+        pushed = at.pushforward(*dm, None)
+    np.testing.assert_allclose(J @ dm, pushed, rtol=0, atol=1e-12 * np.abs(pushed).max())
+
+    forces = survey.modeling(rock, margin=60.0, dtype="float64", component="vz", source_component="vz", **ROOM)
+    pressure = survey.modeling(rock, margin=60.0, dtype="float64", **ROOM)
+    swapped = survey.modeling(rock, margin=60.0, dtype="float64", component="p", source_component="vz", **ROOM)
+    assert len({fingerprint(op) for op in (narrow, forces, pressure, swapped, narrow.jacobian(q, "vp"), J)}) == 6
 
 
 def test_a_margin_limits_what_a_shot_sees():
@@ -139,6 +174,9 @@ def test_other_media_keep_the_discretisation():
          r"receiver 0 of shot 0 is at \[5.0, 5000.0\] m, outside the model"),
         (lambda s: s.modeling(medium()).as_map("rho"), "no parameter 'rho'"),
         (lambda s: s.modeling(medium()).jacobian(np.zeros((4, 1, 31)), "rho"), "no parameter 'rho'"),
+        (lambda s: s.modeling(medium()).jacobian(np.zeros((4, 1, 31)), ("m", "m")), "different names"),
+        (lambda s: s.modeling(medium(), component="vz"), "no component 'vz'; it has 'p'"),
+        (lambda s: s.modeling(medium(), source_component="vz"), "no component 'vz'; it has 'p'"),
     ],
 )  # fmt: skip
 def test_refusals(attempt, words):

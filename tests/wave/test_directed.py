@@ -222,6 +222,100 @@ WAVES = so.Wavefield(so.Grid((24, 21), 10.0), so.Time(31, 0.002), shots=2)
 POINTS = [[100.0, 90.0], [120.0, 60.0], [50.0, 60.0]]
 
 
+# ---- faults
+
+#: By strike, dip and rake in degrees, entries of the tensor that are not zero, with x north, y east and z down.
+FAULTS = {
+    "upright, north, left-lateral": ((0, 90, 0), {"xy": 1}),
+    "its auxiliary plane": ((90, 90, 180), {"xy": 1}),
+    "upright, northeast, left-lateral": ((45, 90, 0), {"xx": -1, "yy": 1}),
+    "thrust of 45 degrees, north": ((0, 45, 90), {"yy": -1, "zz": 1}),
+    "normal fault of 45 degrees, east": ((90, 45, -90), {"xx": 1, "zz": -1}),
+    "upright dip slip, east side up": ((0, 90, 90), {"yz": -1}),
+    "flat, to the north": ((0, 0, 0), {"xz": -1}),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_tensors_of_faults(name):
+    angles, entries = FAULTS[name]
+    expected = np.zeros((3, 3))
+    for (i, j), value in entries.items():
+        expected["xyz".index(i), "xyz".index(j)] = expected["xyz".index(j), "xyz".index(i)] = value
+    found = so.double_couple(*np.radians(angles))
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    swapped = so.double_couple(*np.radians(angles), north="y")
+    np.testing.assert_allclose(swapped, expected[[1, 0, 2]][:, [1, 0, 2]], atol=1e-12)
+
+
+def test_any_fault_is_a_double_couple():
+    """By entries as in box 4.4 of Aki & Richards (2002): no volume changes, as it would in an explosion, no third couple."""
+    rng = np.random.default_rng(0)
+    s, d, r = rng.uniform(-np.pi, np.pi, 40), rng.uniform(0.0, np.pi / 2, 40), rng.uniform(-np.pi, np.pi, 40)
+    m = so.double_couple(s, d, r)
+    sin, cos = np.sin, np.cos
+    box = {
+        (0, 0): -(sin(d) * cos(r) * sin(2 * s) + sin(2 * d) * sin(r) * sin(s) ** 2),
+        (0, 1): sin(d) * cos(r) * cos(2 * s) + sin(2 * d) * sin(r) * sin(2 * s) / 2,
+        (0, 2): -(cos(d) * cos(r) * cos(s) + cos(2 * d) * sin(r) * sin(s)),
+        (1, 1): sin(d) * cos(r) * sin(2 * s) - sin(2 * d) * sin(r) * cos(s) ** 2,
+        (1, 2): -(cos(d) * cos(r) * sin(s) - cos(2 * d) * sin(r) * cos(s)),
+        (2, 2): sin(2 * d) * sin(r),
+    }
+    for (i, j), value in box.items():
+        np.testing.assert_allclose(m[:, i, j], value, atol=1e-14)
+        np.testing.assert_array_equal(m[:, i, j], m[:, j, i])
+    np.testing.assert_allclose(np.linalg.eigvalsh(m), [[-1.0, 0.0, 1.0]] * 40, atol=1e-14)
+    assert so.double_couple(0.1, d, r[:, None]).shape == (40, 40, 3, 3)
+
+
+def test_the_tensor_of_an_earthquake():
+    """Tohoku, 11 March 2011, by the Global CMT catalogue: tensor and best double couple, which it is to a few percent."""
+    rr, tt, pp, rt, rp, tp = 1.730, -0.281, -1.450, 2.120, 4.550, -0.657
+    tensor = np.array([[tt, -tp, rt], [-tp, pp, -rp], [rt, -rp, rr]])
+    found = 5.31 * so.double_couple(*np.radians((203.0, 10.0, 88.0)))
+    assert np.linalg.norm(found - tensor) < 0.03 * np.linalg.norm(tensor)
+
+
+def test_faults_in_a_section():
+    dip = np.radians([20.0, 90.0])
+    for strike, rake in ((np.pi / 2, np.pi / 2), (-np.pi / 2, -np.pi / 2)):
+        flat = so.double_couple(strike, dip, rake, ndim=2)
+        np.testing.assert_array_equal(flat, so.double_couple(strike, dip, rake)[:, ::2, ::2])
+        np.testing.assert_allclose(np.linalg.eigvalsh(flat), [[-1.0, 1.0]] * 2, atol=1e-14)
+    # the block above a fault that dips to the right of its strike, away from x, goes up it
+    flat = so.double_couple(np.float32(np.pi / 2), np.float32(np.pi / 6), np.float32(np.pi / 2), ndim=2)
+    up, across = np.array([np.cos(np.pi / 6), -np.sin(np.pi / 6)]), np.array([-np.sin(np.pi / 6), -np.cos(np.pi / 6)])
+    np.testing.assert_allclose(flat, np.outer(up, across) + np.outer(across, up), atol=1e-6)
+    S = so.MomentTensor(WAVES, POINTS, so.double_couple(np.pi / 2, [0.3] * len(POINTS), np.pi / 2, ndim=2))
+    assert S.range == so.Projection(WAVES, POINTS).range
+
+
+@pytest.mark.parametrize(
+    ("angles", "options", "message"),
+    [
+        ((30.0, 0.5, 0.1), {}, r"strike is 30 rad, outside -6.283 to 6.283 rad: if it is in degrees, .*radians\(30\)"),
+        ((0.0, [0.5, 45.0], 0.1), {}, r"dip is 45 rad, outside 0 to 1.571 rad: .*radians\(45\)"),
+        ((0.0, -0.1, 0.0), {}, "dip is -0.1 rad"),
+        ((0.0, 0.5, np.nan), {}, "rake is nan rad"),
+        ((0.0, "steep", 0.0), {}, "double_couple dip='steep' is not an array of real numbers"),
+        ((np.zeros(2), np.zeros(3), 0.0), {}, r"strike \(2,\), dip \(3,\), rake \(\), which do not broadcast"),
+        ((0.0, 0.5, 0.0), {"north": "z"}, "north='z'.: 'x' or 'y'"),
+        ((0.0, 0.5, 0.0), {"ndim": 4}, "ndim is 3, or 2"),
+        ((0.0, 0.5, 0.0), {"ndim": 2, "north": "y"}, "section along x"),
+        (
+            (0.0, 0.5, np.pi / 2),
+            {"ndim": 2},
+            "0.841 of the moment lies across .* strike 0 and rake 1.571 rad. Model",
+        ),
+        ((np.pi / 2, 1.5, 0.0), {"ndim": 2}, "lies across the section"),
+    ],
+)
+def test_angles_that_are_refused(angles, options, message):
+    with pytest.raises(ParameterError, match=message):
+        so.double_couple(*angles, **options)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

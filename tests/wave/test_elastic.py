@@ -182,6 +182,19 @@ def test_forces_and_velocities_are_reciprocal(name, i, j):
     assert np.linalg.norm(there - back) < 1e-10 * np.linalg.norm(there)
 
 
+def test_points_beside_a_layer_are_reciprocal_as_documented():
+    """To rounding with a sponge; with a PML not, as far as interpolation reaches into it, and within a percent."""
+    w = rock("elastic")
+    low, high = np.array(w.waves.grid.extent).T
+    beside = (low[0] + 63.1, low[1] + 12.0), (low[0] + 63.1, high[1] - 17.0)
+    near = (low[0] + 81.4, low[1] + 48.0), (low[0] + 81.4, high[1] - 52.0)
+    for layer, least, most in ((so.Sponge(cells=6), 0.0, 1e-10), ("pml", 1e-4, 1e-2)):
+        A = so.Modeling(w.waves, w.medium, layer, space_order=4)
+        for a, b in zip(beside, near, strict=True):
+            there, back = both_ways(w.waves, A, "vz", "vz", (a,), (b,))
+            assert least <= np.linalg.norm(there - back) / np.linalg.norm(there) < most
+
+
 def test_stresses_are_reciprocal_to_strains():
     """As C^-1 s_t - grad v = C^-1 m is what is symmetric, beside forces, m = C e belongs to a strain e of a source.
 

@@ -1,5 +1,7 @@
 """Optical fibres: what gauges of any shape hear, against exact strain rates and against fields that are known."""
 
+import pickle
+
 import numpy as np
 import pytest
 from cases import check_exact
@@ -85,6 +87,24 @@ def test_gauges_of_a_field_that_grows_evenly(ndim, spacing):
     np.testing.assert_allclose((helix @ field)[0, :, 0], both, atol=2e-3)
     everywhere = so.Fibre(waves, line, gauge, spacing, np.arcsin(3**-0.5), interpolation="linear")
     np.testing.assert_allclose((everywhere @ field)[0, :, 0], slope.sum() / 3, atol=1e-3)
+
+
+def test_of_some_shots_it_is_a_fibre_still():
+    """Alone, within a stack and pickled: its channels are where they were."""
+    waves = so.Wavefield(so.Grid((24, 21), 10.0), so.Time(3, 0.002), shots=3, dtype="float64")
+    fibre = so.Fibre(waves, LINES[2], 17.0, 25.0)
+    force = so.Force(waves, [(50.0, 60.0)], [[(1.0, 2.0)], [(1.0, 0.0)], [(0.0, 3.0)]])
+    some = so.VStack([force, fibre])[[2, 0]].children
+    field = waves.random(0)
+    for kept in (fibre[1:], fibre[0], some[1], pickle.loads(pickle.dumps(fibre[1:]))):
+        assert isinstance(kept, so.Fibre) and str(kept).startswith("Fibre")
+        np.testing.assert_array_equal(kept.positions, fibre.positions)
+        np.testing.assert_array_equal(kept.distances, fibre.distances)
+    assert isinstance(some[0], so.Force) and some[0].shots == 2
+    for whole, part in ((force, some[0]), (fibre, some[1])):
+        heard = part @ field[[2, 0]]
+        assert heard.any() and np.array_equal(heard, (whole @ field)[[2, 0]])
+        assert part.H.H is part and part[1].domain.shots == 1
 
 
 def test_a_straight_gauge_is_a_difference():

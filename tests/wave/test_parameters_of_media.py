@@ -252,6 +252,32 @@ WRONG = {
         dict(vp=2000.0, qp=50.0, f0=9.0, mechanisms=((-0.1, 2.0),)),
         ("mechanisms", "relaxation time in s"),
     ),
+    "several frequencies": (
+        so.ViscoAcoustic,
+        dict(vp=2000.0, qp=50.0, f0=np.ones(200)),
+        ("f0=an array of float64 of shape (200,): give",),
+    ),
+    "a complex frequency": (so.ViscoAcoustic, dict(vp=2000.0, qp=50.0, f0=np.complex64(9.0)), ("f0=", "one number")),
+    "times in ms": (
+        so.ViscoAcoustic,
+        dict(vp=2000.0, qp=30.0, f0=12.0, mechanisms=((16.0, 2.0), (5.0, 1.0))),
+        ("qp of 30 at f0 = 12 Hz", "more than 696 there", "16, 5 s", "in ms", "mechanisms=[(0.016, 2), (0.005, 1)]"),
+    ),
+    "times in ms, of S": (
+        so.ViscoElastic,
+        dict(vp=2000.0, vs=1000.0, rho=2000.0, qp=1e6, qs=30.0, f0=12.0, mechanisms=((16.0, 2.0, 1.5),)),
+        ("qs of 30", "mechanisms=[(0.016, 2, 1.5)]"),
+    ),
+    "times that are too long": (
+        so.ViscoAcoustic,
+        dict(vp=2000.0, qp=30.0, f0=12.0, mechanisms=((1.0, 2.0),)),
+        ("qp of 30", "around 0.1592 Hz", "take times near 1 / (2 pi f0), 0.01326 s"),
+    ),
+    "times in us": (
+        so.ViscoAcoustic,
+        dict(vp=2000.0, qp=30.0, f0=12.0, mechanisms=((13e-6, 2.0),)),
+        ("tau is", "with f0 = 12.0, mechanisms = ((1.3e-05, 2.0),)"),
+    ),
     "viscous in km/s": (so.ViscoAcoustic, dict(vp=2.0, qp=50.0, f0=9.0), ("vp", "km/s", "2000")),
     "quality below all": (so.ViscoAcoustic, dict(vp=2000.0, qp=0.5, f0=9.0), ("qp", "0.5")),
 }

@@ -161,7 +161,13 @@ def test_equations_that_say_nothing_take_anything():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"lam": 6.8, "mu": 3.2, "rho": 2000.0}, "vp is 0.08124 m/s .* lam in Pa, mu in Pa, rho in kg/m3"),
+        ({"lam": 6.8e4, "mu": 3.2e4, "rho": 2000.0}, "vp is 8.124 m/s .* lam in Pa, mu in Pa, rho in kg/m3"),
+        (
+            {"lam": 6.8, "mu": 3.2, "rho": 2000.0},
+            r"lam is 6.8 Pa .* 10000 Pa or more .* lam in GPa \(then 6.8e\+09 Pa\)",
+        ),
+        ({"lam": -10.0, "vs": 1200.0, "rho": 2000.0}, "lam is -10 Pa in 20 of 20 cells"),
+        ({"vp": 2500.0, "mu": 3.2, "rho": 2000.0}, "mu is 3.2 Pa .* perhaps mu in GPa"),
         ({"ip": 5.0, "si": 2.5, "rho": 2000.0}, "vp is 0.0025 m/s .* ip in kg/m2/s"),
         ({"vp": 2500.0, "vs": 1200.0, "b": 0.5}, "rho is 2 kg/m3 .* b in m3/kg"),
         ({"vp": 2500.0, "vs": 1.2, "rho": 2000.0}, r"perhaps vs in km/s \(then 1200 m/s\)"),
@@ -175,6 +181,17 @@ def test_what_follows_from_moduli_is_looked_at(given, said):
         so.Elastic(grid, 2500.0, 1200.0, 2000.0).replace(**given)
     meant = {name: (1e-9, 1e9) for name in ("vp", "vs", "rho")}
     assert so.Elastic(grid, **given, ranges=meant).grid == grid
+
+
+def test_a_small_difference_of_others_is_no_wrong_unit():
+    """Lame's first parameter is about zero where vp is vs times the root of 2, as it follows, as zero, or as stated."""
+    grid = so.Grid((5, 4), 10.0)
+    cork = so.Elastic(grid, 1200.0 * (2 + 1e-12) ** 0.5, 1200.0, 2000.0)
+    assert 0 < abs(cork.lam).max() < 1.0
+    for lam, ranges in ((0.0, None), (2.0, {"lam": (-5.0, 5.0)}), (np.eye(5, 4) * 1e9, None)):
+        assert so.Elastic(grid, lam=lam, vs=1200.0, rho=2000.0, ranges=ranges).grid == grid
+    with pytest.raises(so.ParameterError, match="outside the plausible -5 to 5 Pa"):
+        so.Elastic(grid, lam=6.0, vs=1200.0, rho=2000.0, ranges={"lam": (-5.0, 5.0)})
 
 
 def test_what_is_masked_is_refused():

@@ -1,5 +1,7 @@
 """Pseudo-acoustic waves with an axis: what they are without one, stretched, turned, and how fast they run; reciprocity."""
 
+import warnings
+
 import numpy as np
 import pytest
 from cases import BOUNDARIES
@@ -8,6 +10,7 @@ from test_arrivals import OFFSETS, RHO, SOURCE, SPACE, C, Shot
 from truth import difference, fit
 
 import seisops as so
+from seisops.check import dot_test
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
 
@@ -143,3 +146,33 @@ def test_ends_that_do_not_suit_are_told(boundary, rho, said):
     medium = so.TTI(grid, 2000.0, 0.2, 0.1, theta=0.5, rho=rho)
     with pytest.warns(so.AccuracyWarning, match=said):
         so.Modeling(so.Wavefield(grid, so.Time(31, 0.002)), medium, boundary)
+
+
+@pytest.mark.parametrize("surface", ["free", "rigid"])
+def test_a_tilt_at_a_surface_is_doubted_as_far_as_differences_look_beyond_it(surface):
+    """Half of the order, and what is on a rigid surface: in silence adjoints are exact, and one node less is too few."""
+    grid, near = so.Grid((24, 21), 10.0), 3 if surface == "rigid" else 2
+    waves, rng = so.Wavefield(grid, so.Time(41, 0.002), dtype="float64"), np.random.default_rng(3)
+    epsilon, theta = rng.uniform(0.1, 0.3, grid.shape), rng.uniform(-1.0, 1.0, grid.shape)
+    points = [so.Projection(waves, rng.uniform((0.0, 5.0), (230.0, 60.0), (4, 2))) for _ in range(2)]
+
+    def tilted(flat, upright=0):
+        e, t = epsilon.copy(), theta.copy()
+        e[:, :flat] = t[:, :upright] = 0.0
+        return so.TTI(grid, 2500.0, epsilon=e, delta=0.5 * e, theta=t)
+
+    def solve(*nodes):
+        return points[0] * so.Modeling(waves, tilted(*nodes), {"z_min": surface}, space_order=4) * points[1].H
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", so.AccuracyWarning)
+        silent = solve(near), solve(0, near)
+    assert all(dot_test(F) < 1e-12 for F in silent)
+    for nodes in ((near - 1,), (0, near - 1)):
+        with pytest.warns(
+            so.AccuracyWarning, match=f"within {near} nodes of the {surface} surface.*in the first {near}"
+        ):
+            F = solve(*nodes)
+        assert dot_test(F) > 1e-6
+    assert not list(tilted(near + 2).doubts(surface, False, 8))
+    assert ["space_order=8 look" in doubt for doubt in tilted(near + 1).doubts(surface, False, 8)] == [True]

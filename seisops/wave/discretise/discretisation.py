@@ -272,7 +272,7 @@ def discretise(
     if space_order not in range(2, 17, 2):
         raise ParameterError(f"Modeling(space_order={space_order!r}): must be even, from 2 to 16")
     faces = Faces.of(boundary, free_surface, waves.grid.axes, medium.primal.multiaxial)
-    for doubt in medium.primal.doubts(faces.surface, faces.bare):
+    for doubt in medium.primal.doubts(faces.surface, faces.bare, space_order):
         warnings.warn(doubt, AccuracyWarning, stacklevel=outside())
     closed = bool(faces.surface and medium.primal.tractions)
     rows = closure(space_order).rows

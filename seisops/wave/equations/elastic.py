@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from seisops.engine.kept.notes import noted
-from seisops.wave.equations.properties import DENSITY, P_VELOCITY, S_VELOCITY
+from seisops.wave.equations.properties import DENSITY, MODULUS, P_VELOCITY, S_VELOCITY
 from seisops.wave.equations.stresses import StressVelocity, harmonic
 from seisops.wave.quantities import Quantity
 
@@ -48,7 +48,8 @@ class Elastic(StressVelocity):
     rho : array_like, optional
         Density in kg/m3. Instead, ``b``, one over it, may be given.
     ranges : mapping of str to tuple of float, optional
-        Lowest and highest ``"vp"``, ``"vs"`` and ``"rho"`` that the medium and its replacements may take.
+        Lowest and highest ``"vp"``, ``"vs"``, ``"rho"`` (and ``"lam"``, ``"mu"``) that the medium and its replacements may
+        take.
 
     Raises
     ------
@@ -83,8 +84,8 @@ class Elastic(StressVelocity):
         "vs": S_VELOCITY,
         "rho": DENSITY,
         "b": Quantity("m3/kg", positive=True),
-        "lam": Quantity("Pa"),
-        "mu": Quantity("Pa"),
+        "lam": MODULUS,
+        "mu": MODULUS,
         "ip": Quantity("kg/m2/s", positive=True),
         "si": Quantity("kg/m2/s"),
     }

@@ -6,7 +6,7 @@ import numpy as np
 
 from seisops.engine.kept.notes import noted
 from seisops.errors import ParameterError
-from seisops.wave.equations.properties import DENSITY, P_VELOCITY, S_VELOCITY
+from seisops.wave.equations.properties import DENSITY, MODULUS, P_VELOCITY, S_VELOCITY
 from seisops.wave.equations.stresses import NEAR, StressVelocity, harmonic
 from seisops.wave.quantities import Quantity
 
@@ -66,7 +66,7 @@ class ElasticVTI(StressVelocity):
         "vs": S_VELOCITY,
         "rho": DENSITY,
         "c33": Quantity("Pa", positive=True),
-        "c44": Quantity("Pa"),
+        "c44": MODULUS,
         "epsilon": Quantity("", (-0.4, 2.0), others={"percent": 0.01}),
         "delta": Quantity("", (-0.4, 2.0), others={"percent": 0.01}),
         "gamma": Quantity("", (-0.4, 2.0), others={"percent": 0.01}),

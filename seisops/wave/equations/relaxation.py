@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seisops.errors import ParameterError
+from seisops.errors import ParameterError, shown
+from seisops.wave._validate import number_or_nan
 
 __all__ = [
     "BAND",
@@ -22,6 +23,7 @@ __all__ = [
     "quality",
     "solids",
     "strength",
+    "unreached",
 ]
 
 #: Highest over lowest frequency of the band over which Q is fitted, f0 in its middle.
@@ -38,12 +40,9 @@ class Mechanism(NamedTuple):
 
 def frequency(f0) -> float:
     """A reference frequency in Hz as it was given, checked."""
-    try:
-        out = float(f0)
-    except (TypeError, ValueError):
-        out = np.nan
+    out = number_or_nan(f0)
     if not out >= 0:
-        raise ParameterError(f"f0={f0!r}: give the reference frequency in Hz")
+        raise ParameterError(f"f0={shown(f0)}: give the reference frequency in Hz, one number that is not negative")
     return out
 
 
@@ -52,13 +51,13 @@ def mechanisms(given) -> int | tuple[tuple[float, ...], ...]:
     if isinstance(given, int | np.integer) and not isinstance(given, bool) and 1 <= given <= 8:
         return int(given)
     try:
-        out = tuple(tuple(float(x) for x in one) for one in given)
+        out = tuple(tuple(map(number_or_nan, one)) for one in given)
     except TypeError:
         out = ()
     if not out or not all(len(one) in (2, 3) and one[0] > 0 and np.isfinite(one).all() for one in out):
         raise ParameterError(
-            f"mechanisms={given!r:.80}: give how many standard linear solids, 1 to 8, or (relaxation time in s, weight), or "
-            "(relaxation time, weight for P, weight for S), for each"
+            f"mechanisms={shown(given)}: give how many standard linear solids, 1 to 8, or (relaxation time in s, weight), "
+            "or (relaxation time, weight for P, weight for S), for each"
         )
     return out
 
@@ -122,6 +121,36 @@ def strength(q, a: float, b: float):
             "that they are measured at, or relaxation strengths (tau, tau_p, tau_s) in their place"
         )
     return 1 / (q * a - b)
+
+
+def unreached(of: str, name: str, q: float, f0: float, given, shear: bool = False) -> ParameterError:
+    """What to raise where no strength of the mechanisms makes a quality factor as small as this at f0.
+
+    Parameters
+    ----------
+    of, name : str
+        What the mechanisms are of, and the quality factor's name, for the message.
+    q : float
+        The quality factor.
+    f0, given, shear
+        As of :func:`at_f0`.
+    """
+    a, b = at_f0(f0, given, shear)
+    said = (
+        f"{of}: {name} of {q:.4g} at f0 = {f0:.4g} Hz cannot be: however strong these standard linear solids are, it is "
+        f"more than {b / a:.4g} there"
+    )
+    if isinstance(given, int):
+        return ParameterError(f"{said}. Take a larger {name}")
+    # where a solid takes most: at the frequency 1 / (2 pi t)
+    peaks = sorted(1 / (2 * np.pi * time) for time, *_ in given)
+    listed = ", ".join(f"{time:.4g}" for time, *_ in given)
+    around = " and ".join(f"{peak:.4g}" for peak in dict.fromkeys((peaks[0], peaks[-1])))
+    said += f". With relaxation times of {listed} s they take most around {around} Hz: "
+    if min(abs(np.log10(1e3 * peak / f0)) for peak in peaks) < 1:
+        meant = ", ".join(f"({time / 1e3:.4g}, {', '.join(f'{w:g}' for w in weights)})" for time, *weights in given)
+        return ParameterError(f"{said}if the times are in ms, pass mechanisms=[{meant}]")
+    return ParameterError(f"{said}take times near 1 / (2 pi f0), {1 / (2 * np.pi * f0):.4g} s, or a larger {name}")
 
 
 def quality(tau, a: float, b: float):

@@ -91,7 +91,7 @@ class StressVelocity(WaveEquation):
         z = self.axes[-1]
         return (*(f"s{i}{z}" for i in self.axes[:-1]), f"s{z}{z}")
 
-    def doubts(self, surface, bare):
+    def doubts(self, surface, bare, space_order):
         if surface != "rigid" or not self.tractions:
             return
         wet = self.coefficients()[self.rigidity][..., 0] == 0

@@ -13,9 +13,6 @@ from seisops.wave.quantities import Quantity
 
 __all__ = ["TTI"]
 
-# rows of nodes from a surface on that differences look at there, of the highest order, twice in each other
-NEAR = 16
-
 
 @noted
 class TTI(WaveEquation):
@@ -114,16 +111,19 @@ class TTI(WaveEquation):
                 "epsilon, as in delta=np.minimum(delta, epsilon)"
             )
 
-    def doubts(self, surface, bare):
+    def doubts(self, surface, bare, space_order):
         if self.theta is None:
             return
         tilted = (np.abs(np.sin(2 * self.theta)) > 1e-6) & ((self.epsilon != 0) | (self.delta != 0))
-        if surface and tilted[..., :NEAR].any():
+        # nodes in which slopes look beyond the surface; fields are zero on a free one
+        near = space_order // 2 + (surface == "rigid")
+        if surface and tilted[..., :near].any():
             yield (
-                f"TTI: the axis is tilted in anisotropic ground within {NEAR} nodes of the {surface} surface: beside it "
-                "adjoints are not exact, derivatives by theta and rho are wrong, and "
+                f"TTI: the axis is tilted in anisotropic ground within {near} nodes of the {surface} surface, as far as "
+                f"differences of space_order={space_order} look beyond it: there adjoints are not exact, derivatives by "
+                "theta and rho are wrong, and "
                 + ("waves grow" if surface == "rigid" else "waves may grow in thousands of steps")
-                + ". Let epsilon = delta = 0, or theta = 0, as far as differences look from the surface, half of space_order"
+                + f". Let epsilon = delta = 0, or theta = 0, in the first {near} nodes of depth"
             )
         if bare and self.rho is not None and tilted.any():
             yield (

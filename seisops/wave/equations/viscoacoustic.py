@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from seisops.engine.kept.notes import noted
-from seisops.errors import ParameterError
 from seisops.wave.equation import WaveEquation
 from seisops.wave.equations.properties import DENSITY, P_VELOCITY, QUALITY, RELAXATION, SQUARED_SLOWNESS
 from seisops.wave.equations.relaxation import (
@@ -19,6 +18,7 @@ from seisops.wave.equations.relaxation import (
     quality,
     solids,
     strength,
+    unreached,
 )
 from seisops.wave.equations.staggered import divergence
 
@@ -124,7 +124,7 @@ class ViscoAcoustic(WaveEquation):
 
     def check(self):
         if (self.tau < 0).any():
-            raise ParameterError("ViscoAcoustic: qp is too small for standard linear solids: take at least 5")
+            raise unreached("ViscoAcoustic", "qp", self.qp[self.tau < 0].min(), self.f0, self.mechanisms)
 
     def speeds(self):
         c = self.coefficients()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,29 @@ class Combination(LinearOperator):
         parts = [part.select(shots) for part in self.parts]
         return Combination(parts, self.range.select(shots), [self.matrices[i] for i in shots])
 
+    def together(self, copies: int) -> Combination:
+        """Return the same of the traces of all shots, one shot after another, as those of one shot, so many times.
+
+        Parameters
+        ----------
+        copies : int
+        """
+        made = cast(Traces, self.range)
+        columns, start = [], np.zeros(len(self.matrices), int)
+        for part in self.parts:
+            ends = start + part.counts
+            each = [m[:, a:b] for m, a, b in zip(self.matrices, start, ends, strict=True)]
+            columns.append(sparse.block_diag(each, format="csr"))
+            start = ends
+        spaces = [Traces([sum(t.counts)] * copies, t.time_axis, t.dtype, t.name) for t in (*self.parts, made)]
+        return Combination(spaces[:-1], spaces[-1], [sparse.csr_array(sparse.hstack(columns))] * copies)
+
+    def differing(self) -> int | None:
+        """The first shot whose combinations are not those of shot 0, if there is one."""
+        first = self.matrices[0]
+        same = (m is first or (m.shape == first.shape and not (m != first).nnz) for m in self.matrices)
+        return next((s for s, is_same in enumerate(same) if not is_same), None)
+
     def _apply(self, x: NDArray) -> NDArray:
         out, given = self.range.zeros(), split(x, self.parts)
         for s, matrix in enumerate(self.matrices):
@@ -83,6 +106,14 @@ class Combined(Product):
     def __init__(self, parts: Sequence[Projection], range: Traces, matrices: Sequence[sparse.csr_array]) -> None:
         heard = parts[0] if len(parts) == 1 else VStack(parts)
         super().__init__([Combination([part.range for part in parts], range, matrices), heard])
+
+    def _rebuild(self, children: tuple[LinearOperator, ...]) -> Combined:
+        # of some shots it is of the same class, and has all that it told: the positions of channels, say
+        new = object.__new__(type(self))
+        Product.__init__(new, children)
+        for name, value in self.__getstate__().items():
+            new.__dict__.setdefault(name, value)
+        return new
 
     def _formula(self) -> str:
         return type(self).__name__

@@ -8,15 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seisops.errors import ParameterError
+from seisops.errors import ParameterError, shown
+from seisops.wave.quantities import numbers, span
 from seisops.wave.sampling.combination import Combined
 from seisops.wave.sampling.points import Coordinates
 from seisops.wave.space import Wavefield
 
-__all__ = ["Dipole", "Force", "MomentTensor"]
+__all__ = ["Dipole", "Force", "MomentTensor", "double_couple"]
 
 # entries of a tensor that differ by less than this part of the largest are the same
 ASYMMETRY = 1e-5
+
+# where the angles of a fault may lie, in radians, and by how much single precision may miss the ends
+ANGLES = {"strike": (-2 * np.pi, 2 * np.pi), "dip": (0.0, np.pi / 2), "rake": (-2 * np.pi, 2 * np.pi)}
+ROUNDING = 1e-6
 
 
 class Force(Combined):
@@ -150,11 +155,12 @@ class MomentTensor(Combined):
 
     Notes
     -----
-    A double couple with the unit vectors n across the fault and d along the slip is ``np.outer(n, d) + np.outer(d, n)``, an
-    explosion ``np.eye(ndim)``, of which ``"p"`` with ndim times the strength is the same. Catalogues state tensors by r
-    (up), t (south) and p (east): with x to the north, y to the east and z down, Mxx = Mtt, Myy = Mpp, Mzz = Mrr,
-    Mxy = -Mtp, Mxz = Mrt and Myz = -Mrp (Aki & Richards 2002, box 4.4). Codes that take the moment itself, such as SPECFEM,
-    have the integral of q as their source time function.
+    A double couple with the unit vectors n across the fault and d along the slip is ``np.outer(n, d) + np.outer(d, n)``:
+    :func:`~seisops.double_couple` makes it of strike, dip and rake. An explosion is ``np.eye(ndim)``, of which ``"p"`` with
+    ndim times the strength is the same. Catalogues state tensors by r (up), t (south) and p (east): with x to the north, y
+    to the east and z down, Mxx = Mtt, Myy = Mpp, Mzz = Mrr, Mxy = -Mtp, Mxz = Mrt and Myz = -Mrp (Aki & Richards 2002,
+    box 4.4).
+    Codes that take the moment itself, such as SPECFEM, have the integral of q as their source time function.
 
     As of :class:`~seisops.Force`, all components are taken into one solve.
     """
@@ -180,6 +186,100 @@ class MomentTensor(Combined):
         pairs = list(combinations_with_replacement(range(len(axes)), 2))
         ways = [{"component": f"s{axes[i]}{axes[j]}", "interpolation": interpolation} for i, j in pairs]
         self._weighted(waves, points, ways, tensors, lambda m: np.array([-m[:, i, j] for i, j in pairs]))
+
+
+def double_couple(
+    strike: ArrayLike, dip: ArrayLike, rake: ArrayLike, north: str = "x", ndim: int = 3
+) -> NDArray[np.float64]:
+    r"""The moment tensor of slip on a fault, of moment 1: a double couple, for :class:`MomentTensor`.
+
+    Parameters
+    ----------
+    strike : array_like
+        Azimuth of the fault in radians, clockwise from north as seen from above, such that it dips to the right of it.
+    dip : array_like
+        How steeply it dips, in radians: 0 is flat, pi/2 upright.
+    rake : array_like
+        Direction in radians in which the block above the fault slips on it, from the strike on, upward: 0 is left-lateral,
+        pi/2 a thrust, pi (or -pi) right-lateral, -pi/2 a normal fault.
+    north : {"x", "y"}, optional
+        The axis that points north; the other one points east, and z down. By default x does, as in Aki & Richards; in map
+        coordinates (easting, northing), as of a :class:`~seisops.survey.Survey`, y does. Of a grid whose x points to the
+        azimuth a, with y to the right of it, subtract a from the strike.
+    ndim : {3, 2}, optional
+        Of the grid. In 2D there are x, to the north, and z: faults strike across the section (strike of -pi/2 or pi/2) and
+        slip within it (rake of -pi/2 or pi/2).
+
+    Returns
+    -------
+    ndarray of shape (..., ndim, ndim), float64
+        Without a trace, of eigenvalues 1, 0, -1; times a moment in N m it is that moment's tensor. Angles may be arrays that
+        broadcast: ``(points,)`` for the points of all shots.
+
+    Raises
+    ------
+    ParameterError
+        If an angle is not finite or out of range, as one in degrees is, or if in 2D a fault does not lie across the section.
+
+    Notes
+    -----
+    With the slip d and the normal n of the fault, :math:`M_{ij} = d_i n_j + d_j n_i`, where, along north, east and down,
+
+    .. math:: d &= (\cos\lambda \cos\phi + \cos\delta \sin\lambda \sin\phi, \;
+                    \cos\lambda \sin\phi - \cos\delta \sin\lambda \cos\phi, \; -\sin\delta \sin\lambda), \\
+              n &= (-\sin\delta \sin\phi, \; \sin\delta \cos\phi, \; -\cos\delta)
+
+    for strike :math:`\phi`, dip :math:`\delta` and rake :math:`\lambda` (Aki & Richards 2002, *Quantitative Seismology*, 2nd
+    ed., eqs. 4.88, 4.89 and 4.91, box 4.4).
+
+    Examples
+    --------
+    >>> double_couple(0.0, np.pi / 2, 0.0).round(12) + 0.0
+    array([[0., 1., 0.],
+           [1., 0., 0.],
+           [0., 0., 0.]])
+    """
+    if north not in ("x", "y"):
+        raise ParameterError(f"double_couple(north={shown(north)}): 'x' or 'y', the axis that points north")
+    if ndim not in (2, 3) or (ndim == 2 and north != "x"):
+        raise ParameterError(
+            f"double_couple(north={north!r}, ndim={shown(ndim)}): ndim is 3, or 2 for a section along x, which is then north"
+        )
+    angles = [_angle(name, given) for name, given in zip(ANGLES, (strike, dip, rake), strict=True)]
+    try:
+        angles = list(np.broadcast_arrays(*angles))
+    except ValueError:
+        shapes = ", ".join(f"{name} {a.shape}" for name, a in zip(ANGLES, angles, strict=True))
+        raise ParameterError(f"double_couple: angles have the shapes {shapes}, which do not broadcast") from None
+    (s, c), (sin_dip, cos_dip), (sin_rake, cos_rake) = ((np.sin(a), np.cos(a)) for a in angles)
+    slip = np.stack(
+        [cos_rake * c + cos_dip * sin_rake * s, cos_rake * s - cos_dip * sin_rake * c, -sin_dip * sin_rake], -1
+    )
+    normal = np.stack([-sin_dip * s, sin_dip * c, -cos_dip], -1)
+    half = slip[..., :, None] * normal[..., None, :]
+    tensor = half + np.swapaxes(half, -1, -2)
+    if ndim == 3:
+        order = [0, 1, 2] if north == "x" else [1, 0, 2]
+        return tensor[..., order, :][..., order]
+    across = np.abs(tensor[..., 1, :]).max(initial=0.0)
+    if across > ROUNDING:
+        raise ParameterError(
+            f"double_couple(ndim=2): {across:.3g} of the moment lies across the section; in it are faults with a strike of "
+            f"-pi/2 or pi/2, slipping with a rake of -pi/2 or pi/2, got strike {span(angles[0])} and rake {span(angles[2])} "
+            "rad. Model in 3D"
+        )
+    return tensor[..., ::2, ::2]
+
+
+def _angle(name: str, given: ArrayLike) -> NDArray[np.float64]:
+    """An angle of a fault in radians, checked."""
+    a, (low, high) = numbers(f"double_couple {name}", given), ANGLES[name]
+    bad = a[~((a >= low - ROUNDING) & (a <= high + ROUNDING))]
+    if bad.size:
+        first = float(bad[0])
+        degrees = f": if it is in degrees, pass np.radians({first:g})" if np.isfinite(first) else ""
+        raise ParameterError(f"double_couple {name} is {first:g} rad, outside {low:.4g} to {high:.4g} rad{degrees}")
+    return a
 
 
 def _directed(
