@@ -94,22 +94,45 @@ def test_a_fluid_is_acoustic(depth):
 
 @pytest.mark.parametrize(("depth", "bound"), [(61.0, 0.003), (10.0, 0.003), (3.0, 0.006), (1.0, 0.03)])
 def test_shallow_water_is_acoustic(depth, bound):
-    """Over what is next to water, so that nothing is mirrored: no false wave runs along it, wherever the source is."""
+    """Over what is next to water, and beside it, so that nothing is mirrored: no false wave runs along it."""
 
     def heard(make):
         return Shot(make, (121, 81), H, STEP, 0.5, F0, free_surface=True)
 
     def nearly(grid):
-        vs = np.broadcast_to(np.where(np.arange(grid.shape[-1]) < 3, 0.0, 1e-2), grid.shape)
+        vs = np.where(np.arange(grid.shape[-1]) < 3, np.zeros(grid.shape), 1e-2)
+        vs[110:] = 1e-2  # a shore
         return so.Elastic(grid, VP, vs, RHO, ranges={"vs": (0.0, VS)})
 
-    elastic, acoustic = heard(nearly), heard(lambda grid: so.Acoustic(grid, VP, rho=RHO))
+    with pytest.warns(so.AccuracyWarning, match="110 of 121 columns, there is water at the surface"):
+        elastic = heard(nearly)
+    acoustic = heard(lambda grid: so.Acoustic(grid, VP, rho=RHO))
     source, receivers = np.array([253.0, depth]), np.array([[403.0, 21.0], [353.0, 3.0], [303.0, 133.0], [453.0, 7.0]])
     late = elastic.time.samples - 1.3 / F0
     (p,) = elastic.record(source, receivers, "p", "p", signal=late * np.exp(-((np.pi * F0 * late) ** 2)))
     (expected,) = acoustic.record(source, receivers, "p", "p")
     expected = expected / (2 * RHO * VP**2)
     assert max(difference(a, b) for a, b in zip(p, expected, strict=True)) < bound
+
+
+@pytest.mark.parametrize(("nodes", "bound"), [(1, 0.12), (2, 0.08), (4, 0.04)])
+def test_shallow_water_over_rock(nodes, bound):
+    """As on a grid three times as fine, where waves in the rock and along the water are long."""
+    bottom = (nodes - 0.5) * 10.0  # halfway between nodes of both grids
+    time = so.Time(301, 0.003)
+
+    def heard(h):
+        grid = so.Grid((round(450 / h) + 1, round(250 / h) + 1), h)
+        water = np.broadcast_to(grid.coordinates("z") < bottom, grid.shape)
+        speeds = (np.where(water, *v) for v in ((1500.0, 2800.0), (0.0, 1500.0), (1000.0, 2200.0)))
+        waves, below = so.Wavefield(grid, time), bottom + 60.0
+        A = so.Modeling(waves, so.Elastic(grid, *speeds), so.PML(round(120 / h)), free_surface=True)
+        ears = [("vz", (300.0, 0.0)), ("vz", (300.0, below)), ("vx", (300.0, below)), ("szz", (280.0, bottom + 30.0))]
+        F = so.VStack([so.Projection(waves, [at], component=name) for name, at in ears]) * A
+        F = F * so.Projection(waves, [(120.0, below)], component="p").H
+        return F.range.split(F @ so.ricker(time, 7.0)[None, None])
+
+    assert max(difference(a.ravel(), b.ravel()) for a, b in zip(heard(10.0), heard(10 / 3), strict=True)) < bound
 
 
 @pytest.mark.parametrize(("driven", "depth"), [("p", 7.0), ("p", 1.0), ("szz", 7.0), ("sxx", 1.0)])
@@ -167,9 +190,10 @@ def test_adjoints(component):
         {"boundary": so.Sponge(cells=5)},
         {"name": lambda grid: so.ViscoElastic(grid, 1900.0, 900.0, 1100.0, qp=40.0, qs=30.0, f0=20.0)},
         {"name": lambda grid: sea(grid, 9)},
-        {"name": lambda grid: sea(grid, 9), "ndim": 3},
+        {"name": lambda grid: sea(grid, 1)},
+        {"name": lambda grid: sea(grid, 2), "ndim": 3},
     ],
-    ids=["3D", "none", "sponge", "viscoelastic", "sea", "sea in 3D"],
+    ids=["3D", "none", "sponge", "viscoelastic", "sea", "shallow sea", "sea in 3D"],
 )
 def test_adjoints_elsewhere(w):
     w = World(**w)
@@ -269,9 +293,18 @@ def test_what_does_not_suit():
     waves = so.Wavefield(grid, so.Time(31, 0.002))
     with pytest.raises(so.ParameterError, match="12 nodes in depth, got 10"):
         so.Modeling(waves, so.Elastic(grid, VP, VS, RHO), free_surface=True)
-    with pytest.warns(so.AccuracyWarning, match="in 24 of 24 columns the surface holds it as it holds a solid"):
-        deep = so.Wavefield(so.Grid((24, 21), 10.0), waves.time)
-        so.Modeling(deep, sea(deep.grid, 8), boundary={"z_min": "rigid"}, space_order=4)
+    deep = so.Wavefield(so.Grid((24, 21), 10.0), waves.time)
+    coast = sea(deep.grid, 8)
+    coast = coast.replace(vs=np.where(np.arange(24)[:, None] < 4, 900.0, coast.vs))
+    with pytest.warns(so.AccuracyWarning, match="in 20 of 24 columns the surface holds it as it holds a solid"):
+        so.Modeling(deep, coast, boundary={"z_min": "rigid"}, space_order=4)
+    so.Modeling(deep, coast, free_surface=True, space_order=4)
+    with pytest.warns(
+        so.AccuracyWarning, match="in 20 of 24 columns, there is water at the surface that is less than 6"
+    ):
+        so.Modeling(
+            deep, coast.replace(vs=np.where(np.arange(21) < 5, coast.vs, 900.0)), free_surface=True, space_order=4
+        )
     with pytest.raises(so.ParameterError, match="with solid beside it, and now fluid"):
         w = World()
         w.F("vz", "vz").at(vs=sea(w.waves.grid, 9).vs)

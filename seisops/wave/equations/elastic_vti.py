@@ -7,7 +7,7 @@ import numpy as np
 from seisops.engine.kept.notes import noted
 from seisops.errors import ParameterError
 from seisops.wave.equations.properties import DENSITY, MODULUS, P_VELOCITY, S_VELOCITY
-from seisops.wave.equations.stresses import NEAR, StressVelocity, harmonic
+from seisops.wave.equations.stresses import StressVelocity, harmonic
 from seisops.wave.quantities import Quantity
 
 __all__ = ["ElasticVTI"]
@@ -75,7 +75,7 @@ class ElasticVTI(StressVelocity):
     @property
     def fluid_above(self) -> bool:
         known = self.coefficients()
-        return super().fluid_above and not any(np.any(known[name][..., :NEAR]) for name in ("epsilon", "delta"))
+        return super().fluid_above and not any(np.any(known[name][..., 0]) for name in ("epsilon", "delta"))
 
     def check(self):
         c33, c44 = self.c33, self.c44

@@ -16,8 +16,8 @@ __all__ = ["StressVelocity", "harmonic"]
 
 # Pa added to a modulus where one divides by it: fluids have no shear modulus, rocks 1e9 and more
 TRACE = 1e-3
-# rows of nodes from a surface on that differences look at there, of the highest order
-NEAR = 9
+# nodes of water over a solid, beside land, from which on waves in it are right to a few per cent
+DEEP = 6
 
 
 def harmonic(modulus, *axes):
@@ -70,11 +70,12 @@ class StressVelocity(WaveEquation):
 
     @property
     def fluid_above(self) -> bool:
-        """Whether what differences at a surface look at is all fluid: then waves are mirrored there as in acoustics.
+        """Whether all along a surface there is fluid: then waves are mirrored there as in acoustics, whatever is below.
 
-        That is the more exact, and lets fluids slip along a rigid surface.
+        Waves reflected with the opposite sign are waves of solids, too; that no shear stress acts on the surface, of which
+        they do not know, holds in fluids by itself. It is the more exact, and lets fluids slip along a rigid surface.
         """
-        return not np.any(self.coefficients()[self.rigidity][..., :NEAR])
+        return not np.any(self.coefficients()[self.rigidity][..., 0])
 
     @property
     def surface(self) -> Mapping[str, int]:
@@ -92,14 +93,23 @@ class StressVelocity(WaveEquation):
         return (*(f"s{i}{z}" for i in self.axes[:-1]), f"s{z}{z}")
 
     def doubts(self, surface, bare, space_order):
-        if surface != "rigid" or not self.tractions:
+        if not surface or not self.tractions:
             return
-        wet = self.coefficients()[self.rigidity][..., 0] == 0
-        if wet.any():
+        solid = self.coefficients()[self.rigidity] != 0
+        wet = ~solid[..., 0]
+        shallow = wet & solid[..., :DEEP].any(axis=-1)
+        if surface == "rigid" and wet.any():
             yield (
-                f"{type(self).__name__}: there is fluid beside the rigid surface, but not everywhere down to {NEAR} nodes: "
-                f"in {int(wet.sum())} of {wet.size} columns the surface holds it as it holds a solid. Use a finer grid, so "
-                "that the water is deeper in cells, or Acoustic"
+                f"{type(self).__name__}: there is fluid beside the rigid surface, but not all along it: in {int(wet.sum())} "
+                f"of {wet.size} columns the surface holds it as it holds a solid. Model the water and the land apart, or "
+                "make the surface free"
+            )
+        elif shallow.any():
+            yield (
+                f"{type(self).__name__}: beside land, in {int(shallow.sum())} of {wet.size} columns, there is water at the "
+                f"surface that is less than {DEEP} nodes deep: waves in it and above it are wrong by tens of per cent, and "
+                "some stay there. Use a finer grid, so that it is deeper in cells, or let there be water, or land, all "
+                "along the surface, where any depth is right"
             )
 
     @property
