@@ -137,6 +137,8 @@ def _peers(case, wide, every: int = 1):
     if "devito" in rivals(case.problem.medium):
         yield Contender("devito", "devito", {"wide": wide})
         yield Contender("devito, wavefields reused", "devito", {"reuse": True, "wide": wide})
+        if case.problem.medium == "TTI":  # along the axis, the order of seisops
+            yield Contender("devito, order 16", "devito", {"order": 16, "reuse": True, "wide": wide})
 
 
 def _policies(policies, prefix="seisops", **options):
