@@ -106,8 +106,10 @@ class WaveEquation:
         Fraction of its damping by which a PML, by default, also damps what travels along it: more than 0 where waves would
         grow in it otherwise. See :class:`~seisops.PML`.
     ending : tuple of str
-        Coefficients that are zero in absorbing layers, where waves would grow in them otherwise; others stay what they are
-        at the edge of the model.
+        Coefficients that are zero in a PML, where waves would grow in it otherwise; others stay what they are at the edge
+        of the model.
+    transition : int
+        Cells before a PML, by default, in which they become zero.
     quantities : mapping of str to Quantity
         Units, and values that are plausible, of parameters and of what they follow from. Numbers beyond them are refused,
         as those of another unit, unless `ranges` says that they are meant. By default any finite numbers are taken.
@@ -147,6 +149,7 @@ class WaveEquation:
     leapfrog: bool = False
     multiaxial: float = 0.0
     ending: tuple[str, ...] = ()
+    transition: int = 0
 
     _declared: ClassVar[Declaration] = Declaration("WaveEquation")
     __signature__: ClassVar[Signature | None] = None
@@ -461,7 +464,7 @@ class WaveEquation:
         return ((self.source or first, self.observe or first),)
 
     def ends(self, coefficient: str) -> bool:
-        """Whether a coefficient is zero in absorbing layers."""
+        """Whether a coefficient is zero in a PML."""
         return coefficient in self.ending
 
     @property

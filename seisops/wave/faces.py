@@ -32,10 +32,13 @@ class Faces:
     surface: str = ""
 
     @classmethod
-    def of(cls, boundary, free_surface: bool, axes: tuple[str, ...], multiaxial: float = 0.0) -> Faces:
+    def of(
+        cls, boundary, free_surface: bool, axes: tuple[str, ...], multiaxial: float = 0.0, transition: int = 0
+    ) -> Faces:
         """Those that a user means by one boundary for all faces or by a mapping of some; see :class:`~seisops.Modeling`.
 
-        `multiaxial` is the part of the damping that waves need along layers, where nothing is said of it.
+        `multiaxial` is the part of the damping that waves need along layers, and `transition` how many cells before them,
+        where nothing is said of these.
         """
         top = f"{axes[-1]}_min"
         if free_surface not in (True, False):
@@ -62,7 +65,7 @@ class Faces:
         known = {name: stated.get(name, other) for name in names}
         surface = known[top] if isinstance(known[top], str) else ""
         layers = [[None if isinstance(known[f"{a}_{end}"], str) else known[f"{a}_{end}"] for end in ENDS] for a in axes]
-        fit = [[one.suited(multiaxial) if isinstance(one, PML) else one for one in pair] for pair in layers]
+        fit = [[one.suited(multiaxial, transition) if isinstance(one, PML) else one for one in pair] for pair in layers]
         found = cls(tuple((low, high) for low, high in fit), surface)
         if len({(type(one), getattr(one, "variant", "")) for one in found.all}) > 1:
             raise ParameterError(
@@ -83,8 +86,20 @@ class Faces:
 
     @property
     def cells(self) -> tuple[tuple[int, int], ...]:
-        """Cells of the layers at both ends of each axis."""
+        """Cells around the model at both ends of each axis."""
+        return tuple((low.around if low else 0, high.around if high else 0) for low, high in self.layers)
+
+    @property
+    def absorbing(self) -> tuple[tuple[int, int], ...]:
+        """Those of them that are in the layers."""
         return tuple((low.cells if low else 0, high.cells if high else 0) for low, high in self.layers)
+
+    @property
+    def transitions(self) -> tuple[tuple[int, int], ...] | None:
+        """Those of them in which the medium turns into that of the layer; None where it is the same in layers."""
+        if self.kind is None or not self.kind.compact:
+            return None
+        return tuple(tuple((one.transition or 0) if one else 0 for one in pair) for pair in self.layers)
 
     @property
     def bare(self) -> bool:

@@ -11,6 +11,7 @@ CASES = [
     Padding(Grid((4, 3), 1.0), ((2, 3), (1, 0))),
     Padding(Grid((2, 2), 1.0), ((0, 0), (0, 0))),
     Padding(Grid((4, 2, 3), 1.0), ((2, 1), (0, 4), (0, 3))),
+    Padding(Grid((4, 3), 1.0), ((2, 3), (1, 0)), ((1, 3), (0, 0))),
 ]
 
 
@@ -49,8 +50,14 @@ def test_edges():
     expected = [[1, 2, 3, 3, 3], [1, 2, 3, 3, 3], [4, 5, 6, 6, 6]]
     np.testing.assert_array_equal(padding.apply(model), expected)
     np.testing.assert_array_equal(padding.apply_adjoint(np.ones((3, 5))), [[2, 2, 6], [1, 1, 3]])
-    np.testing.assert_array_equal(padding.apply(model, ends=True), [[0, 0, 0, 0, 0], [1, 2, 3, 0, 0], [4, 5, 6, 0, 0]])
+    np.testing.assert_array_equal(padding.apply(model, ends=True), expected)
     assert padding.origin_index == (1, 0) and padding.shape == (3, 5)
+    sudden = Padding(padding.grid, padding.cells, ((0, 0), (0, 0)))
+    np.testing.assert_array_equal(sudden.apply(model, ends=True), [[0, 0, 0, 0, 0], [1, 2, 3, 0, 0], [4, 5, 6, 0, 0]])
+    np.testing.assert_array_equal(sudden.apply(model), expected)
+    fading = Padding(padding.grid, ((1, 0), (0, 3)), ((0, 0), (0, 2)))
+    expected = [[0, 0, 0, 0, 0, 0], [1, 2, 3, 2.25, 0.75, 0], [4, 5, 6, 4.5, 1.5, 0]]
+    np.testing.assert_allclose(fading.apply(model, ends=True), expected)
 
 
 def test_value_semantics():

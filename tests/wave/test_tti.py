@@ -176,3 +176,25 @@ def test_a_tilt_at_a_surface_is_doubted_as_far_as_differences_look_beyond_it(sur
         assert dot_test(F) > 1e-6
     assert not list(tilted(near + 2).doubts(surface, False, 8))
     assert ["space_order=8 look" in doubt for doubt in tilted(near + 1).doubts(surface, False, 8)] == [True]
+
+
+def test_little_comes_back_from_the_layer():
+    """Into which a tilted medium turns elliptic; where the source is it is so, too, or slow waves would not leave."""
+    n, big, h = 81, 241, 10.0
+    time, at = so.Time(301, 0.002), np.array([400.0, 400.0])
+    points = np.random.default_rng(0).uniform(0.0, (n - 1) * h, (100, 2))
+
+    def heard(cells, layer):
+        grid = so.Grid((cells, cells), h, origin=(-(cells - n) // 2 * h,) * 2)
+        x, z = np.meshgrid(grid.coordinates("x"), grid.coordinates("z"), indexing="ij")
+        near = np.clip((np.hypot(x - at[0], z - at[1]) - 60.0) / 80.0, 0.0, 1.0)
+        delta = 0.2 - 0.1 * near**2 * (3 - 2 * near)
+        waves = so.Wavefield(grid, time)
+        medium = so.TTI(grid, 2000.0, epsilon=0.2, delta=delta, theta=np.radians(35.0))
+        F = so.Projection(waves, points) * so.Modeling(waves, medium, layer) * so.Projection(waves, [at]).H
+        return F @ so.ricker(time, 10.0)[None, None]
+
+    expected = heard(big, so.PML())
+    energy = {cells: difference(heard(n, so.PML(transition=cells)), expected) for cells in (None, 0, 24)}
+    assert energy[24] < 0.6 * energy[None] and energy[None] < 0.4 * energy[0] and energy[None] < 0.01
+    assert difference(heard(n, so.Sponge()), expected) < 0.08

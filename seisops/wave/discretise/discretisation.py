@@ -87,7 +87,7 @@ class Discretisation:
 
     @cached_property
     def padding(self) -> Padding:
-        return Padding(self.grid, self.faces.cells)
+        return Padding(self.grid, self.faces.cells, self.faces.transitions)
 
     @property
     def boundary(self):
@@ -271,7 +271,8 @@ def discretise(
         )
     if space_order not in range(2, 17, 2):
         raise ParameterError(f"Modeling(space_order={space_order!r}): must be even, from 2 to 16")
-    faces = Faces.of(boundary, free_surface, waves.grid.axes, medium.primal.multiaxial)
+    suited = medium.primal.multiaxial, medium.primal.transition
+    faces = Faces.of(boundary, free_surface, waves.grid.axes, *suited)
     for doubt in medium.primal.doubts(faces.surface, faces.bare, space_order):
         warnings.warn(doubt, AccuracyWarning, stacklevel=outside())
     closed = bool(faces.surface and medium.primal.tractions)

@@ -20,16 +20,21 @@ class Padding:
         The grid of the model.
     cells : tuple of (int, int)
         Cells of the layer before and after the grid on every axis, ``((x_lo, x_hi), ..., (z_lo, z_hi))``.
+    transitions : tuple of (int, int), optional
+        Those of them, next to the grid, along which what ends in the layer fades; by default nothing ends.
 
     Notes
     -----
     Edge replication on one axis is the matrix :math:`(E m)_i = m_{\min(\max(i - lo, 0), n - 1)}`; its
     transpose sums the layer into the edge cells, :math:`(E^T p)_k = \sum_{i:\,clip(i - lo) = k} p_i`. Several
-    axes are the Kronecker product of such matrices. All maps keep the dtype and return C-contiguous arrays.
+    axes are the Kronecker product of such matrices. What ends in the layer is multiplied afterwards by
+    :math:`\cos^2(\pi d / 2 (n + 1))` along every axis, d cells from the grid, of n in which it fades, and by 0 beyond. All
+    maps keep the dtype and return C-contiguous arrays.
     """
 
     grid: Grid
     cells: tuple
+    transitions: tuple | None = None
 
     def __post_init__(self):
         if np.shape(self.cells) != (self.grid.ndim, 2):
@@ -58,13 +63,26 @@ class Padding:
         return tuple(slice(lo, lo + n) for n, (lo, _) in zip(self.grid.shape, self.cells, strict=True))
 
     def apply(self, model, ends=False):
-        """Replicate the edges of a model into the layer; of one that `ends` there, the layer is zero."""
-        return np.pad(self._checked(model, self.grid.shape, "model"), self.cells, mode="constant" if ends else "edge")
+        """Replicate the edges of a model into the layer; one that `ends` there fades."""
+        out = np.pad(self._checked(model, self.grid.shape, "model"), self.cells, mode="edge")
+        return self._faded(out) if ends else out
 
     def apply_adjoint(self, padded, ends=False):
-        """Transpose of `apply`: sum the layer into the edge cells; of what `ends` there, cut it off."""
+        """Transpose of `apply`: sum the layer into the edge cells."""
         padded = self._checked(padded, self.shape, "padded array")
-        return padded[self.interior].copy() if ends else folded(padded, self.cells)
+        return folded(self._faded(padded.copy()) if ends else padded, self.cells)
+
+    def _faded(self, padded):
+        """An array, in place, without what ends in the layer."""
+        for axis, fading in enumerate(self.transitions or ()):
+            (lo, hi), n = self.cells[axis], self.grid.shape[axis]
+            index = np.arange(lo + n + hi)
+            depths = np.maximum(lo - index, 0), np.maximum(index - (lo + n - 1), 0)
+            for depth, cells in zip(depths, fading, strict=True):
+                left = np.cos(np.pi / 2 * np.minimum(depth / (cells + 1), 1)) ** 2
+                left[depth > cells] = 0
+                padded *= left.astype(padded.dtype).reshape([-1 if a == axis else 1 for a in range(padded.ndim)])
+        return padded
 
     def _checked(self, array, shape, name):
         array = np.ascontiguousarray(array)

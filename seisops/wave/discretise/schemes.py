@@ -134,7 +134,7 @@ def _both(equation: WaveEquation, template: tuple[int, int, str], faces: Faces) 
 
 def model_shape(shape: tuple[int, ...], faces: Faces) -> tuple[int, ...]:
     """Cells of a padded grid that are not in a layer."""
-    return tuple(n - low - high for n, (low, high) in zip(shape, faces.cells, strict=True))
+    return tuple(n - low - high for n, (low, high) in zip(shape, faces.absorbing, strict=True))
 
 
 def _layer(reach: Reach, faces: Faces, template: tuple[int, int, str], shape: tuple[int, ...]) -> Layer:

@@ -97,6 +97,10 @@ class TTI(WaveEquation):
     def ending(self):
         return () if self.theta is None else ("anellipticity",)
 
+    @property
+    def transition(self):
+        return 0 if self.theta is None else 12
+
     def check(self):
         if self.phi is not None and (self.theta is None or self.grid.ndim == 2):
             raise ParameterError("TTI: phi, the azimuth of the tilt, is given " + (
