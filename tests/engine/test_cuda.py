@@ -64,10 +64,12 @@ def test_expressions_are_those_of_the_processor(folder, monkeypatch, ndim, order
         assert np.allclose(one, other, rtol=1e-12, atol=1e-12 * np.abs(one).max()), kind
 
 
+TILTED = dict(epsilon=0.2, delta=0.1, theta=0.3)
 CASES = {
     "surface": ((20, 17), dict(rho=1500.0), so.PML(cells=3), True, "rho", so.storage.Full(), "float64"),
     "made again": ((22, 19), {}, so.PML(cells=3), False, "m", so.storage.Boundary(), "float64"),
     "some steps": ((20, 17), {}, None, False, "m", so.storage.Subsampled(every=2), "float32"),
+    "tilted": ((20, 17), TILTED, None, False, "theta", so.storage.Full(), "float64"),
     "in parts": ((9, 8, 10), {}, so.PML(cells=2), False, "m", so.storage.Checkpointed(n=2), "float64"),
 }
 
@@ -81,7 +83,8 @@ def test_solves_are_those_of_the_processor(host, name):
     for device in ("cpu", "host"):
         waves = so.Wavefield(grid, so.Time(25, 0.002), dtype=dtype, device=device)
         Pr = so.Projection(waves, [0.2 * far, 0.77 * far, 0.5 * far + 3], interpolation="linear")
-        A = so.Modeling(waves, so.Acoustic(grid, vp=vp, **more), boundary, surface, space_order=4)
+        medium = (so.TTI if more is TILTED else so.Acoustic)(grid, vp=vp, **more)
+        A = so.Modeling(waves, medium, boundary, surface, space_order=4)
         F = Pr * A * so.Projection(waves, [0.6 * far + 1], interpolation="linear").H
         q, y = F.domain.random(1), F.range.random(2)
         J = so.Jacobian(F, q, wrt=wrt, storage=storage)

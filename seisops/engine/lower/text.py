@@ -280,7 +280,8 @@ class Writer:
                             extent[v] = [min(low, around[v][0] + k), max(high, around[v][1] + k)]
                         v, k = node.at[0]
                         self.lowest[node.of] = min(self.lowest[node.of], around[v][1] + k)
-        for of, extent in self.extents.items():
+        for of in self.numbers:
+            extent = self.extents[of]
             outer = [None if self.in_row(of) else tuple(extent[v]) for v in self.outer]
             self.out.temporaries.append((*outer, tuple(extent[self.inner])))
             self.out.planes.append(self.depth(of))
@@ -317,6 +318,7 @@ class Writer:
         return [*heads, *self.pointers(), *self.places(), *inner, "}" * len(heads)]
 
     def assign(self, statements: Sequence[Statement]) -> None:
+        """The lines of statements."""
         for s in statements:
             value = self.sum(s.value)
             self.written.add(self.slot(s.target))
