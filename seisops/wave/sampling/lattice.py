@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from seisops.engine.symbols.places import Place
-from seisops.wave.sampling.points import WIDTHS, below, window
+from seisops.wave.sampling.points import WIDTHS, below, window, within
 
 __all__ = ["from_nodes", "to_nodes"]
 
@@ -51,6 +51,6 @@ def _matrix(place: Place, n: int, dtype: str) -> sparse.csr_array:
     position = np.arange(n) - float(place.cell[-1])
     nodes, values = below(*window(position, r), position, place)
     rows = np.broadcast_to(np.arange(n)[:, None], nodes.shape)
-    inside = (nodes >= 0) & (nodes < n)
+    inside = within(nodes, n, float(place.cell[-1]))
     entries = values[inside].astype(dtype), (rows[inside], nodes[inside])
     return sparse.csr_array(entries, shape=(n, n))

@@ -159,7 +159,7 @@ def weights(
     origin_index : tuple of int
         Index in the padded grid of the first node of the grid.
     padded_shape : tuple of int
-        Shape of the padded grid. Weights of nodes outside it are dropped.
+        Shape of the padded grid. Weights of samples outside it are dropped; see :func:`within`.
     interpolation : {"sinc", "linear", "node"}, optional
         Kaiser-windowed sinc over 8 nodes, linear over 2, or the node itself (all points must be `on_nodes`).
     place : Place, optional
@@ -236,7 +236,9 @@ def weights(
             nodes, values = below(nodes, values, cells[:, d], place, slope)
             if entering and place.weighted:
                 values = values / place.weight(size)[np.clip(nodes, 0, size - 1)]
-        gridpoints[:, d], coefficients[:, d] = _fit(nodes, values / grid.spacing[d] if slope else values, size, r)
+        offset = 0.0 if place is None else float(place.cell[d])
+        values = np.where(within(nodes, size, offset), values / grid.spacing[d] if slope else values, 0.0)
+        gridpoints[:, d], coefficients[:, d] = _fit(nodes, values, size, r)
     return gridpoints, coefficients
 
 
@@ -260,6 +262,29 @@ def below(nodes, values, position, place, slope=False):
         nodes[above] = np.arange(nodes.shape[1])
         values[above, : len(known)] = np.linalg.solve(known[None, :] ** powers, exact).T
     return nodes, values
+
+
+def within(nodes, size, offset):
+    """Tell which samples lie on the grid, from its first node to its last along an axis.
+
+    Of fields half a cell after the nodes, arrays have a sample beyond the last node. There is no medium there, and no other
+    field moves it. What entered it would move others all the same, which neither energy nor reciprocity allows: the grid
+    ends, at either end, as with a wall in that place, which takes what is done to it.
+
+    Parameters
+    ----------
+    nodes : ndarray of int
+        Numbers of samples.
+    size : int
+        Number of nodes.
+    offset : float
+        Where the samples lie, in cells from the nodes.
+
+    Returns
+    -------
+    ndarray of bool
+    """
+    return (nodes + offset >= 0) & (nodes + offset <= size - 1)
 
 
 def _offset(place, ndim):
