@@ -34,7 +34,7 @@ def _along_axes(a: np.ndarray, place: Place, transposed: bool) -> np.ndarray:
     ndim = len(place.cell)
     for d in range(ndim):
         last = d == ndim - 1
-        if place.cell[d] == 0 and not (last and place.parity < 0):
+        if place.cell[d] == 0 and not (last and (place.parity < 0 or place.held)):
             continue
         axis = a.ndim - ndim + d
         matrix = _matrix(place if last else Place((place.cell[d],)), a.shape[axis], np.dtype(a.dtype).name)

@@ -166,7 +166,8 @@ def weights(
         Where within each cell the samples of the field lie, by default in the nodes; and how the field continues
         above a free surface at the first node of the z axis, if there is one: samples above it count on their mirror
         images, with the opposite sign if the field is odd, when those on the surface count nothing. If there is no mirror,
-        points that would look above it are interpolated by a polynomial through the samples next to it.
+        points that would look above it are interpolated by a polynomial through the samples next to it, of which those on
+        the surface count nothing if the field is held there.
     entering : bool, optional
         The weights are those of a source: divided by the part of a cell that belongs to each sample, which is a half on a
         mirroring surface, as the other half of the cell is above it.
@@ -261,7 +262,7 @@ def below(nodes, values, position, place, slope=False):
         nodes, values = nodes.copy(), np.where(above[:, None], 0.0, values)
         nodes[above] = np.arange(nodes.shape[1])
         values[above, : len(known)] = np.linalg.solve(known[None, :] ** powers, exact).T
-    return nodes, values
+    return nodes, np.where(nodes == 0, 0.0, values) if place.held else values
 
 
 def within(nodes, size, offset):

@@ -100,7 +100,7 @@ class Projection(Coupling, Sampler):
 
         # shots with the same points share one array of them, which lives as long as this
         return self._known.get(
-            (id(coordinates), *where, place and (place.cell, place.parity, place.closed), entering), make
+            (id(coordinates), *where, place and (place.cell, place.parity, place.closed, place.held), entering), make
         )
 
     def _alone(self, shot: int) -> Taps:
@@ -154,4 +154,11 @@ class Projection(Coupling, Sampler):
         points, grid = self.points.shot(shot), self.domain.grid
         if not len(points) or np.any(points[:, -1] > grid.origin[-1] + NODE_TOLERANCE * grid.spacing[-1]):
             return 0
-        return 0 if any(self.met(shot, where, place).weights.any() for _, place in where.places) else len(points)
+        for n, place in where.places:
+            taps = self.met(shot, where, place)
+            counts = taps.weights != 0
+            if where.components[n].silent:
+                counts &= taps.cells[-1] != 0  # those in the nodes of the surface
+            if counts.any():
+                return 0
+        return len(points)
