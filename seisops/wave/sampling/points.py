@@ -5,8 +5,9 @@ from itertools import accumulate
 import numpy as np
 from scipy.special import i0
 
-from seisops.errors import ParameterError
+from seisops.errors import ParameterError, shown
 from seisops.spaces import shot_numbers
+from seisops.wave._validate import floats, number_or_nan
 from seisops.wave.grid import NODE_TOLERANCE, Grid
 
 #: Nodes per axis in the window of each interpolation, and of a derivative.
@@ -37,7 +38,7 @@ class Coordinates:
     shots : int
         Number of shots.
     margin : float, optional
-        Metres by which points may lie outside the extent, inside an absorbing layer.
+        Metres by which points may lie outside the extent, inside an absorbing layer; not negative.
     """
 
     __slots__ = ("_shots", "grid")
@@ -46,6 +47,10 @@ class Coordinates:
     _shots: tuple
 
     def __init__(self, coordinates, grid, shots, margin=0.0):
+        if not number_or_nan(margin) >= 0:
+            raise ParameterError(
+                f"margin={shown(margin)}: give the metres by which points may lie outside the model, 0 or more"
+            )
         per_shot = _split_shots(coordinates, grid, shots)
         if per_shot is None:
             per_shot = (_checked(coordinates, grid, None, margin),) * shots
@@ -80,14 +85,15 @@ class Coordinates:
         """Coordinates of the points of shot `i`: a read-only float64 array of shape (points, ndim)."""
         return self._shots[i]
 
-    def require_below(self, surface):
-        """Refuse points above a free surface, at `surface` in m: there is no medium there."""
+    def require_below(self, surface, kind):
+        """Refuse points above a surface, at `surface` in m, which is "free" or "rigid": there is no medium there."""
         for shot, points in enumerate(self._shots):
             above = np.flatnonzero(points[:, -1] < surface - NODE_TOLERANCE * self.grid.spacing[-1])
             if len(above):
                 raise ParameterError(
-                    f"point {above[0]} of shot {shot}, at {tuple(map(float, points[above[0]]))} m, lies above the free "
-                    f"surface at z = {surface:g} m, where there is no medium: move it down, or model without a free surface"
+                    f"point {above[0]} of shot {shot}, at {tuple(map(float, points[above[0]]))} m, lies above the {kind} "
+                    f"surface at z = {surface:g} m, where there is no medium: move it down, or model without a {kind} "
+                    "surface"
                 )
 
     def select(self, shots):
@@ -368,7 +374,7 @@ def _checked(points, grid, shot, margin):
     """A read-only float64 copy of the points of one shot (of all shots if `shot` is None)."""
     where = "coordinates" if shot is None else f"coordinates of shot {shot}"
     try:
-        points = np.array(points, dtype=float)
+        points = floats(points)
     except (TypeError, ValueError):
         raise ParameterError(f"{where} are not an array of numbers of shape (points, {grid.ndim})") from None
     if points.shape == (grid.ndim,):

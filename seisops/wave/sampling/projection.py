@@ -36,7 +36,7 @@ class Projection(Coupling, Sampler):
     interpolation : {"sinc", "linear"}, optional
     margin : float, optional
         Metres by which points may lie outside the model, inside its absorbing layer. By default they may not.
-        Above a free surface there is no layer: solves with one refuse such points.
+        Above a free or rigid surface there is no layer: solves with one refuse such points.
     component : str, optional
         What of the medium's waves is heard at the points, as the medium names it: ``"p"``, ``"vz"``, ``"sxz"``. The
         adjoint drives the same. By default the first, which is pressure in all media of this package.
@@ -47,7 +47,8 @@ class Projection(Coupling, Sampler):
     Raises
     ------
     ParameterError
-        If points lie outside the model, are not finite, or do not match the number of shots, or there is no such axis.
+        If points lie outside the model, are not finite, or do not match the number of shots, if the margin is negative or
+        no number, or if there is no such axis.
     """
 
     points: Coordinates
@@ -126,7 +127,7 @@ class Projection(Coupling, Sampler):
 
     def require_fit(self, discretisation: Discretisation) -> None:
         if discretisation.surface:
-            self.points.require_below(self.domain.grid.origin[-1])
+            self.points.require_below(self.domain.grid.origin[-1], discretisation.faces.surface)
 
     def entering(self, shot, x, where):
         traces = self.range.shot(x, shot)
