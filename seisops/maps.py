@@ -265,7 +265,7 @@ class Map(ABC):
         argument : int, optional
             The argument; by default the first.
         """
-        if not 0 <= argument < len(self._domain):
+        if not isinstance(argument, int | np.integer) or not 0 <= argument < len(self._domain):
             raise ParameterError(f"{self!r} has no argument {argument}: it has {len(self._domain)}, counted from 0")
         return self.linearize(*x).jacobians[argument]
 

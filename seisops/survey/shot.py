@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from seisops.errors import ParameterError
 from seisops.survey.stores import StoredTraces
+from seisops.wave._validate import floats
 from seisops.wave.time import Time
 
 __all__ = ["Shot", "checked_points"]
@@ -179,7 +180,7 @@ def checked_points(name: str, points: ArrayLike) -> NDArray[np.float64]:
     """A read-only array (points, ndim) of finite coordinates; copied unless it is one already."""
     if not (isinstance(points, np.ndarray) and points.dtype == np.float64 and not points.flags.writeable):
         try:
-            points = np.array(points, dtype=np.float64)
+            points = floats(points)
         except (TypeError, ValueError):
             raise ParameterError(f"{name} are not an array of numbers of shape (points, ndim)") from None
         if points.ndim == 1:

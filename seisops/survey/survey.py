@@ -476,7 +476,7 @@ class Survey(OnDemand):
         """The dtype that holds the data of all shots exactly; float32 where there are none."""
         return dtype_of(self)
 
-    def waves(self, grid: Grid, dtype: DTypeLike | None = None) -> Wavefield:
+    def waves(self, grid: Grid, dtype: DTypeLike | None = None, device: str = "cpu") -> Wavefield:
         """The space of wavefields of these shots on a grid, which projections and modeling operators share.
 
         Parameters
@@ -484,6 +484,8 @@ class Survey(OnDemand):
         grid : Grid
         dtype : {"float32", "float64"}, optional
             By default that of the data.
+        device : str, optional
+            Where waves are propagated, "cpu" or "cuda"; see :class:`~seisops.Wavefield`.
 
         Raises
         ------
@@ -493,7 +495,7 @@ class Survey(OnDemand):
         if isinstance(grid, Grid) and grid.ndim != self.ndim:
             cure = "survey.project() takes it to a line" if self.ndim == 3 else "it has no y"
             raise SpaceError(f"waves: the grid has axes {grid.axes} and the survey has coordinates {self.axes}: {cure}")
-        return Wavefield(grid, self.time, len(self), np.dtype(dtype or self.dtype).name)
+        return Wavefield(grid, self.time, len(self), np.dtype(dtype or self.dtype).name, device=device)
 
     @property
     def space(self) -> Traces:
@@ -577,6 +579,7 @@ class Survey(OnDemand):
         dtype: str = "float32",
         component: str | None = None,
         source_component: str | None = None,
+        device: str = "cpu",
     ) -> WindowedModeling:
         """The modeling operator of the survey, each shot on its own time axis and on the part of the model it needs.
 
@@ -597,6 +600,8 @@ class Survey(OnDemand):
             What the receivers hear, and what the sources drive, as the medium names it; see :class:`~seisops.Projection`.
             Each is by default the first component, which is pressure: ``component="vz"`` alone is vertical velocity of
             explosions.
+        device : str, optional
+            Where waves are propagated, "cpu" or "cuda"; see :class:`~seisops.Wavefield`.
 
         Returns
         -------
@@ -610,7 +615,7 @@ class Survey(OnDemand):
         """
         return windowed(
             self, medium, margin, boundary, free_surface, space_order, max_velocity, dispersion, interpolation, dtype,
-            component, source_component,
+            component, source_component, device,
         )  # fmt: skip
 
     # -- where surveys go

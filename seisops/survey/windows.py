@@ -351,8 +351,8 @@ class Recipe:
         """The modeling operator of a shot on its window."""
         one, (first, shape) = self.shots[shot], self.window(shot)
         medium = self.medium.window(first, shape)
-        waves = Wavefield(medium.grid, one.time, 1, self.dtype.name)
         discretisation = replace(self.discretisations[one.time], grid=medium.grid)
+        waves = Wavefield(medium.grid, one.time, 1, self.dtype.name, device=discretisation.device)
         A = Modeling._frozen(waves, medium, discretisation)
         met = (one.receivers, self.heard), (one.sources, self.driven)
         R, S = (Projection(waves, at[None], self.interpolation, component=component) for at, component in met)
@@ -520,7 +520,7 @@ class WindowedModeling(Shotwise):
 def windowed(
     shots: Sequence[Shot], medium: WaveEquation, margin: float | None, boundary, free_surface: bool, space_order: int,
     max_velocity: float | None, dispersion: bool, interpolation: str, dtype: str,
-    heard: str | None, driven: str | None,
+    heard: str | None, driven: str | None, device: str,
 ) -> WindowedModeling:  # fmt: skip
     """See :meth:`Survey.modeling`."""
     if not isinstance(medium, WaveEquation):
@@ -540,8 +540,8 @@ def windowed(
                 )
     discretisations = {
         time: discretise(
-            Wavefield(medium.grid, time, 1, dtype), medium, boundary, free_surface, space_order, max_velocity, None,
-            dispersion,
+            Wavefield(medium.grid, time, 1, dtype, device=device), medium, boundary, free_surface, space_order, max_velocity,
+            None, dispersion,
         )
         for time in dict.fromkeys(shot.time for shot in geometry)
     }  # fmt: skip

@@ -3,6 +3,8 @@
 import math
 import operator
 
+import numpy as np
+
 from seisops.errors import ParameterError, shown
 
 
@@ -17,9 +19,22 @@ def integer(name, value, minimum):
     return number
 
 
+#: Kinds of arrays that numbers may be given as: not what only looks like one, as text, complex numbers and dates.
+NUMBERS = "biufO"
+
+
+def floats(value):
+    """Return a float64 copy of numbers; a TypeError, or a ValueError, of what are none, as text is, whatever it says."""
+    given = np.asarray(value)
+    if given.dtype.kind not in NUMBERS or (given.dtype.kind == "O" and any(isinstance(one, str) for one in given.flat)):
+        raise TypeError(f"{given.dtype} is not a real number")
+    return np.array(given, dtype=np.float64)
+
+
 def number_or_nan(value):
-    """Return `value` as a float, or NaN where it is no real number: text that is none, several numbers, a complex one."""
-    if getattr(getattr(value, "dtype", None), "kind", "") == "c":  # of which float() takes the real part
+    """Return `value` as a float, or NaN where it is no real number: text, several numbers, a complex one."""
+    # of complex numbers float() takes the real part, and of text what it says
+    if isinstance(value, str | bytes) or getattr(getattr(value, "dtype", None), "kind", "f") not in NUMBERS:
         return math.nan
     try:
         return float(value)

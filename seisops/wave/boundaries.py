@@ -9,7 +9,7 @@ from numbers import Real
 import numpy as np
 
 from seisops.engine.kept.notes import noted
-from seisops.errors import ParameterError
+from seisops.errors import ParameterError, shown
 from seisops.wave._validate import integer
 
 __all__ = ["PML", "Sponge"]
@@ -211,5 +211,8 @@ class Sponge:
 
 
 def _check_cells(boundary) -> None:
-    if not isinstance(boundary.cells, int | np.integer) or boundary.cells < 1:
-        raise ParameterError(f"{type(boundary).__name__}(cells={boundary.cells!r}): must be a positive number of cells")
+    cells = boundary.cells
+    if not isinstance(cells, int | np.integer) or isinstance(cells, bool) or cells < 1:
+        raise ParameterError(
+            f"{type(boundary).__name__}(cells={shown(cells)}): must be a positive number of cells, an integer"
+        )

@@ -89,7 +89,8 @@ class Grid:
         axis : int or str
             Index or name of the axis.
         """
-        if axis not in self.axes and axis not in range(-self.ndim, self.ndim):
+        number = isinstance(axis, int | np.integer) and not isinstance(axis, bool) and -self.ndim <= axis < self.ndim
+        if axis not in self.axes and not number:
             raise ParameterError(f"{axis!r} is no axis of {self!r}: use one of {self.axes}")
         d = self.axes.index(axis) if axis in self.axes else axis
         return self.origin[d] + self.spacing[d] * np.arange(self.shape[d])

@@ -229,7 +229,7 @@ class Parametric(Map):
         argument : int, optional
             The argument; by default the first.
         """
-        if not 0 <= argument < len(self.wrt):
+        if not isinstance(argument, int | np.integer) or not 0 <= argument < len(self.wrt):
             return super().jacobian(*x, argument=argument)
         *parameters, q = self._point(x)
         return Jacobian(self._at(parameters), q, self.wrt[argument], self.policy)

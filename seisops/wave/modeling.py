@@ -67,7 +67,8 @@ class Modeling(Propagator):
         Order of the spatial derivatives, even, 2 to 16.
     max_velocity : float, optional
         Largest velocity in m/s that the medium will ever reach, for example during an inversion; by default that of
-        `medium`. Time step and layer are frozen for it. It bounds what the step is made for, not what it can do: a medium
+        `medium`, and at most what waves reach where vp is the largest that is plausible, or stated by ``ranges``. Time
+        step and layer are frozen for it. It bounds what the step is made for, not what it can do: a medium
         that is faster is accepted as long as the step is stable for it, and raises UnstableError beyond.
     substeps : int, optional
         Steps of the solver for each sample of the data; by default as few as are stable.

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from seisops.errors import ParameterError, shown
+from seisops.wave._validate import floats, number_or_nan
 
 __all__ = [
     "ANY",
@@ -22,6 +23,7 @@ __all__ = [
     "governing",
     "implausible",
     "numbers",
+    "plausible",
     "span",
 ]
 
@@ -89,10 +91,7 @@ def numbers(name: str, value) -> np.ndarray:
             f"{name} is a masked array, and some of it is masked: give numbers for all cells, as by .filled()"
         )
     try:
-        given = np.asarray(value)
-        if given.dtype.kind not in "biufO":  # not what only looks like one: text, complex numbers, dates
-            raise TypeError(f"{given.dtype} is not a real number")
-        return np.array(given, dtype=np.float64)
+        return floats(value)
     except (TypeError, ValueError) as error:
         raise ParameterError(f"{name}={shown(value)} is not an array of real numbers") from error
 
@@ -122,7 +121,7 @@ def checked_ranges(physics: Physics, ranges: Ranges | None) -> dict[str, tuple[f
             )
         quantity = physics.quantities[name]
         try:
-            low, high = (float(end) for end in ends)
+            low, high = map(number_or_nan, ends)
         except (TypeError, ValueError):
             low = high = np.nan
         if not low < high or (quantity.positive and low < 0):
@@ -152,7 +151,7 @@ def implausible(
     label : str, optional
         What to call them, by default `name`.
     """
-    ends = _plausible(physics, name, ranges)
+    ends = plausible(physics, name, ranges)
     if ends is None:
         return None
     quantity = physics.quantities[name]
@@ -169,7 +168,7 @@ def implausible(
     follows = (
         ""
         if of == name
-        else " ({} is {:g} to {:g} {})".format(of, *_plausible(physics, of, ranges), physics.quantities[of].unit)
+        else " ({} is {:g} to {:g} {})".format(of, *plausible(physics, of, ranges), physics.quantities[of].unit)
     )
     where = f"{low:g} to {high:g} {unit}" if high < np.inf else f"{low:g} {unit} or more in size"
     return (
@@ -184,8 +183,8 @@ def governing(physics: Physics, name: str) -> str:
     return name if physics.quantities[name].plausible or of is None else governing(physics, of)
 
 
-def _plausible(physics: Physics, name: str, ranges: Ranges) -> tuple[float, float] | None:
-    """Lowest and highest plausible value of a quantity."""
+def plausible(physics: Physics, name: str, ranges: Ranges) -> tuple[float, float] | None:
+    """Lowest and highest plausible value of a quantity; None if any are."""
     quantity = physics.quantities.get(name)
     if quantity is None:
         return None
@@ -194,7 +193,7 @@ def _plausible(physics: Physics, name: str, ranges: Ranges) -> tuple[float, floa
     if quantity.summit:
         return -np.inf, np.inf
     of = _argument(physics, name)
-    ends = _plausible(physics, of, ranges) if of else None
+    ends = plausible(physics, of, ranges) if of else None
     if ends is None:
         return None
     with np.errstate(divide="ignore"):
@@ -215,7 +214,7 @@ def _readings(physics: Physics, name: str, values: np.ndarray, ranges: Ranges) -
     for other, quantity in physics.quantities.items():
         if other != name and _argument(physics, other) != name and _argument(physics, name) != other:
             continue
-        ends = _plausible(physics, other, ranges)
+        ends = plausible(physics, other, ranges)
         for unit, factor in quantity.units.items():
             low, high = factor * values.min(), factor * values.max()
             if ends and ends[0] <= low and quantity.summit <= max(high, -low) and high <= ends[1]:

@@ -144,8 +144,9 @@ def coarse_time(solve: Solve, parts: Sequence[NDArray]) -> Iterator[UserWarning]
 
 
 def silent_points(solve: Solve, parts: Sequence[NDArray]) -> Iterator[UserWarning]:
-    """Shots all of whose sources or receivers lie on a free surface where what they emit or hear vanishes."""
-    if not solve.modeling.discretisation.surface or solve.is_adjoint or solve.imaging:
+    """Shots all of whose sources or receivers lie on a surface where what they emit or hear vanishes."""
+    d = solve.modeling.discretisation
+    if not d.surface or solve.is_adjoint or solve.imaging:
         return
     grid = solve.modeling.domain.grid
     for side, does, samplers in (("sources", "drive", solve.writing), ("receivers", "hear", solve.reading)):
@@ -158,9 +159,12 @@ def silent_points(solve: Solve, parts: Sequence[NDArray]) -> Iterator[UserWarnin
                 continue
             shot, n = next(iter(silent.items()))
             more = f" and of {len(silent) - 1} more" if len(silent) > 1 else ""
+            # stress that is driven in the nodes of a surface at which differences end is heard in these very nodes
+            but = ", but for what is driven in the same nodes" if d.closed else ""
             yield AccuracyWarning(
-                f"all {side} of shot {shot} ({n}){more} lie on the free surface at z = {grid.origin[-1]:g} m, where what "
-                f"they {does} vanishes: data are exactly 0; move them down by a cell ({grid.spacing[-1]:g} m) or so"
+                f"all {side} of shot {shot} ({n}){more} lie on the {d.faces.surface} surface at z = {grid.origin[-1]:g} m, "
+                f"where what they {does} vanishes: data are exactly 0{but}; move them down by a cell "
+                f"({grid.spacing[-1]:g} m) or so"
             )
 
 

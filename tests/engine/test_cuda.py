@@ -95,6 +95,21 @@ def test_solves_are_those_of_the_processor(host, name):
         assert np.linalg.norm(one - other) < tolerance * np.linalg.norm(one)
 
 
+def test_windows_of_a_survey_are_solved_where_it_is_asked_for(host):
+    grid = so.Grid((20, 17), 10.0)
+    survey = so.Survey.from_arrays([[(50.0, 50.0)]], [[(100.0, 100.0)]], so.Time(25, 0.002))
+    found = []
+    for device in ("cpu", "host"):
+        F = survey.modeling(so.Acoustic(grid, vp=2000.0), 200.0, None, dtype="float64", device=device)
+        q = F.domain.random(1)
+        found.append((F @ q, F.jacobian(q).H @ F.range.random(2)))
+    assert host.launched > 20 and survey.waves(grid, device="host").device == "host"
+    for one, other in zip(*found, strict=True):
+        assert np.linalg.norm(one - other) < 1e-12 * np.linalg.norm(one)
+    with pytest.raises(ParameterError, match="device='gpu'"):
+        survey.modeling(so.Acoustic(grid, vp=2000.0), device="gpu")
+
+
 def test_launches_are_few():
     """Acoustic waves in two dimensions: the strips of a layer go along with the grid, as far as they may."""
     shape = (60, 50)

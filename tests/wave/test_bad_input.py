@@ -86,6 +86,25 @@ BAD = {
     "one point": Bad(lambda: points([1.0, 2.0]), ParameterError, ("coords[None]",)),
     "shots of points": Bad(lambda: points(np.ones((3, 4, 2))), ParameterError, ("3 shots", "has 2")),
     "interpolation": Bad(lambda: points(interpolation="cubic"), ParameterError, ("'cubic'", "'sinc' or 'linear'")),
+    "margin below zero": Bad(lambda: points(margin=-3.0), ParameterError, ("margin=-3.0", "metres", "0 or more")),
+    "margin that is no number": Bad(lambda: points(margin=np.nan), ParameterError, ("margin=nan", "0 or more")),
+    "positions as text": Bad(lambda: points([["100", "50"]]), ParameterError, ("not an array of numbers",)),
+    "direction as text": Bad(
+        lambda: so.Force(WAVES, [[100.0, 50.0]], ["1", "0"]), ParameterError, ("direction", "not an array of numbers")
+    ),
+    "times as text": Bad(lambda: so.Snapshots(WAVES, ["0.02"]), ParameterError, ("times=", "in seconds")),
+    "frequency as text": Bad(lambda: so.ricker(TIME, f0="5"), ParameterError, ("f0", "in Hz", "got '5'")),
+    "reference frequency as text": Bad(
+        lambda: so.ViscoAcoustic(GRID, 2000.0, 50.0, f0="5"), ParameterError, ("f0='5'", "in Hz, one number")
+    ),
+    "spacing as text": Bad(lambda: so.Grid((24, 21), "10"), ParameterError, ("spacing of x", "metres", "got '10'")),
+    "time step as an array of text": Bad(
+        lambda: so.Time(31, np.array("0.002")), ParameterError, ("Time step", "seconds")
+    ),
+    "ranges as text": Bad(
+        lambda: so.Acoustic(GRID, vp=2000.0, ranges={"vp": ("1", "9000")}), ParameterError, ("lowest and the highest",)
+    ),
+    "frequencies as text": Bad(lambda: so.storage.Fourier(["10"]), ParameterError, ("frequencies=['10']", "in Hz")),
     "wavelet of another length": Bad(
         lambda: so.Wavelet(WAVES, np.ones(30)), ParameterError, ("(30,)", "(31,)", "(2, 31)")
     ),
@@ -101,6 +120,23 @@ BAD = {
         ("(30, 21)", "(24, 21)", "one grid for both"),
     ),
     "odd order": Bad(lambda: modeling(space_order=5), ParameterError, ("space_order=5", "even, from 2 to 16")),
+    "order that is no integer": Bad(
+        lambda: modeling(space_order=8.0), ParameterError, ("space_order=8.0", "integer, even, from 2 to 16")
+    ),
+    "cells that are no integer": Bad(lambda: so.PML(cells=8.0), ParameterError, ("PML(cells=8.0)", "integer")),
+    "cells that are true": Bad(lambda: so.Sponge(cells=True), ParameterError, ("Sponge(cells=True)", "integer")),
+    "bits that are no integer": Bad(lambda: so.storage.Compressed(16.0), ParameterError, ("bits=16.0", "16 or 8")),
+    "axis that is no integer": Bad(lambda: GRID.coordinates(0.0), ParameterError, ("0.0 is no axis", "('x', 'z')")),
+    "argument that is no integer": Bad(
+        lambda: so.Parametric(world().F).jacobian(world().medium.m, world().F.domain.zeros(), argument=0.0),
+        ParameterError,
+        ("no argument 0.0", "counted from 0"),
+    ),
+    "above a rigid surface": Bad(
+        lambda: points([[100.0, -3.0]], margin=5.0) * modeling(boundary={"z_min": "rigid"}),
+        ParameterError,
+        ("above the rigid surface at z = 0 m", "without a rigid surface"),
+    ),
     "order too high": Bad(lambda: modeling(space_order=18), ParameterError, ("space_order=18", "16")),
     "boundary": Bad(lambda: modeling(boundary=20), ParameterError, ("boundary=20", "PML()", "Sponge()", "None")),
     "no cells": Bad(lambda: so.PML(cells=0), ParameterError, ("PML(cells=0)", "positive")),
@@ -112,6 +148,11 @@ BAD = {
     ),
     "no substeps": Bad(lambda: modeling(substeps=0), ParameterError, ("substeps", "at least 1", "got 0")),
     "headroom": Bad(lambda: modeling(max_velocity=1500.0), ParameterError, ("1500 m/s", "2000 m/s")),
+    "faster than anything": Bad(
+        lambda: modeling(max_velocity=1e6),
+        ParameterError,
+        ("max_velocity=1e+06 m/s", "20000 m/s", "2000 m/s of the medium", "Acoustic(..., ranges={'vp': "),
+    ),
     "too fast": Bad(
         lambda: modeling(max_velocity=2100.0).at(vp=9000.0), UnstableError, ("9000 m/s", "2100 m/s", "max_velocity")
     ),
@@ -160,6 +201,22 @@ def test_refused(name):
     if bad.error is not IndexError:
         assert isinstance(caught.value, so.SeisopsError)
         assert isinstance(caught.value, RuntimeError if bad.error is UnstableError else ValueError)
+
+
+def test_a_velocity_that_is_meant_is_taken():
+    """Whatever the medium says that may occur; and as much faster than vp as waves of a medium are."""
+    medium = so.Acoustic(GRID, vp=2000.0, ranges={"vp": (50.0, 3e4)})
+    assert so.Modeling(WAVES, medium, space_order=4, max_velocity=3e4).discretisation.velocity == 3e4
+    with pytest.raises(ParameterError, match="beyond the 30000 m/s"):
+        so.Modeling(WAVES, medium, space_order=4, max_velocity=3.1e4)
+    fast = so.TTI(GRID, 19e3, epsilon=0.4, delta=0.1)
+    most = 19e3 * 1.8**0.5
+    assert so.Modeling(WAVES, fast, space_order=4).discretisation.velocity > 20e3
+    assert so.Modeling(WAVES, fast, space_order=4, max_velocity=1.01 * most).discretisation.velocity == 1.01 * most
+    with pytest.raises(
+        ParameterError, match="beyond the 26832.8 m/s that waves reach where vp is the largest plausible"
+    ):
+        so.Modeling(WAVES, fast, space_order=4, max_velocity=1.1 * most)
 
 
 # ---- a grid too coarse

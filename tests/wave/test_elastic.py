@@ -195,6 +195,17 @@ def test_points_beside_a_layer_are_reciprocal_as_documented():
             assert least <= np.linalg.norm(there - back) / np.linalg.norm(there) < most
 
 
+@pytest.mark.parametrize("name", ["elastic", "elastic_vti", "viscoelastic"])
+@pytest.mark.parametrize(("i", "j"), [("vx", "vx"), ("vx", "vz"), ("vz", "vz")])
+def test_points_where_the_grid_ends_are_reciprocal(name, i, j):
+    """Interpolation reaches beyond the nodes at either end: what would enter there moves nothing, as nothing moves it."""
+    w = rock(name, layer="none")
+    low, high = np.array(w.waves.grid.extent).T
+    for a, b in ((high - [33.0, 33.0], high - [95.0, 71.0]), (high - [3.0, 0.0], low + [3.0, 12.0])):
+        there, back = both_ways(w.waves, w.A, i, j, a[None], b[None])
+        assert np.linalg.norm(there - back) < 1e-10 * np.linalg.norm(there)
+
+
 def test_stresses_are_reciprocal_to_strains():
     """As C^-1 s_t - grad v = C^-1 m is what is symmetric, beside forces, m = C e belongs to a strain e of a source.
 

@@ -9,6 +9,7 @@ from seisops.engine.symbols.places import Place
 from seisops.errors import ParameterError
 from seisops.wave.grid import Grid
 from seisops.wave.sampling import taps as tables
+from seisops.wave.sampling.lattice import from_nodes
 from seisops.wave.sampling.points import WIDTHS, Coordinates, on_nodes, weights
 
 GRID = Grid((21, 16), (10.0, 5.0), origin=(100.0, 0.0))
@@ -129,6 +130,20 @@ def test_fields_continue_above_a_free_surface(interpolation, place, derivative):
     index, shape = (ORIGIN_INDEX[0], above), extended.shape
     explicit = evaluate(extended, *weights(points, GRID, index, shape, place=Place(place.cell), **options))
     np.testing.assert_allclose(folded, explicit, atol=1e-14)
+
+
+def test_nothing_enters_half_a_cell_beyond_the_last_node():
+    """Neither at points nor as a whole field, which is a point in every node; at the first node nothing is beyond."""
+    place, nz = Place((Fraction(0), Fraction(1, 2))), GRID.shape[-1]
+    for j in (0, 1, nz // 2, nz - 5, nz - 4, nz - 1):
+        impulse, made = np.zeros(GRID.shape), np.zeros(GRID.shape)
+        impulse[7, j] = 1.0
+        at = [[GRID.origin[0] + 7 * GRID.spacing[0], j * GRID.spacing[1]]]
+        (cell,), (values,) = weights(at, GRID, (0, 0), GRID.shape, "sinc", place, entering=True)
+        window = np.ix_(*(k + np.arange(values.shape[-1]) for k in cell))
+        made[window] = np.outer(*values)
+        np.testing.assert_allclose(from_nodes(impulse, place), made, atol=1e-15)
+        assert not made[:, nz - 1].any() and (made[7, nz - 2] != 0) == (j >= nz - 5)
 
 
 def test_sources_on_a_free_surface_fill_half_a_cell():

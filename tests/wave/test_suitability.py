@@ -194,14 +194,48 @@ def test_a_dipole_is_silent_if_all_of_it_is(side):
     assert len(messages) == 1 and "all receivers" in messages[0] and not surface.any() and below.any()
 
 
-def test_what_solids_have_on_a_free_surface_is_heard():
-    A = modeling(0.004, length=0.12, shots=3, surface=True)
-    A = so.Modeling(A.domain, so.Elastic(GRID, 2000.0, 1000.0, 2000.0), None, True, space_order=4)
-    for component in ("p", "vx", "vz", "sxx"):
-        on, below = (so.Projection(A.domain, [[60.0, z]], component=component) for z in (0.0, 20.0))
-        for F in (on * A * below.H, below * A * on.H):
-            d, messages = said(lambda F=F: F @ ricker(F, 20.0))
-            assert not messages and d.any(), component
+@pytest.mark.parametrize(("face", "unheard", "unfelt"), [("free", {"szz"}, set()), ("rigid", {"vx"}, {"vx", "sxx"})])
+def test_what_vanishes_on_the_surface_of_a_solid(face, unheard, unfelt):
+    """What is heard or driven there and is not spoken of has some effect, and what is has none, to the last bit."""
+    waves = modeling(0.004, length=0.12).domain
+    A = so.Modeling(waves, so.Elastic(GRID, 2000.0, 1000.0, 2000.0), {"z_min": face}, space_order=4)
+    names = ("p", "vx", "vz", "sxx", "szz", "sxz")
+    # of each another number of points, elsewhere: what is at the same points is one
+    on = [
+        so.Projection(waves, [[30.0 * n + 3.0 * k, 0.0] for k in range(n)], component=c) for n, c in enumerate(names, 1)
+    ]
+    below = so.Projection(waves, [[103.0, 22.0]], component="vz")
+
+    def spoken_of(messages, side):
+        assert all(m.startswith(f"all {side} of shot 0 (") and f"lie on the {face} surface" in m for m in messages)
+        assert all("exactly 0, but for what is driven in the same nodes" in m for m in messages)
+        return {names[int(m.partition("(")[2][0]) - 1] for m in messages}
+
+    F = so.VStack(on) * A * below.H
+    d, messages = said(lambda: F @ ricker(F, 20.0))
+    assert spoken_of(messages, "receivers") == unheard
+    assert {c for c, part in zip(names, F.range.split(d), strict=True) if not part.any()} == unheard
+
+    G = below * A * so.VStack(on).H
+    q = so.ricker(waves.time, 20.0)
+    alone = [G.domain.join([q * np.ones(p.range.shape) * (p is one) for p in on]) for one in on]
+    _, messages = said(lambda: G @ sum(alone))
+    assert spoken_of(messages, "sources") == unfelt
+    assert {c for c, one in zip(names, alone, strict=True) if not (G @ one).any()} == unfelt
+
+
+def test_points_on_a_rigid_surface_of_water():
+    """Nothing moves it, and it moves nothing."""
+    waves = modeling(0.004, length=0.12).domain
+    A = so.Modeling(waves, so.Elastic(GRID, 2000.0, 0.0, 1000.0), {"z_min": "rigid"}, space_order=4)
+    F = (
+        so.Projection(waves, [[60.0, 0.0]], component="vz")
+        * A
+        * so.Projection(waves, [[103.0, 22.0]], component="vz").H
+    )
+    d, messages = said(lambda: F @ ricker(F, 20.0))
+    assert len(messages) == 1 and "lie on the rigid surface" in messages[0] and "0; move them" in messages[0]
+    assert not d.any()
 
 
 class Even(so.Acoustic):

@@ -157,12 +157,13 @@ def sea(grid, nodes):
 class World:
     """A rough medium with points in its layer, at its surface and just below it."""
 
-    def __init__(self, ndim=2, name="solid", boundary="default", **options):
+    def __init__(self, ndim=2, name="solid", boundary="default", face="free", **options):
         grid = so.Grid((24, 21), 10.0) if ndim == 2 else so.Grid((13, 12, 15), 10.0)
         self.medium = MADE[name](grid, np.random.default_rng(11)) if isinstance(name, str) else name(grid)
         self.waves = so.Wavefield(grid, so.Time(31, 0.002), dtype="float64")
         boundary = so.PML(cells=5) if boundary == "default" else boundary
-        self.A = so.Modeling(self.waves, self.medium, boundary, free_surface=True, space_order=4, **options)
+        faces = {f"{axis}_{end}": boundary for axis in grid.axes for end in ("min", "max")} | {"z_min": face}
+        self.A = so.Modeling(self.waves, self.medium, faces, space_order=4, **options)
         self.beyond = 30.0 if boundary else 0.0
 
     def points(self, component, n, seed):
@@ -246,9 +247,10 @@ def test_whole_wavefields(sampler):
 
 
 @pytest.mark.parametrize(("i", "j"), [("vx", "vx"), ("vx", "vz"), ("vz", "vz")])
-@pytest.mark.parametrize("depths", [(0.0, 0.0), (3.0, 17.0)])
-def test_forces_and_velocities_are_reciprocal(i, j, depths):
-    w = World()
+@pytest.mark.parametrize(("face", "depths"), [("free", (0.0, 0.0)), ("free", (3.0, 17.0)), ("rigid", (3.0, 17.0))])
+def test_forces_and_velocities_are_reciprocal(i, j, face, depths):
+    """A force along a rigid surface moves nothing, as nothing moves it along that."""
+    w = World(face=face)
     there, back = both_ways(w.waves, w.A, i, j, [[63.1, depths[0]]], [[151.7, depths[1]]])
     assert np.linalg.norm(there - back) < 1e-10 * np.linalg.norm(there)
 

@@ -82,19 +82,10 @@ class Closing:
         ParameterError
             Such a row without a difference along the last axis, or with several.
         """
+        slopes = self._slopes(rows, fields, positions)
         rows, here = list(rows), self._profile(SURFACE, False)
-        along = {d for row in rows for d in row.atoms(Derivative) if self.axis in d.dims}
-        for n, u in enumerate(fields):
-            if u.name not in self.tractions or positions[u.name][-1] or not any(depends(d, [u]) for d in along):
-                continue
-            slopes = [d for d in along if d in rows[n].atoms(Derivative) and depends(d, fields)]
-            if len(slopes) != 1:
-                raise ParameterError(
-                    f"{u.name.removeprefix(PREFIX)} vanishes on the surface (`tractions`), in the nodes there: its row "
-                    f"needs one difference along {self.axis.name}, which follows from that, and has {len(slopes)}"
-                )
-            (slope,) = slopes
-            terms = sympy.Add.make_args(rows[n])
+        for n, slope in slopes.items():
+            u, terms = fields[n], sympy.Add.make_args(rows[n])
             own = sympy.Add(*(term for term in terms if depends(term, [u])))
             rest = sympy.Add(*(term for term in terms if not depends(term, [u])))
             by = _coefficient(rest, slope)
@@ -111,6 +102,49 @@ class Closing:
                 rows = [row if m in (k, n) else _put(row, heard) for m, row in enumerate(rows)]
             rows[n] = own + self._profile(BELOW, False) * rest
         return rows
+
+    def silent(self, rows: Sequence, fields: Sequence, positions: Mapping) -> tuple[frozenset[str], frozenset[str]]:
+        """Fields that are zero in the nodes of the surface, and those whose rows, there, move nothing; by name.
+
+        The first are those of :meth:`condensed`, where they are not driven themselves. What is driven of one of them is
+        taken up by the difference along the last axis: felt by the rows that share it, as normal stress on a free surface
+        makes a strain along it, and by nobody where there are none, as what moves a rigid surface. Neither is what moves
+        only such a field in the same nodes.
+
+        Parameters
+        ----------
+        rows, fields, positions
+            As of :meth:`condensed`.
+        """
+        slopes = self._slopes(rows, fields, positions)
+        held = {
+            n for n, d in slopes.items() if not any(_coefficient(row, d) != 0 for k, row in enumerate(rows) if k != n)
+        }
+        unfelt = {fields[n].name for n in held}
+        for n, u in enumerate(fields):
+            if n in slopes or positions[u.name][-1]:
+                continue
+            felt = [k for k, row in enumerate(rows) if k != n and depends(row, [u])]
+            taken = [d for row in rows for d in row.atoms(Derivative) if self.axis in d.dims and depends(d, [u])]
+            if felt and held.issuperset(felt) and not taken:
+                unfelt.add(u.name)
+        return frozenset(fields[n].name for n in slopes), frozenset(unfelt)
+
+    def _slopes(self, rows: Sequence, fields: Sequence, positions: Mapping) -> dict:
+        """By number of a row that determines what vanishes in nodes of the surface, its difference along the last axis."""
+        along = [d for row in rows for d in row.atoms(Derivative) if self.axis in d.dims]
+        out = {}
+        for n, u in enumerate(fields):
+            if u.name not in self.tractions or positions[u.name][-1] or not any(depends(d, [u]) for d in along):
+                continue
+            slopes = [d for d in rows[n].atoms(Derivative) if self.axis in d.dims and depends(d, fields)]
+            if len(slopes) != 1:
+                raise ParameterError(
+                    f"{u.name.removeprefix(PREFIX)} vanishes on the surface (`tractions`), in the nodes there: its row "
+                    f"needs one difference along {self.axis.name}, which follows from that, and has {len(slopes)}"
+                )
+            (out[n],) = slopes
+        return out
 
     def dual(self, expr):
         """A transposed expression as it is in the inner product of the weights."""

@@ -81,6 +81,9 @@ class System:
         Axis of the layer outside of which a field (or a profile) vanishes, by the name of its symbol.
     closing : Closing or None
         How differences end at a free surface that is no mirror.
+    unheard, unfelt : frozenset of str
+        Names of the fields that are zero in the nodes of such a surface, and of those whose rows, there, move nothing; see
+        :meth:`~seisops.engine.derive.closing.Closing.silent`.
     """
 
     template: Template
@@ -95,6 +98,8 @@ class System:
     parity: Mapping[str, int] | None = None
     compact: Mapping[str, devito.Dimension] = field(default_factory=dict)
     closing: Closing | None = None
+    unheard: frozenset[str] = frozenset()
+    unfelt: frozenset[str] = frozenset()
 
     @cached_property
     def leads(self) -> tuple[int, ...]:
@@ -107,18 +112,26 @@ class System:
     @cached_property
     def entries(self) -> tuple[Component, ...]:
         """What sources enter."""
-        return components(self.source, self._places(self.row_times), (0,) * len(self.fields))
+        silent = [u.name in self.unfelt for u in self.fields]
+        return components(self.source, self._places(self.row_times), (0,) * len(self.fields), silent)
 
     @cached_property
     def exits(self) -> tuple[Component, ...]:
         """What is observed."""
-        return components(self.observe, self._places(self.times), self.leads)
+        silent = [u.name in self.unheard for u in self.fields]
+        return components(self.observe, self._places(self.times), self.leads, silent)
 
     def _places(self, times: Mapping[str, Fraction]) -> list[Place]:
         nodes, parity = (Fraction(0),) * self.template.ndim, self.parity or {}
-        closed = self.template.space_order if self.closing else 0
+        closed, held = self.template.space_order if self.closing else 0, self.unheard & self.unfelt
         return [
-            Place(self.positions.get(u.name, nodes), times.get(u.name, Fraction(0)), parity.get(u.name, 0), closed)
+            Place(
+                self.positions.get(u.name, nodes),
+                times.get(u.name, Fraction(0)),
+                parity.get(u.name, 0),
+                closed,
+                u.name in held,
+            )
             for u in self.fields
         ]
 
@@ -243,6 +256,8 @@ def adjoint(system: System) -> System:
         row_times=renamed(system.times),
         parity=renamed(system.parity) if system.parity else None,
         compact={**system.compact, **renamed(system.compact)},
+        unheard=frozenset(w for u, w in pairs if u in system.unfelt),
+        unfelt=frozenset(w for u, w in pairs if u in system.unheard),
     )
 
 

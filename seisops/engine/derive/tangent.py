@@ -43,6 +43,9 @@ def tangent(system: System, wrt: Sequence[str], prefix: str) -> System:
     def both(by_name):
         return {**by_name, **{v.name: by_name[u.name] for u, v in fields.items() if u.name in by_name}}
 
+    def with_tangents(names):
+        return names | {v.name for u, v in fields.items() if u.name in names}
+
     return replace(
         system,
         fields=(*system.fields, *fields.values()),
@@ -54,4 +57,6 @@ def tangent(system: System, wrt: Sequence[str], prefix: str) -> System:
         row_times=both(system.row_times),
         parity=both(system.parity) if system.parity else None,
         compact=both(system.compact),
+        unheard=with_tangents(system.unheard),
+        unfelt=with_tangents(system.unfelt),
     )

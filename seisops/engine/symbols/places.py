@@ -30,12 +30,15 @@ class Place:
         What continues them above a free surface: 1 an even, -1 an odd extension; 0 without one.
     closed : int
         Order of the differences that end at a free surface, above which nothing continues them; 0 without one.
+    held : bool
+        Whether they are zero, whatever is done to them, in the nodes of a surface at which differences end.
     """
 
     cell: tuple[Fraction, ...]
     time: Fraction = Fraction(0)
     parity: int = 0
     closed: int = 0
+    held: bool = False
 
     @property
     def weighted(self) -> bool:
@@ -68,16 +71,19 @@ class Component:
     place : Place
     lead : int
         Index of the sample that a row of the time loop determines, counted from that of the row; 0 for what enters.
+    silent : bool
+        Whether all of it is zero, or moves nothing, in the nodes of a surface at which differences end.
     """
 
     channel: int
     weights: tuple[tuple[int, float], ...]
     place: Place
     lead: int
+    silent: bool = False
 
 
 def components(
-    channels: Sequence[Mapping[int, float]], places: Sequence[Place], leads: Sequence[int]
+    channels: Sequence[Mapping[int, float]], places: Sequence[Place], leads: Sequence[int], silent: Sequence[bool]
 ) -> tuple[Component, ...]:
     """Channels taken apart by place.
 
@@ -88,11 +94,16 @@ def components(
     places : sequence of Place
     leads : sequence of int
         Of every field.
+    silent : sequence of bool
+        Of every field, or row; see :class:`Component`.
     """
     out = []
     for n, channel in enumerate(channels):
         parts: dict = {}
         for i, weight in channel.items():
             parts.setdefault((places[i], leads[i]), []).append((i, weight))
-        out += [Component(n, tuple(weights), place, lead) for (place, lead), weights in parts.items()]
+        out += [
+            Component(n, tuple(weights), place, lead, all(silent[i] for i, _ in weights))
+            for (place, lead), weights in parts.items()
+        ]
     return tuple(out)

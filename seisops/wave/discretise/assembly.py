@@ -152,6 +152,7 @@ def assemble(equation: Equation, template: Template, boundary, surface: str) -> 
     vanishing = [f.name for n, f in zip(equation.fields, fields, strict=True) if (n in equation.tractions) == free]
     closing = Closing(template, vanishing) if surface and equation.tractions else None
     stretch = (boundary.stretch if boundary else Stretch)(template, fields, positions, parity, closing)
+    unheard, unfelt = closing.silent(rows, fields, positions) if closing else (frozenset[str](), frozenset[str]())
     if closing:
         rows = closing.condensed(rows, fields, positions)
     rows = [stretch(stretch.damped(row)) for row in rows]
@@ -171,4 +172,6 @@ def assemble(equation: Equation, template: Template, boundary, surface: str) -> 
         parity=stretch.parity if mirrored else None,
         compact=stretch.compact,
         closing=closing,
+        unheard=unheard,
+        unfelt=unfelt,
     )

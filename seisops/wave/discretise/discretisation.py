@@ -20,7 +20,7 @@ from seisops.engine.facts import Layer
 from seisops.engine.scheme import Scheme
 from seisops.engine.symbols.closure import BELOW, closing, closure
 from seisops.engine.symbols.names import PREFIX
-from seisops.errors import AccuracyWarning, ParameterError, UnstableError, outside
+from seisops.errors import AccuracyWarning, ParameterError, UnstableError, outside, shown
 from seisops.wave._validate import integer, real
 from seisops.wave.discretise.padding import Padding, folded
 from seisops.wave.discretise.resampling import Resampling
@@ -29,6 +29,7 @@ from seisops.wave.discretise.stability import admits, limit, lossless
 from seisops.wave.equation import WaveEquation
 from seisops.wave.faces import Faces
 from seisops.wave.grid import Grid
+from seisops.wave.quantities import plausible
 from seisops.wave.space import Wavefield
 from seisops.wave.time import Time
 
@@ -252,6 +253,22 @@ def _profiles(d: Discretisation, widths: tuple[int, ...], around: int) -> dict[s
     return out
 
 
+def _require_plausible(max_velocity: float, velocity: float, medium: WaveEquation) -> None:
+    """Refuse a largest velocity in m/s beyond what waves would reach in a medium with the largest plausible `vp`."""
+    ends = plausible(type(medium), "vp", medium._ranges) if "vp" in medium.quantities else None
+    if ends is None or "vp" not in medium.perturbable:
+        return
+    most = ends[1] * velocity / float(np.max(medium.get("vp")))
+    if max_velocity > most * (1 + 1e-6):
+        name = type(medium).__name__
+        raise ParameterError(
+            f"Modeling(max_velocity={max_velocity:.6g} m/s) is beyond the {most:.6g} m/s that waves reach where vp is the "
+            f"largest plausible, {ends[1]:.6g} m/s, and would need {max_velocity / velocity:.3g} times as many steps as the "
+            f"{velocity:.6g} m/s of the medium. If it is meant, state what may occur: {name}(..., ranges={{'vp': (lowest, "
+            "highest)})"
+        )
+
+
 def discretise(
     waves: Wavefield,
     medium: WaveEquation,
@@ -269,8 +286,9 @@ def discretise(
         raise ParameterError(
             f"the medium is on {medium.grid!r}, the wavefields on {waves.grid!r}: use one grid for both"
         )
-    if space_order not in range(2, 17, 2):
-        raise ParameterError(f"Modeling(space_order={space_order!r}): must be even, from 2 to 16")
+    if not isinstance(space_order, int | np.integer) or space_order not in range(2, 17, 2):
+        raise ParameterError(f"Modeling(space_order={shown(space_order)}): must be an integer, even, from 2 to 16")
+    space_order = int(space_order)
     suited = medium.primal.multiaxial, medium.primal.transition
     faces = Faces.of(boundary, free_surface, waves.grid.axes, *suited)
     for doubt in medium.primal.doubts(faces.surface, faces.bare, space_order):
@@ -291,6 +309,7 @@ def discretise(
             raise ParameterError(
                 f"Modeling(max_velocity={max_velocity:.6g} m/s) is below the {velocity:.6g} m/s that the medium reaches"
             )
+        _require_plausible(max_velocity, velocity, medium.primal)
         step, velocity = step * velocity / float(max_velocity), float(max_velocity)
     needed = ceil(waves.time.step / (SAFETY * step) * (1 - 1e-12))
     if substeps is not None:

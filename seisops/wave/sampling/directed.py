@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seisops.errors import ParameterError, shown
+from seisops.wave._validate import floats
 from seisops.wave.quantities import numbers, span
 from seisops.wave.sampling.combination import Combined
 from seisops.wave.sampling.points import Coordinates
@@ -330,7 +331,7 @@ def _at_points(what: str, given: Any, points: Coordinates, shape: tuple[int, ...
 def _checked(what: str, given: Any, count: int, shot: int, shape: tuple[int, ...]) -> NDArray:
     """An array (count, *shape) of one shot."""
     try:
-        a = np.array(given, dtype=float)
+        a = floats(given)
     except (TypeError, ValueError):
         raise ParameterError(f"{what} is not an array of numbers of shape {shape} or (points, *{shape})") from None
     if a.shape not in (shape, (count, *shape)):

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from seisops.errors import ParameterError
-from seisops.wave._validate import real
+from seisops.wave._validate import floats, real
 from seisops.wave.sampling.combination import Combined
 from seisops.wave.sampling.points import Coordinates
 from seisops.wave.sampling.projection import Projection
@@ -145,7 +145,7 @@ class _Line(NamedTuple):
     def of(cls, polyline: ArrayLike, axes: tuple[str, ...]) -> _Line:
         """What a user gave, checked."""
         try:
-            vertices = np.array(polyline, dtype=float)
+            vertices = floats(polyline)
         except (TypeError, ValueError):
             vertices = np.empty(0)
         if vertices.ndim != 2 or vertices.shape[1] != len(axes) or len(vertices) < 2:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from seisops.engine.symbols.places import Place
-from seisops.wave.sampling.points import WIDTHS, below, window
+from seisops.wave.sampling.points import WIDTHS, below, window, within
 
 __all__ = ["from_nodes", "to_nodes"]
 
@@ -34,7 +34,7 @@ def _along_axes(a: np.ndarray, place: Place, transposed: bool) -> np.ndarray:
     ndim = len(place.cell)
     for d in range(ndim):
         last = d == ndim - 1
-        if place.cell[d] == 0 and not (last and place.parity < 0):
+        if place.cell[d] == 0 and not (last and (place.parity < 0 or place.held)):
             continue
         axis = a.ndim - ndim + d
         matrix = _matrix(place if last else Place((place.cell[d],)), a.shape[axis], np.dtype(a.dtype).name)
@@ -51,6 +51,6 @@ def _matrix(place: Place, n: int, dtype: str) -> sparse.csr_array:
     position = np.arange(n) - float(place.cell[-1])
     nodes, values = below(*window(position, r), position, place)
     rows = np.broadcast_to(np.arange(n)[:, None], nodes.shape)
-    inside = (nodes >= 0) & (nodes < n)
+    inside = within(nodes, n, float(place.cell[-1]))
     entries = values[inside].astype(dtype), (rows[inside], nodes[inside])
     return sparse.csr_array(entries, shape=(n, n))

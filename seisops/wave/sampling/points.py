@@ -5,8 +5,9 @@ from itertools import accumulate
 import numpy as np
 from scipy.special import i0
 
-from seisops.errors import ParameterError
+from seisops.errors import ParameterError, shown
 from seisops.spaces import shot_numbers
+from seisops.wave._validate import floats, number_or_nan
 from seisops.wave.grid import NODE_TOLERANCE, Grid
 
 #: Nodes per axis in the window of each interpolation, and of a derivative.
@@ -37,7 +38,7 @@ class Coordinates:
     shots : int
         Number of shots.
     margin : float, optional
-        Metres by which points may lie outside the extent, inside an absorbing layer.
+        Metres by which points may lie outside the extent, inside an absorbing layer; not negative.
     """
 
     __slots__ = ("_shots", "grid")
@@ -46,6 +47,10 @@ class Coordinates:
     _shots: tuple
 
     def __init__(self, coordinates, grid, shots, margin=0.0):
+        if not number_or_nan(margin) >= 0:
+            raise ParameterError(
+                f"margin={shown(margin)}: give the metres by which points may lie outside the model, 0 or more"
+            )
         per_shot = _split_shots(coordinates, grid, shots)
         if per_shot is None:
             per_shot = (_checked(coordinates, grid, None, margin),) * shots
@@ -80,14 +85,15 @@ class Coordinates:
         """Coordinates of the points of shot `i`: a read-only float64 array of shape (points, ndim)."""
         return self._shots[i]
 
-    def require_below(self, surface):
-        """Refuse points above a free surface, at `surface` in m: there is no medium there."""
+    def require_below(self, surface, kind):
+        """Refuse points above a surface, at `surface` in m, which is "free" or "rigid": there is no medium there."""
         for shot, points in enumerate(self._shots):
             above = np.flatnonzero(points[:, -1] < surface - NODE_TOLERANCE * self.grid.spacing[-1])
             if len(above):
                 raise ParameterError(
-                    f"point {above[0]} of shot {shot}, at {tuple(map(float, points[above[0]]))} m, lies above the free "
-                    f"surface at z = {surface:g} m, where there is no medium: move it down, or model without a free surface"
+                    f"point {above[0]} of shot {shot}, at {tuple(map(float, points[above[0]]))} m, lies above the {kind} "
+                    f"surface at z = {surface:g} m, where there is no medium: move it down, or model without a {kind} "
+                    "surface"
                 )
 
     def select(self, shots):
@@ -159,14 +165,15 @@ def weights(
     origin_index : tuple of int
         Index in the padded grid of the first node of the grid.
     padded_shape : tuple of int
-        Shape of the padded grid. Weights of nodes outside it are dropped.
+        Shape of the padded grid. Weights of samples outside it are dropped; see :func:`within`.
     interpolation : {"sinc", "linear", "node"}, optional
         Kaiser-windowed sinc over 8 nodes, linear over 2, or the node itself (all points must be `on_nodes`).
     place : Place, optional
         Where within each cell the samples of the field lie, by default in the nodes; and how the field continues
         above a free surface at the first node of the z axis, if there is one: samples above it count on their mirror
         images, with the opposite sign if the field is odd, when those on the surface count nothing. If there is no mirror,
-        points that would look above it are interpolated by a polynomial through the samples next to it.
+        points that would look above it are interpolated by a polynomial through the samples next to it, of which those on
+        the surface count nothing if the field is held there.
     entering : bool, optional
         The weights are those of a source: divided by the part of a cell that belongs to each sample, which is a half on a
         mirroring surface, as the other half of the cell is above it.
@@ -236,7 +243,9 @@ def weights(
             nodes, values = below(nodes, values, cells[:, d], place, slope)
             if entering and place.weighted:
                 values = values / place.weight(size)[np.clip(nodes, 0, size - 1)]
-        gridpoints[:, d], coefficients[:, d] = _fit(nodes, values / grid.spacing[d] if slope else values, size, r)
+        offset = 0.0 if place is None else float(place.cell[d])
+        values = np.where(within(nodes, size, offset), values / grid.spacing[d] if slope else values, 0.0)
+        gridpoints[:, d], coefficients[:, d] = _fit(nodes, values, size, r)
     return gridpoints, coefficients
 
 
@@ -259,7 +268,30 @@ def below(nodes, values, position, place, slope=False):
         nodes, values = nodes.copy(), np.where(above[:, None], 0.0, values)
         nodes[above] = np.arange(nodes.shape[1])
         values[above, : len(known)] = np.linalg.solve(known[None, :] ** powers, exact).T
-    return nodes, values
+    return nodes, np.where(nodes == 0, 0.0, values) if place.held else values
+
+
+def within(nodes, size, offset):
+    """Tell which samples lie on the grid, from its first node to its last along an axis.
+
+    Of fields half a cell after the nodes, arrays have a sample beyond the last node. There is no medium there, and no other
+    field moves it. What entered it would move others all the same, which neither energy nor reciprocity allows: the grid
+    ends, at either end, as with a wall in that place, which takes what is done to it.
+
+    Parameters
+    ----------
+    nodes : ndarray of int
+        Numbers of samples.
+    size : int
+        Number of nodes.
+    offset : float
+        Where the samples lie, in cells from the nodes.
+
+    Returns
+    -------
+    ndarray of bool
+    """
+    return (nodes + offset >= 0) & (nodes + offset <= size - 1)
 
 
 def _offset(place, ndim):
@@ -342,7 +374,7 @@ def _checked(points, grid, shot, margin):
     """A read-only float64 copy of the points of one shot (of all shots if `shot` is None)."""
     where = "coordinates" if shot is None else f"coordinates of shot {shot}"
     try:
-        points = np.array(points, dtype=float)
+        points = floats(points)
     except (TypeError, ValueError):
         raise ParameterError(f"{where} are not an array of numbers of shape (points, {grid.ndim})") from None
     if points.shape == (grid.ndim,):

@@ -36,7 +36,7 @@ class Projection(Coupling, Sampler):
     interpolation : {"sinc", "linear"}, optional
     margin : float, optional
         Metres by which points may lie outside the model, inside its absorbing layer. By default they may not.
-        Above a free surface there is no layer: solves with one refuse such points.
+        Above a free or rigid surface there is no layer: solves with one refuse such points.
     component : str, optional
         What of the medium's waves is heard at the points, as the medium names it: ``"p"``, ``"vz"``, ``"sxz"``. The
         adjoint drives the same. By default the first, which is pressure in all media of this package.
@@ -47,7 +47,8 @@ class Projection(Coupling, Sampler):
     Raises
     ------
     ParameterError
-        If points lie outside the model, are not finite, or do not match the number of shots, or there is no such axis.
+        If points lie outside the model, are not finite, or do not match the number of shots, if the margin is negative or
+        no number, or if there is no such axis.
     """
 
     points: Coordinates
@@ -100,7 +101,7 @@ class Projection(Coupling, Sampler):
 
         # shots with the same points share one array of them, which lives as long as this
         return self._known.get(
-            (id(coordinates), *where, place and (place.cell, place.parity, place.closed), entering), make
+            (id(coordinates), *where, place and (place.cell, place.parity, place.closed, place.held), entering), make
         )
 
     def _alone(self, shot: int) -> Taps:
@@ -126,7 +127,7 @@ class Projection(Coupling, Sampler):
 
     def require_fit(self, discretisation: Discretisation) -> None:
         if discretisation.surface:
-            self.points.require_below(self.domain.grid.origin[-1])
+            self.points.require_below(self.domain.grid.origin[-1], discretisation.faces.surface)
 
     def entering(self, shot, x, where):
         traces = self.range.shot(x, shot)
@@ -154,4 +155,11 @@ class Projection(Coupling, Sampler):
         points, grid = self.points.shot(shot), self.domain.grid
         if not len(points) or np.any(points[:, -1] > grid.origin[-1] + NODE_TOLERANCE * grid.spacing[-1]):
             return 0
-        return 0 if any(self.met(shot, where, place).weights.any() for _, place in where.places) else len(points)
+        for n, place in where.places:
+            taps = self.met(shot, where, place)
+            counts = taps.weights != 0
+            if where.components[n].silent:
+                counts &= taps.cells[-1] != 0  # those in the nodes of the surface
+            if counts.any():
+                return 0
+        return len(points)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from seisops.engine.symbols.places import Place
 from seisops.errors import ParameterError
 from seisops.operators import Sampler
+from seisops.wave._validate import floats
 from seisops.wave.sampling.coupling import Coupling, total
 from seisops.wave.sampling.ways import LevelsWay, StackWay, Way
 from seisops.wave.sampling.where import Where
@@ -115,7 +116,7 @@ class Snapshots(Coupling, Sampler):
 def _numbers(times: ArrayLike, axis: Time) -> tuple[int, ...]:
     """The numbers of the samples at some times."""
     try:
-        seconds = np.atleast_1d(np.asarray(times, dtype=float))
+        seconds = np.atleast_1d(floats(times))
     except (TypeError, ValueError):
         raise ParameterError(f"Snapshots(times={times!r:.80}): give times in seconds") from None
     if seconds.ndim != 1 or not seconds.size:

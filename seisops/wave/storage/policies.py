@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seisops.errors import ParameterError
-from seisops.wave._validate import integer
+from seisops.wave._validate import integer, number_or_nan
 from seisops.wave.storage.background import AlongEdges, Background, Checkpoints, Coded, Start, Whole
 from seisops.wave.storage.codecs import Basis, File, Integers
 from seisops.wave.storage.layout import Layout
@@ -324,7 +324,7 @@ class Compressed(Policy):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.bits not in (8, 16):
+        if not isinstance(self.bits, int | np.integer) or self.bits not in (8, 16):
             raise ParameterError(f"Compressed(bits={self.bits!r}): must be 16 or 8")
 
     def background(self, layout, again, pool, left, shots):
@@ -381,7 +381,7 @@ class Fourier(_Projected):
     def __post_init__(self):
         super().__post_init__()
         try:
-            given = [float(f) for f in self.frequencies]
+            given = [number_or_nan(f) for f in self.frequencies]
         except (TypeError, ValueError):
             given = []
         if not given or not all(0 <= f < inf for f in given):
