@@ -42,8 +42,8 @@ class PML:
         default what the medium needs: 0.05 for elastic waves, else 0.
     transition : int, optional
         Further cells, between the model and the layer, that absorb nothing: there the medium turns into what it is in the
-        layer, where that is another one. By default what the medium needs: 12 where the axis of :class:`~seisops.TTI` is
-        tilted, else 0.
+        layer, where that is another one. By default what the medium needs: 12 where :class:`~seisops.TTI` has angles and
+        epsilon exceeds delta anywhere, else 0.
 
     Notes
     -----
@@ -67,7 +67,7 @@ class PML:
     transition 8        -41 dB, 4e-2     -33 dB, 6e-2     -24 dB
     transition 12       -45 dB, 2e-2     -36 dB, 5e-2     -31 dB
     transition 24       -54 dB, 5e-3     -41 dB, 2e-2     -40 dB
-    ``Sponge()``        -27 dB, 6e-2     -24 dB, 1e-1     -29 dB
+    ``Sponge()``        -24 dB, 6e-2     -24 dB, 1e-1     -29 dB
     ``Sponge(60)``      -35 dB, 2e-2     -32 dB, 5e-2     -37 dB
     ==================  ===============  ===============  =========
 

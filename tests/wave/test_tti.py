@@ -148,6 +148,27 @@ def test_ends_that_do_not_suit_are_told(boundary, rho, said):
         so.Modeling(so.Wavefield(grid, so.Time(31, 0.002)), medium, boundary)
 
 
+@pytest.mark.parametrize("theta", [0.0, 0.6])
+def test_rough_densities_of_tilted_media_are_told(theta):
+    """They make waves grow, without bound; a little of it does not, nor does any where epsilon is delta, as in water."""
+    grid, rng = so.Grid((24, 20), 10.0), np.random.default_rng(7)
+    waves = so.Wavefield(grid, so.Time(1500, 0.004))
+    rough = rng.random(grid.shape)
+
+    def late(rho, **options):
+        medium = so.TTI(grid, 2500.0, 0.2, theta=theta, rho=rho, **options)
+        F = so.Projection(waves, [(30.0, 30.0), (200.0, 170.0)]) * so.Modeling(waves, medium)
+        data = F * so.Projection(waves, [(115.0, 95.0)]).H @ so.ricker(waves.time, 20.0)[None, None]
+        return np.abs(data[..., -300:]).max() / np.abs(data[..., :40]).max()
+
+    with pytest.warns(so.AccuracyWarning, match="by a factor of up to 1.9. between cells that touch"):
+        assert not late(1000.0 * (1 + rough), delta=0.1) < 10
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", so.AccuracyWarning)
+        assert late(1000.0 * (1 + 0.09 * rough), delta=0.1) < 1.0  # slow waves stay
+        assert late(1000.0 * (1 + rough), delta=0.2) < 1e-3
+
+
 @pytest.mark.parametrize("surface", ["free", "rigid"])
 def test_a_tilt_at_a_surface_is_doubted_as_far_as_differences_look_beyond_it(surface):
     """Half of the order, and what is on a rigid surface: in silence adjoints are exact, and one node less is too few."""

@@ -14,6 +14,10 @@ from seisops.wave.quantities import Quantity
 __all__ = ["TTI"]
 
 
+# from what ratio of densities of cells that touch waves may grow where there are angles
+ROUGH = 1.1
+
+
 @noted
 class TTI(WaveEquation):
     r"""Transversely isotropic medium, pseudo-acoustic, with a vertical axis of symmetry (VTI) or a tilted one (TTI).
@@ -26,9 +30,9 @@ class TTI(WaveEquation):
     with m the squared slowness along the axis. Eliminating w in favour of p gives the equations of Zhang, Zhang & Zhang
     (2011, doi:10.1190/1.3554411), of the stresses p across and r along the axis, the acoustic limit (no shear stiffness
     along the axis) of elastic waves. In this form they are symmetric in any medium: sources and receivers are reciprocal,
-    and energy is conserved as long as :math:`\delta \le \epsilon` (not with angles and a density beside a face without a
-    layer, nor with a tilt beside a surface: of both one is warned). Where angles are given, with n the direction of the
-    axis,
+    and energy is conserved as long as :math:`\delta \le \epsilon` (not with angles and a density that differs from cell to
+    cell, or that is beside a face without a layer, nor with a tilt beside a surface: of all three one is warned). Where
+    angles are given, with n the direction of the axis,
 
     .. math:: G_\parallel f = \nabla \cdot \big(n \, (n \cdot \nabla f)\big), \qquad G_\perp f = \nabla^2 f - G_\parallel f,
 
@@ -99,7 +103,7 @@ class TTI(WaveEquation):
 
     @property
     def transition(self):
-        return 0 if self.theta is None else 12
+        return 0 if self.theta is None or not (self.epsilon - self.delta).any() else 12
 
     def check(self):
         if self.phi is not None and (self.theta is None or self.grid.ndim == 2):
@@ -129,11 +133,26 @@ class TTI(WaveEquation):
                 + ("waves grow" if surface == "rigid" else "waves may grow in thousands of steps")
                 + f". Let epsilon = delta = 0, or theta = 0, in the first {near} nodes of depth"
             )
+        if self.rho is not None and (contrast := self._contrast()) > ROUGH:
+            yield (
+                f"TTI: density differs by a factor of up to {contrast:.3g} between cells that touch, where epsilon exceeds "
+                "delta: with angles, waves may grow there without bound. Smooth the density, or let epsilon equal delta "
+                "where it jumps, or leave one of them out: density, or theta"
+            )
         if bare and self.rho is not None and tilted.any():
             yield (
                 "TTI: with angles and a density, waves grow where the grid ends without a layer (boundary=None): take a PML "
                 "or a Sponge on all faces"
             )
+
+    def _contrast(self) -> float:
+        """The largest ratio of densities of two cells that touch and in which epsilon exceeds delta."""
+        found, anelliptic = 1.0, self.epsilon - self.delta > 1e-6
+        for axis in range(self.grid.ndim):
+            jumps = np.abs(np.diff(np.log(self.rho), axis=axis))
+            both = np.delete(anelliptic & np.roll(anelliptic, -1, axis), -1, axis)
+            found = max(found, float(np.exp(jumps[both].max(initial=0.0))))
+        return found
 
     def residual(self, fields, parameters):
         from devito import sqrt  # media are there before equations are
