@@ -8,7 +8,7 @@ in every call; given wavefields that were made once, they are faster. Both are m
 
 The solver of tilted media (Zhang, Zhang & Zhang 2011, doi:10.1190/1.3554411) drives both of its fields and hears their sum.
 They are the same where the medium is isotropic, as it is at sources and receivers: half of that sum is pressure. Its
-derivatives along the axis are of half the order, forth and back: with order 16 they are as exact as those of seisops with 8.
+derivatives along the axis are of half the order, forth and back: with order 16 they are of order 8, as those of seisops.
 """
 
 from __future__ import annotations
