@@ -68,7 +68,7 @@ class PML:
     transition 12       -45 dB, 2e-2     -36 dB, 5e-2     -31 dB
     transition 24       -54 dB, 5e-3     -41 dB, 2e-2     -40 dB
     ``Sponge()``        -24 dB, 6e-2     -24 dB, 1e-1     -29 dB
-    ``Sponge(60)``      -35 dB, 2e-2     -32 dB, 5e-2     -37 dB
+    ``Sponge(60)``      -32 dB, 2e-2     -32 dB, 5e-2     -37 dB
     ==================  ===============  ===============  =========
 
     What `multiaxial` costs elastic waves, at 20 cells for the wavelength of P: the largest reflected amplitude relative to

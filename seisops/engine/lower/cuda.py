@@ -154,12 +154,8 @@ class _Device(Writer):
     def cells(self, statements: Sequence[Statement]) -> None:
         """Functions for a cell of each family of temporaries, then for one of what is wanted."""
         for family in self.temporaries([s.value for s in statements]):
-            self.locals, self.lines = {}, []
-            for of in family:
-                value = self.sum(of)
-                self.lines.append(f"t{self.numbers[of]}[{self.inner}] = {value};")
+            self.prepare(family)
             self.function([tuple(self.extents[family[0]][v]) for v in self.axes])
-        self.locals, self.lines = {}, []
         self.assign(statements)
         self.function([(0, 0)] * len(self.axes))
 

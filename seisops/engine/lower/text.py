@@ -303,22 +303,26 @@ class Writer:
         inner: list[str] = []
         self.looked = set()
         for family in families:
-            self.locals: dict[Taps, str] = {}
-            self.lines: list[str] = []
-            for of in family:
-                value = self.sum(of)
-                self.lines.append(f"t{self.numbers[of]}[{self.inner}] = {value};")
-                self.looked.add((self.numbers[of], 0))
+            self.prepare(family)
             inner += self.simd(*self.extents[family[0]][self.inner])
         if statements:
-            self.locals, self.lines = {}, []
             self.assign(statements)
             inner += self.simd(0, 0)
         heads = [self.head(v, axis, *around[v]) for axis, v in enumerate(self.outer[1:], 1)]
         return [*heads, *self.pointers(), *self.places(), *inner, "}" * len(heads)]
 
+    def prepare(self, family: Sequence[Sum]) -> None:
+        """The lines of temporaries that are computed together, in a cell."""
+        self.locals: dict[Taps, str] = {}
+        self.lines: list[str] = []
+        for of in family:
+            value = self.sum(of)
+            self.lines.append(f"t{self.numbers[of]}[{self.inner}] = {value};")
+            self.looked.add((self.numbers[of], 0))
+
     def assign(self, statements: Sequence[Statement]) -> None:
-        """The lines of statements."""
+        """The lines of statements, in a cell."""
+        self.locals, self.lines = {}, []
         for s in statements:
             value = self.sum(s.value)
             self.written.add(self.slot(s.target))
