@@ -23,6 +23,7 @@ from seisops.wave.quantities import (
     governing,
     implausible,
     numbers,
+    plausible,
 )
 from seisops.wave.symbolic import Symbolic, expression
 
@@ -180,6 +181,10 @@ class WaveEquation:
 
     def check(self) -> None:
         """Refuse values that contradict each other, by a ParameterError; called when a medium is made."""
+
+    def plausible(self, name: str) -> tuple[float, float] | None:
+        """Lowest and highest value that a quantity may take in this medium and its replacements; None if any may be."""
+        return plausible(type(self), name, self._ranges) if name in self.quantities else None
 
     def doubts(self, surface: str, bare: bool, space_order: int) -> Iterator[str]:
         """What is not right in this medium at a ``"free"`` or ``"rigid"`` surface, or where the grid ends without a layer.

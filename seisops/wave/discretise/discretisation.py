@@ -29,7 +29,6 @@ from seisops.wave.discretise.stability import admits, limit, lossless
 from seisops.wave.equation import WaveEquation
 from seisops.wave.faces import Faces
 from seisops.wave.grid import Grid
-from seisops.wave.quantities import plausible
 from seisops.wave.space import Wavefield
 from seisops.wave.time import Time
 
@@ -255,7 +254,7 @@ def _profiles(d: Discretisation, widths: tuple[int, ...], around: int) -> dict[s
 
 def _require_plausible(max_velocity: float, velocity: float, medium: WaveEquation) -> None:
     """Refuse a largest velocity in m/s beyond what waves would reach in a medium with the largest plausible `vp`."""
-    ends = plausible(type(medium), "vp", medium._ranges) if "vp" in medium.quantities else None
+    ends = medium.plausible("vp")
     if ends is None or "vp" not in medium.perturbable:
         return
     most = ends[1] * velocity / float(np.max(medium.get("vp")))
