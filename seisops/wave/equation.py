@@ -186,10 +186,10 @@ class WaveEquation:
         """Lowest and highest value that a quantity may take in this medium and its replacements; None if any may be."""
         return plausible(type(self), name, self._ranges) if name in self.quantities else None
 
-    def doubts(self, surface: str, bare: bool, space_order: int) -> Iterator[str]:
-        """What is not right in this medium at a ``"free"`` or ``"rigid"`` surface, or where the grid ends without a layer.
+    def doubts(self, surface: str, space_order: int) -> Iterator[str]:
+        """What is not right in this medium at a ``"free"`` or ``"rigid"`` surface, or none, with differences of an order.
 
-        Texts of warnings, for whoever makes a :class:`~seisops.Modeling` with these ends, and differences of this order.
+        Texts of warnings, for whoever makes a :class:`~seisops.Modeling` with them.
         """
         yield from ()
 

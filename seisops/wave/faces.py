@@ -102,12 +102,6 @@ class Faces:
         return tuple(tuple((one.transition or 0) if one else 0 for one in pair) for pair in self.layers)
 
     @property
-    def bare(self) -> bool:
-        """Whether the grid just ends at a face."""
-        ends = [layer is None for pair in self.layers for layer in pair]
-        return sum(ends) > bool(self.surface)
-
-    @property
     def thickest(self) -> int:
         """Cells of the thickest layer."""
         return max((layer.cells for layer in self.all), default=0)

@@ -1,15 +1,17 @@
 """The recursions over residuals, against dense matrices of the same expressions on a small periodic grid."""
 
+from fractions import Fraction
 from itertools import product
 from math import prod
 
 import numpy as np
 import pytest
 import sympy
-from devito import Derivative, cos, sqrt
+from devito import Derivative, cos, left, sqrt
 
 import seisops as so
 from seisops.engine.derive.born import born, combinations
+from seisops.engine.derive.layers import PMLStretch, Stretch
 from seisops.engine.derive.system import System, adjoint, expand_time, linearize, march, transpose
 from seisops.engine.stability.plane_waves import stable_step
 from seisops.engine.stability.rows import TakenApart
@@ -307,6 +309,25 @@ def test_a_derivative_and_its_transpose_have_mirrored_weights(where):
     d = Derivative(u, x, fd_order=8, x0={x: x + where * x.spacing / 2} if where else {})
     there, back = stencil(d, t), stencil(d.T, t)
     assert {(-k,): w for (k,), w in there.items()} == back
+
+
+def test_weights_that_are_stated():
+    """On as many points on either side, exact, and mirrored in the transpose; kept in layers."""
+    t = template(8)
+    (x, _), u = t.dimensions, t.field("u")
+    half = {"x0": {x: x + x.spacing / 2}}
+    d = Derivative(u, x, deriv_order=0, fd_order=4, weights=(-1, 3, -3, 1), **half)
+    assert stencil(d, t) == {(-1,): -1, (0,): 3, (1,): -3, (2,): 1}
+    assert stencil(d.T, t) == {(1,): -1, (0,): 3, (-1,): -3, (-2,): 1}
+    assert stencil(Derivative(u, x, deriv_order=0, fd_order=2, weights=(0.25, 0.5, 0.25)), t)[1,] == 0.25
+    with pytest.raises(ParameterError, match="3 weights do not lie as many on either side"):
+        stencil(Derivative(u, x, deriv_order=0, fd_order=2, weights=(1, 2, 1), **half), t)
+    positions, parity = {u.name: (Fraction(0), Fraction(0))}, {u.name: -1}
+    for stretch in (Stretch, PMLStretch):
+        one_sided = Derivative(u, x, fd_order=2, side=left)
+        for given in (d, one_sided):
+            (kept,) = (e for e in stretch(t, [u], positions, parity)(given).atoms(Derivative) if u in leaves(e))
+            assert stencil(kept, t) == stencil(given, t)
 
 
 # ---- stability

@@ -45,7 +45,7 @@ OTHERS = [
     ("vti", 3, "none"),
     ("tti", 2, "pml"),
     ("tti", 3, "none"),
-    ("dense_tti", 2, "sponge"),
+    ("dense_tti", 2, "pml"),
     ("viscous", 2, "pml"),
     ("viscous", 3, "none"),
     ("dense_viscous", 2, "pml"),

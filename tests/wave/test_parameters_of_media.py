@@ -26,7 +26,7 @@ JACOBIANS = [
     *(("vti", 2, "pml", None, None, wrt) for wrt in ("vp", "epsilon", "delta", ("m", "epsilon", "delta"))),
     *(("tti", 2, "none", None, None, wrt) for wrt in ("theta", "delta", ("vp", "epsilon", "delta", "theta"))),
     ("tti", 3, "none", None, None, ("vp", "theta", "phi")),
-    ("dense_tti", 2, "none", None, None, ("vp", "rho", "theta")),
+    ("dense_tti", 2, "pml", None, None, ("vp", "rho", "theta")),
     *(("viscous", 2, "pml", None, None, wrt) for wrt in ("vp", "qp", "m", "tau", ("vp", "qp"))),
     ("dense_viscous", 2, "none", None, None, ("vp", "qp", "rho")),
 ]

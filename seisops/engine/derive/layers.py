@@ -76,9 +76,8 @@ class Stretch:
         for d, order, width in zip(expr.dims, expr.deriv_order, expr.fd_order, strict=True):
             x0 = {d: expr.x0[d]} if d in expr.x0 else {}
             last = d is expr.dims[-1]
-            inner = self.along(
-                Derivative(inner, (d, order), fd_order=width, x0=x0, transpose=expr.transpose), nested or not last
-            )
+            kept = {"side": expr.side, "transpose": expr.transpose, "weights": expr.weights or None}
+            inner = self.along(Derivative(inner, (d, order), fd_order=width, x0=x0, **kept), nested or not last)
         return inner
 
     def damped(self, expr):

@@ -17,6 +17,7 @@ from devito.finite_differences.tools import direct, transpose
 
 from seisops.engine.symbols.template import Template
 from seisops.engine.symbols.terms import occurrences
+from seisops.errors import ParameterError
 
 __all__ = ["evaluate", "stencil"]
 
@@ -28,13 +29,14 @@ def stencil(
 ) -> dict[tuple[int, ...], sympy.Expr]:
     """Weights ``{offsets along derivative.dims: weight}`` of a derivative, with the spacings as symbols or as given.
 
-    The weights on given points are those of polynomial interpolation (Fornberg 1988, doi:10.1090/S0025-5718-1988-0935077-0).
+    The weights on given points are those of polynomial interpolation (Fornberg 1988, doi:10.1090/S0025-5718-1988-0935077-0),
+    or those that the derivative states, on as many points, as many on either side.
     """
     axes, spacings = [], spacings or {}
     for d, order, width in zip(derivative.dims, derivative.deriv_order, derivative.fd_order, strict=True):
         at = (derivative.x0.get(d, d) - d) / d.spacing
         if derivative.weights:
-            taps = _devitos(derivative, d, order, width, template)
+            taps = dict(zip(_centred(at, derivative), map(sympy.sympify, derivative.weights), strict=True))
         else:
             key = (order, width, at, derivative.side)
             if key not in _KNOWN:
@@ -53,11 +55,21 @@ def stencil(
 _KNOWN: dict[tuple, dict[int, sympy.Expr]] = {}
 
 
+def _centred(at, derivative: Derivative) -> range:
+    """The points of weights that are stated."""
+    n = len(derivative.weights)
+    first = sympy.nsimplify(at) - sympy.Rational(n - 1, 2)
+    if not first.is_Integer:
+        raise ParameterError(
+            f"{derivative}: {n} weights do not lie as many on either side of where it is: an odd number belongs to nodes, "
+            "an even one to half cells"
+        )
+    return range(int(first), int(first) + n)
+
+
 def _devitos(derivative: Derivative, d, order: int, width: int, template: Template) -> dict[int, sympy.Expr]:
     """Weights along one axis as Devito takes them, for a spacing of one."""
     options: dict = {"side": derivative.side} if derivative.side is not None else {}
-    if derivative.weights:
-        options["weights"] = tuple(derivative.weights)
     x0 = {d: derivative.x0[d]} if derivative.x0.get(d, d) != d else {}
     probe = template.field("probe", levels=5)
     plain = Derivative(probe, (d, order), fd_order=width, x0=x0, transpose=direct, **options)

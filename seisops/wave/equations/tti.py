@@ -8,14 +8,10 @@ from seisops.engine.kept.notes import noted
 from seisops.errors import ParameterError
 from seisops.wave.equation import WaveEquation
 from seisops.wave.equations.properties import DENSITY, P_VELOCITY, SQUARED_SLOWNESS
-from seisops.wave.equations.staggered import divergence
+from seisops.wave.equations.staggered import divergence, missed
 from seisops.wave.quantities import Quantity
 
 __all__ = ["TTI"]
-
-
-# from what ratio of densities of cells that touch waves may grow where there are angles
-ROUGH = 1.1
 
 
 @noted
@@ -30,14 +26,13 @@ class TTI(WaveEquation):
     with m the squared slowness along the axis. Eliminating w in favour of p gives the equations of Zhang, Zhang & Zhang
     (2011, doi:10.1190/1.3554411), of the stresses p across and r along the axis, the acoustic limit (no shear stiffness
     along the axis) of elastic waves. In this form they are symmetric in any medium: sources and receivers are reciprocal,
-    and energy is conserved as long as :math:`\delta \le \epsilon` (not with angles and a density that differs from cell to
-    cell, or that is beside a face without a layer, nor with a tilt beside a surface: of all three one is warned). Where
-    angles are given, with n the direction of the axis,
+    and energy is conserved as long as :math:`\delta \le \epsilon` (not with a tilt beside a surface, of which one is
+    warned). Where angles are given, with n the direction of the axis,
 
     .. math:: G_\parallel f = \nabla \cdot \big(n \, (n \cdot \nabla f)\big), \qquad G_\perp f = \nabla^2 f - G_\parallel f,
 
     with densities, divided by them inside as :class:`~seisops.Acoustic` divides. For epsilon = delta = 0 the discrete
-    equations are those of :class:`~seisops.Acoustic`, to rounding.
+    equations are those of :class:`~seisops.Acoustic`, to rounding; with angles and a density, to the order of the scheme.
 
     The component ``"p"`` is r, which is pressure where the medium is isotropic. A source in an anisotropic place also makes
     the diamond-shaped quasi-SV wave of pseudo-acoustics, slow, and stronger the more epsilon exceeds delta: put sources
@@ -119,13 +114,13 @@ class TTI(WaveEquation):
                 "epsilon, as in delta=np.minimum(delta, epsilon)"
             )
 
-    def doubts(self, surface, bare, space_order):
-        if self.theta is None:
+    def doubts(self, surface, space_order):
+        if self.theta is None or not surface:
             return
         tilted = (np.abs(np.sin(2 * self.theta)) > 1e-6) & ((self.epsilon != 0) | (self.delta != 0))
         # nodes in which slopes look beyond the surface; fields are zero on a free one
         near = space_order // 2 + (surface == "rigid")
-        if surface and tilted[..., :near].any():
+        if tilted[..., :near].any():
             yield (
                 f"TTI: the axis is tilted in anisotropic ground within {near} nodes of the {surface} surface, as far as "
                 f"differences of space_order={space_order} look beyond it: there adjoints are not exact, derivatives by "
@@ -133,26 +128,6 @@ class TTI(WaveEquation):
                 + ("waves grow" if surface == "rigid" else "waves may grow in thousands of steps")
                 + f". Let epsilon = delta = 0, or theta = 0, in the first {near} nodes of depth"
             )
-        if self.rho is not None and (contrast := self._contrast()) > ROUGH:
-            yield (
-                f"TTI: density differs by a factor of up to {contrast:.3g} between cells that touch, where epsilon exceeds "
-                "delta: with angles, waves may grow there without bound. Smooth the density, or let epsilon equal delta "
-                "where it jumps, or leave one of them out: density, or theta"
-            )
-        if bare and self.rho is not None and tilted.any():
-            yield (
-                "TTI: with angles and a density, waves grow where the grid ends without a layer (boundary=None): take a PML "
-                "or a Sponge on all faces"
-            )
-
-    def _contrast(self) -> float:
-        """The largest ratio of densities of two cells that touch and in which epsilon exceeds delta."""
-        found, anelliptic = 1.0, self.epsilon - self.delta > 1e-6
-        for axis in range(self.grid.ndim):
-            jumps = np.abs(np.diff(np.log(self.rho), axis=axis))
-            both = np.delete(anelliptic & np.roll(anelliptic, -1, axis), -1, axis)
-            found = max(found, float(np.exp(jumps[both].max(initial=0.0))))
-        return found
 
     def residual(self, fields, parameters):
         from devito import sqrt  # media are there before equations are
@@ -166,7 +141,7 @@ class TTI(WaveEquation):
         if "theta" in known:
             direction = _direction(known, axes)
             along = _rotated(r, direction, axes, order, b)
-            across = divergence(p, axes, order, b) - _rotated(p, direction, axes, order, b)
+            across = _across(p, direction, axes, order, b)
         else:
             along, across = divergence(r, axes[-1:], order, b), divergence(p, axes[:-1], order, b)
         mass = known["m"] if b is None else known["m"] * b
@@ -198,3 +173,19 @@ def _rotated(f, direction, axes, order: int, b):
     slope = sum(n * Derivative(f, d, fd_order=order) for n, d in tilted)
     slope = slope if b is None else b * slope
     return sum(Derivative(n * slope, d, fd_order=order) for n, d in tilted)
+
+
+def _across(f, direction, axes, order: int, b):
+    """The Laplacian less the second derivative along a direction.
+
+    With a density all of it is made of the same differences as that is: what is subtracted is nowhere more than what is
+    there, whatever the density, and waves do not grow.
+    """
+    from devito import Derivative
+
+    if b is None:
+        return divergence(f, axes, order) - _rotated(f, direction, axes, order, b)
+    slopes = [Derivative(f, d, fd_order=order) for d in axes]
+    steep = sum(n * slope for n, slope in zip(direction, slopes, strict=True))
+    flux = [b * (slope - n * steep) for n, slope in zip(direction, slopes, strict=True)]
+    return sum(Derivative(g, d, fd_order=order) for g, d in zip(flux, axes, strict=True)) + missed(f, axes, order, b)
