@@ -423,14 +423,28 @@ def test_every_combination_of_shifts_has_a_transpose():
 
 
 def test_what_is_kept_of_the_background_is_independent():
-    """As many as the rank, those of fewest terms, and everything is a combination of them."""
-    a, b, c, d = sympy.symbols("a b c d")
-    factors = [a + b, 2 * a, -a - b, 3 * b / 2, c + d, a + c + d, sympy.Float(0.5) * d]
-    of = combinations(factors)
+    """As many as the rank, those of fewest terms, and everything is a combination of them, by what varies in space, too."""
+    _, a, b, _, m, n, _ = setting()
+    c, d = a.forward, b.forward
+    factors = [
+        a + b,
+        2 * a,
+        -a - b,
+        3 * b / 2,
+        c + d,
+        a + c + d,
+        sympy.Float(0.5) * d,
+        -m * (m * c - n * (a + d)),
+        n * b,
+    ]
+    of = combinations(factors, [a, b])
     kept = {k for terms in of.values() for k in terms}
     assert list(of) == factors and kept == {2 * a, 3 * b / 2, sympy.Float(0.5) * d, c + d}
     for factor, terms in of.items():
         assert sympy.expand(sum(n * k for k, n in terms.items()) - factor) == 0
+    # nothing is divided by what may be zero somewhere
+    for factor, terms in combinations([m * a, n * a, m * a + n * b], [a, b]).items():
+        assert terms == {factor: 1}
 
 
 def test_no_two_factors_of_the_background_are_alike():

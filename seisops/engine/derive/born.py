@@ -19,7 +19,7 @@ from seisops.engine.derive.layers import restricted
 from seisops.engine.derive.system import System, linearize
 from seisops.engine.symbols.stencils import stencil
 from seisops.engine.symbols.template import Template
-from seisops.engine.symbols.terms import depends
+from seisops.engine.symbols.terms import depends, leaves
 from seisops.errors import ParameterError
 
 __all__ = ["Born", "born", "combinations"]
@@ -87,7 +87,7 @@ def born(system: System, wrt: Sequence[str], every: int = 1, present: bool = Fal
         _separated(row, system.fields, tangents.values(), noted)
     if not wanted:
         raise ParameterError(f"the wave equation does not depend on {', '.join(wrt)}")
-    made_of = combinations(list(wanted))
+    made_of = combinations(list(wanted), system.fields)
     around: dict = {}
     for factor, of in made_of.items():
         around.update({kept: around.get(kept, False) or wanted[factor] for kept in of})
@@ -130,12 +130,13 @@ def _separated(expr, fields: Collection, tangents: Collection, remember: Callabl
     return sympy.Add(*(c * others * symbol for symbol, c in of.items()))
 
 
-def combinations(factors: Sequence) -> dict:
-    """Each expression as a combination ``{expression: number}`` of some of them that are linearly independent.
+def combinations(factors: Sequence, fields: Collection) -> dict:
+    """Each expression as a combination ``{expression: coefficient}`` of some of them that are linearly independent.
 
-    Those of few terms are taken first, so that nothing is the difference of larger numbers.
+    Coefficients are what contains none of the fields: numbers, parameters, profiles. Expressions of few terms are taken
+    first, so that nothing is the difference of larger numbers, and nothing is divided by what varies in space.
     """
-    terms = [_terms(factor) for factor in factors]
+    terms = [_terms(factor, fields) for factor in factors]
     rows: list = []  # of the echelon form: its pivot, itself, and what it is of those taken
     out: dict = {}
     for n in sorted(range(len(factors)), key=lambda n: len(terms[n])):
@@ -147,25 +148,29 @@ def combinations(factors: Sequence) -> dict:
         if not left:
             out[factors[n]] = made
             continue
-        pivot = next(iter(left))
-        rest = _plus({factors[n]: sympy.S.One}, made, -1)
-        rows.append((pivot, *({k: c / left[pivot] for k, c in v.items()} for v in (left, rest))))
+        pivot = next((term for term, c in left.items() if not leaves(c)), None)
+        if pivot is not None:
+            rest = _plus({factors[n]: sympy.S.One}, made, -1)
+            rows.append((pivot, *({k: c / left[pivot] for k, c in v.items()} for v in (left, rest))))
         out[factors[n]] = {factors[n]: sympy.S.One}
     return {factor: out[factor] for factor in factors}
 
 
-def _terms(expr) -> dict:
-    """A sum as ``{term: number}``."""
+def _terms(expr, fields: Collection) -> dict:
+    """A sum as ``{term: coefficient}``, in which sums stand multiplied out."""
     out: dict = {}
-    for term in in_order(sympy.Add.make_args(expr)):
-        c, rest = term.as_coeff_Mul()
-        out[rest] = out.get(rest, 0) + c
+    for term in in_order(sympy.Add.make_args(sympy.sympify(expr))):
+        factors = in_order(sympy.Mul.make_args(term))
+        coefficient = sympy.Mul(*(f for f in factors if not depends(f, fields)))
+        active = sympy.Mul(*(f for f in factors if depends(f, fields)))
+        inner = _terms(active, fields) if active.is_Add else {active: sympy.S.One}
+        out = _plus(out, inner, coefficient)
     return out
 
 
 def _plus(one: Mapping, other: Mapping, factor) -> dict:
     """One sum and `factor` times another, without what vanishes."""
-    both = {k: one.get(k, 0) + factor * other.get(k, 0) for k in (*one, *other)}
+    both = {k: sympy.expand(one.get(k, 0) + factor * other.get(k, 0)) for k in (*one, *other)}
     return {k: c for k, c in both.items() if c != 0}
 
 

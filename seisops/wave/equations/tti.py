@@ -145,7 +145,8 @@ class TTI(WaveEquation):
         else:
             along, across = divergence(r, axes[-1:], order, b), divergence(p, axes[:-1], order, b)
         mass = known["m"] if b is None else known["m"] * b
-        return mass * r.dt2 - strength * across - along, mass * w.dt2 - across
+        # the second row times s is taken from the first: so its derivatives need no `across` of the background
+        return mass * (r.dt2 - strength * w.dt2) - along, mass * w.dt2 - across
 
     def speeds(self):
         vp = self.vp

@@ -2,7 +2,7 @@ r"""How the forward wavefield meets the adjoint: what of it is kept between the 
 
 A derivative needs the *history* of the forward (background) wavefield: one or a few factors of it at each of the N steps
 of the solver, H bytes a step in all: cells of the padded grid x 4 bytes (8 in float64) for squared slowness, 1 + ndim
-times that for density, 7 (12 in 3D) for the three parameters of elastic waves. The Born operator J goes through it
+times that for density, 5 (9 in 3D) for the three parameters of elastic waves. The Born operator J goes through it
 forward in time, its adjoint backward. A policy says what is kept of it for each shot. Every policy gives a Jacobian and
 an adjoint that are an exact pair; the *exactness* of a policy says what it does to the derivative itself.
 
