@@ -82,8 +82,8 @@ class WaveEquation:
         b * p.dx`` v half a step before p. Sources and data are resampled to and from it. If the terms of a row disagree (a
         scheme of first order), all stand at whole steps unless the equation is `leapfrog`.
     surface : mapping of str to int
-        Symmetry of each field about a free surface: -1 odd (it vanishes there), 1 even. An equation without it cannot
-        have a free surface.
+        Symmetry of each field about a free surface: -1 odd (it vanishes there), 1 even; and -1 for parameters that have the
+        other sign in the mirror image, as the angle of an axis has. An equation without it cannot have a free surface.
     tractions : tuple of str
         Instead of `surface`, where an equation has no mirror image: the fields that vanish on a free surface. The others are
         free there. Rows may take first derivatives of fields along z, between the nodes and half a cell after them; those of
@@ -471,6 +471,10 @@ class WaveEquation:
     def ends(self, coefficient: str) -> bool:
         """Whether a coefficient is zero in a PML."""
         return coefficient in self.ending
+
+    def odd(self, coefficient: str) -> bool:
+        """Whether a coefficient has the other sign in the mirror image above a surface."""
+        return self.surface.get(coefficient, 1) < 0
 
     @property
     def named(self) -> tuple[str, ...]:

@@ -147,7 +147,7 @@ class Solver:
         padding, self.coefficients = discretisation.padding, {}
         for name, a in medium.coefficients().items():
             padded = padding.apply(a, medium.ends(name))
-            self.coefficients[PREFIX + name] = room.put(discretisation.with_halo(padded))
+            self.coefficients[PREFIX + name] = room.put(discretisation.with_halo(padded, odd=medium.odd(name)))
 
     def layout(self, wrt: tuple[str, ...], every: int = 1) -> Layout:
         """How the history of a shot lies in memory, for the derivative by some coefficients."""

@@ -38,7 +38,9 @@ def check_stated(equation: type) -> None:
     if not fields:
         raise ParameterError(f"{_told(equation, 'fields')}: an equation has one field at least, as in fields = ('u',)")
     for name in (name for name in OF_FIELDS if _is_stated(equation, name)):
-        lost = [field for field in getattr(equation, name) if field not in fields]
+        # parameters may be odd in a mirror, too
+        more = equation.parameters if name == "surface" and _is_stated(equation, "parameters") else ()
+        lost = [one for one in getattr(equation, name) if one not in (*fields, *more)]
         if lost:
             raise ParameterError(
                 f"{_told(equation, name)} has {lost[0]!r}, which is none of the fields {fields} of {equation.__name__}: "
@@ -136,7 +138,7 @@ OF_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "timing": (_is_number, "where a field lies within the time step, a finite number"),
     "surface": (
         lambda x: _is_number(x) and x in (-1, 1),
-        "-1 for a field that is odd about a free surface, or 1, even",
+        "-1 for a field (or parameter) that is odd about a free surface, or 1, even",
     ),
 }
 WEIGHTS = "how much of each field it is, finite numbers by field, as in {'vz': 1.0}"

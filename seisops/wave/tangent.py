@@ -87,6 +87,9 @@ class TangentEquation(WaveEquation):
     def ends(self, coefficient):
         return self.base.ends(coefficient.removeprefix(direction(self.base, "")))
 
+    def odd(self, coefficient):
+        return self.base.odd(coefficient.removeprefix(direction(self.base, "")))
+
     def system(self, template, boundary, surface: str):
         from seisops.engine.derive.tangent import tangent as tangent_system  # loads Devito
 

@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 import pytest
 import sympy
-from devito import Derivative, cos, left, sqrt
+from devito import Derivative, cos, left, sin, sqrt
 
 import seisops as so
 from seisops.engine.derive.born import born, combinations
@@ -15,6 +15,7 @@ from seisops.engine.derive.layers import PMLStretch, Stretch
 from seisops.engine.derive.system import System, adjoint, expand_time, linearize, march, transpose
 from seisops.engine.stability.plane_waves import stable_step
 from seisops.engine.stability.rows import TakenApart
+from seisops.engine.symbols.location import sign
 from seisops.engine.symbols.names import PREFIX
 from seisops.engine.symbols.stencils import evaluate, stencil
 from seisops.engine.symbols.template import Template
@@ -183,8 +184,8 @@ def test_linearisation_is_the_derivative_of_the_matrix(name):
     slope = Dense(t, values)(linearize(expand_time(expr, t), {m: dm, b: db}), [u])
     h = 1e-4
 
-    def moved(sign):
-        at = {n: values[n] + sign * h * values[f"{PREFIX}d_{n.removeprefix(PREFIX)}"] for n in (m.name, b.name)}
+    def moved(way):
+        at = {n: values[n] + way * h * values[f"{PREFIX}d_{n.removeprefix(PREFIX)}"] for n in (m.name, b.name)}
         return Dense(t, {**values, **at})(expr, [u])
 
     ahead, behind = moved(1), moved(-1)
@@ -328,6 +329,47 @@ def test_weights_that_are_stated():
         for given in (d, one_sided):
             (kept,) = (e for e in stretch(t, [u], positions, parity)(given).atoms(Derivative) if u in leaves(e))
             assert stencil(kept, t) == stencil(given, t)
+
+
+def test_what_is_odd_about_a_surface():
+    """By fields, parameters and derivatives; what is neither is refused, but along other axes."""
+    t, u, v, _, m, b, _ = setting(4)
+    (x, z), parity = t.dimensions, {u.name: -1, m.name: -1}
+    third = {"deriv_order": 0, "fd_order": 4, "weights": (-1, 3, -3, 1)}
+    odd = [
+        u,
+        v * m,
+        Derivative(v, z),
+        Derivative(u, (z, 2)),
+        sin(m) * v,
+        u + 2 * m * v,
+        m**3,
+        cos(m) * u,
+        u.forward / b,
+    ]
+    even = [
+        v,
+        b,
+        u * m,
+        Derivative(u, z),
+        cos(m) * v,
+        sin(m) * u,
+        m**2,
+        Derivative(sin(m) * Derivative(u, x), x),
+        sqrt(b),
+    ]
+    odd += [Derivative(u, x, **third, x0=after(x)), Derivative(v, z, **third, x0=after(z))]
+    even += [Derivative(u, z, **third, x0=after(z)), Derivative(v, z, deriv_order=0, fd_order=2, weights=(1, 2, 1))]
+    for expressions, of in ((odd, -1), (even, 1)):
+        for expr in expressions:
+            assert sign(expr, parity, t.dimensions) == of, expr
+    for expr in (u + v, m * u + u, sin(m) + cos(m), sqrt(1 + m)):
+        with pytest.raises(ParameterError, match="neither even nor odd above a surface"):
+            sign(expr, parity, t.dimensions)
+    assert sign(Derivative(u, x, side=left), parity, t.dimensions) == -1
+    for one_sided in ({"side": left}, {"deriv_order": 0, "fd_order": 2, "weights": (0, 1, 1)}):
+        with pytest.raises(ParameterError, match="from one side along z"):
+            sign(Derivative(u, z, **one_sided), parity, t.dimensions)
 
 
 # ---- stability

@@ -10,7 +10,7 @@ from devito.finite_differences.tools import centered
 
 from seisops.engine.derive.closing import Closing
 from seisops.engine.derive.describe import describe_expression, in_order
-from seisops.engine.symbols.closure import FREE, TRACTIONS
+from seisops.engine.symbols.closure import BELOW, FREE, TRACTIONS
 from seisops.engine.symbols.location import position, sign
 from seisops.engine.symbols.names import PREFIX
 from seisops.engine.symbols.template import Template
@@ -72,13 +72,29 @@ class Stretch:
         return expr
 
     def derivative(self, expr: Derivative, nested: bool):
-        inner = self(expr.expr, nested=True)
+        inner, z = self(expr.expr, nested=True), self.template.dimensions[-1]
         for d, order, width in zip(expr.dims, expr.deriv_order, expr.fd_order, strict=True):
             x0 = {d: expr.x0[d]} if d in expr.x0 else {}
             last = d is expr.dims[-1]
             kept = {"side": expr.side, "transpose": expr.transpose, "weights": expr.weights or None}
+            inner = self._vanishing(inner) if d is z else inner
             inner = self.along(Derivative(inner, (d, order), fd_order=width, x0=x0, **kept), nested or not last)
+            inner = self._vanishing(inner) if d is z and nested else inner
         return inner
+
+    def _vanishing(self, expr):
+        """What is odd about a surface, zero on it, where there are parameters that are odd.
+
+        These have on the surface the value of the ground beside it; what they make of a field that is even is zero there as
+        the mean of both sides only. Of a field's differences it is so by itself, but not in the transpose.
+        """
+        names = {u.name for u in self.fields}
+        if all(sign > 0 for name, sign in self.parity.items() if name not in names):
+            return expr
+        axes = self.template.dimensions
+        if position(expr, self.positions, axes)[-1] or sign(expr, self.parity, axes) > 0:
+            return expr
+        return self.profile(BELOW, axes[-1], Fraction(0)) * expr
 
     def damped(self, expr):
         """A row, expanded in time, with what the layer makes of its differences in time."""
@@ -138,7 +154,8 @@ class PMLStretch(Stretch):
         self.auxiliary.append(psi)
         self.fields.append(psi)
         self.positions[psi.name] = position(slope, self.positions, self.template.dimensions)
-        self.parity[psi.name] = sign(slope, self.parity, self.template.dimensions)
+        if self.parity:
+            self.parity[psi.name] = sign(slope, self.parity, self.template.dimensions)
         now = psi.forward if ahead == 1 else psi
         before = psi if ahead == 1 else psi.backward
         a, b = self.profile("a", dimension, where), self.profile("b", dimension, where)

@@ -254,7 +254,7 @@ def adjoint(system: System) -> System:
         positions=renamed(system.positions),
         times=renamed(system.row_times),
         row_times=renamed(system.times),
-        parity=renamed(system.parity) if system.parity else None,
+        parity={**system.parity, **renamed(system.parity)} if system.parity else None,
         compact={**system.compact, **renamed(system.compact)},
         unheard=frozenset(w for u, w in pairs if u in system.unfelt),
         unfelt=frozenset(w for u, w in pairs if u in system.unheard),

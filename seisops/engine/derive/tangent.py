@@ -41,7 +41,8 @@ def tangent(system: System, wrt: Sequence[str], prefix: str) -> System:
         return tuple({i + n: weight for i, weight in channel.items()} for channel in channels)
 
     def both(by_name):
-        return {**by_name, **{v.name: by_name[u.name] for u, v in fields.items() if u.name in by_name}}
+        doubled = {**fields, **coefficients}
+        return {**by_name, **{v.name: by_name[u.name] for u, v in doubled.items() if u.name in by_name}}
 
     def with_tangents(names):
         return names | {v.name for u, v in fields.items() if u.name in names}

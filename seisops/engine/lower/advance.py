@@ -199,14 +199,14 @@ class Advance:
         looked_at = field.function in self._reaching if factor is None else field.function.space_order > 0
         if self.system.parity is None or not looked_at or z in box:
             return []
-        factor = field if factor is None else factor
+        solved, factor = factor is None, field if factor is None else factor
         parity = sign(factor, self.system.parity, self.template.dimensions)
         where = position(factor, self.system.positions, self.template.dimensions)[-1]
         above = devito.CustomDimension(name=f"{PREFIX}above", symbolic_min=1, symbolic_max=halo, symbolic_size=halo)
         # k and -k - 2 where are at the same distance from the surface
         image = parity * field.subs(z, above - 1 if where > 0 else above)
         out = self.sheet.put(field.subs(z, 1 - above if where < 0 else -above), image, box, when)
-        if parity < 0 and where == 0:
+        if solved and parity < 0 and where == 0:
             out = self.sheet.put(field.subs(z, 0), sympy.S.Zero, box, when) + out
         return out
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from math import prod
 
 import sympy
-from devito import Derivative
+from devito import Derivative, centered
 
+from seisops.engine.symbols.names import PREFIX
 from seisops.engine.symbols.terms import leaves
+from seisops.errors import ParameterError
 
 __all__ = ["misplaced", "position", "sign"]
 
@@ -39,16 +42,61 @@ def position(expr, positions: Mapping[str, tuple], dimensions: tuple) -> tuple[F
 
 
 def sign(expr, parity: Mapping[str, int], dimensions: tuple) -> int:
-    """1 when `expr` is even about a free surface, -1 when it is odd."""
-    field = _carrier(expr, parity)
-    if field is None:
-        return 1
+    """1 when `expr` is even about a free surface, -1 when it is odd.
+
+    `parity` has that of fields and parameters, by name of their symbol; what is not among them is even.
+
+    Raises
+    ------
+    ParameterError
+        If it is neither.
+    """
+    expr = sympy.sympify(expr)
+
+    def of(part) -> int:
+        return sign(part, parity, dimensions)
+
+    if getattr(expr, "is_DiscreteFunction", False):
+        return parity.get(expr.function.name, 1)
     if isinstance(expr, Derivative):
-        orders = dict(zip(expr.dims, expr.deriv_order, strict=True))
-        return sign(expr.expr, parity, dimensions) * (-1) ** orders.get(dimensions[-1], 0)
-    if field is expr:
-        return parity[expr.function.name]
-    return sign(field, parity, dimensions)
+        return of(expr.expr) * _turned(expr, dimensions[-1])
+    if expr.is_Mul:
+        return prod(map(of, expr.args))
+    odd = [a for a in expr.args if of(a) < 0]
+    if not odd:
+        return 1
+    if expr.is_Add and len(odd) == len(expr.args):
+        return -1
+    if expr.is_Pow and expr.exp.is_Integer:
+        return (-1) ** int(expr.exp)
+    # functions, of which SymPy knows whether they are odd or even
+    mirrored = expr.func(*(-a if a in odd else a for a in expr.args))
+    if not expr.is_Add and mirrored in (expr, -expr):
+        return 1 if mirrored == expr else -1
+    names = ", ".join(sorted({f.function.name.removeprefix(PREFIX) for f in leaves(expr)}))
+    raise ParameterError(
+        f"an expression of {names} is neither even nor odd above a surface, where all is the mirror image of what is below: "
+        "state in `surface` which fields and parameters are odd, or model without a surface"
+    )
+
+
+def _turned(derivative: Derivative, z) -> int:
+    """1 when a derivative of what is even along z is even, -1 when it is odd."""
+    if z not in derivative.dims:
+        return 1
+    weights = list(derivative.weights or ())
+    if derivative.side is not None and derivative.side is not centered:
+        weights = [0, 1]
+    if not weights:
+        return (-1) ** dict(zip(derivative.dims, derivative.deriv_order, strict=True))[z]
+    back = weights[::-1]
+    for turned in (1, -1):
+        if back == [turned * w for w in weights]:
+            return turned
+    raise ParameterError(
+        f"{derivative} is taken from one side along {z}, and in the mirror image above a surface from the other: take "
+        "centred differences, or model without a surface"
+    )
 
 
 def misplaced(expr, positions: Mapping[str, tuple], dimensions: tuple, axis: int) -> Iterator[tuple]:

@@ -128,7 +128,7 @@ def assemble(equation: Equation, template: Template, boundary, surface: str) -> 
     rows = [expand_time(row, template) for row in rows]
     plain = System(template, fields, tuple(rows), ({0: 1.0},), ({0: 1.0},))
     mirrored = bool(surface) and not equation.tractions
-    if mirrored and set(equation.surface) != set(equation.fields):
+    if mirrored and not set(equation.surface) >= set(equation.fields):
         raise ParameterError(
             f"{type(equation).__name__} does not say how its fields behave at a surface: set its attribute "
             "`surface` to {field: -1 or 1}, or `tractions` to the fields that vanish there, or model without a free surface"
@@ -146,9 +146,11 @@ def assemble(equation: Equation, template: Template, boundary, surface: str) -> 
         _require_symmetry(equation, rows, positions, template)
     # what is odd about a free surface is even about a rigid one, and what vanishes on one is free on the other
     free = surface != RIGID
-    parity = {
-        f.name: equation.surface.get(n, 1) * (1 if free else -1) for n, f in zip(equation.fields, fields, strict=True)
-    }
+    parity = {}
+    if mirrored:
+        of = equation.surface
+        parity = {template.parameter(n).name: of[n] for n in equation.parameters if n in of}
+        parity |= {f.name: of[n] * (1 if free else -1) for n, f in zip(equation.fields, fields, strict=True)}
     vanishing = [f.name for n, f in zip(equation.fields, fields, strict=True) if (n in equation.tractions) == free]
     closing = Closing(template, vanishing) if surface and equation.tractions else None
     stretch = (boundary.stretch if boundary else Stretch)(template, fields, positions, parity, closing)

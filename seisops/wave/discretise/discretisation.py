@@ -181,15 +181,23 @@ class Discretisation:
         """Shape of an array on the padded grid, with a halo."""
         return in_rows(tuple(n + 2 * halo for n in self.padding.shape), np.dtype(self.dtype).itemsize)
 
-    def with_halo(self, padded: np.ndarray, outside: str = "edge") -> np.ndarray:
-        """Add the halo that stencils read: mirrored above a free surface, `outside` (edge or constant) elsewhere."""
+    def with_halo(self, padded: np.ndarray, outside: str = "edge", odd: bool = False) -> np.ndarray:
+        """Add the halo that stencils read: the mirror image above a surface, minus that if `odd`, `outside` elsewhere.
+
+        `outside` is ``"edge"`` or ``"constant"``.
+        """
         halo = self.space_order
         top = [(0, 0)] * padded.ndim
         rest = [(halo, end - halo - n) for n, end in zip(padded.shape, self.extents(halo), strict=True)]
         if self.mirrored:
             top[-1], rest[-1] = (halo, 0), (0, rest[-1][1])
         out = np.pad(np.asarray(padded, self.dtype), rest, mode=outside)
-        return np.pad(out, top, mode="reflect") if self.mirrored else out
+        if not self.mirrored:
+            return out
+        out = np.pad(out, top, mode="reflect")
+        if odd:
+            out[..., :halo] *= -1
+        return out
 
     def without_halo(self, array: np.ndarray) -> np.ndarray:
         """Transpose of :meth:`with_halo`, for arrays that are zero above a mirroring surface."""
@@ -229,7 +237,7 @@ def _profiles(d: Discretisation, widths: tuple[int, ...], around: int) -> dict[s
             depths = {side: depth if layers[side] else np.minimum(depth, 0) for side, depth in depths.items()}
             layers = {side: layer or d.boundary for side, layer in layers.items()}
             add("inside", (position >= 0) & (position <= size - 1))
-            if closed:
+            if closed or top:
                 add(BELOW, position != 0)
             ends = closing(d.space_order, where > 0, halo, size) if closed and where >= 0 else {}
             if not widths:

@@ -26,8 +26,7 @@ class TTI(WaveEquation):
     with m the squared slowness along the axis. Eliminating w in favour of p gives the equations of Zhang, Zhang & Zhang
     (2011, doi:10.1190/1.3554411), of the stresses p across and r along the axis, the acoustic limit (no shear stiffness
     along the axis) of elastic waves. In this form they are symmetric in any medium: sources and receivers are reciprocal,
-    and energy is conserved as long as :math:`\delta \le \epsilon` (not with a tilt beside a surface, of which one is
-    warned). Where angles are given, with n the direction of the axis,
+    and energy is conserved as long as :math:`\delta \le \epsilon`. Where angles are given, with n the direction of the axis,
 
     .. math:: G_\parallel f = \nabla \cdot \big(n \, (n \cdot \nabla f)\big), \qquad G_\perp f = \nabla^2 f - G_\parallel f,
 
@@ -81,7 +80,7 @@ class TTI(WaveEquation):
     fields = ("r", "w")
     components = {"p": {"r": 1.0}}
     leapfrog = True
-    surface = {"r": -1, "w": -1}
+    surface = {"r": -1, "w": -1, "theta": -1}
     quantities = {
         "vp": P_VELOCITY,
         "m": SQUARED_SLOWNESS,
@@ -112,21 +111,6 @@ class TTI(WaveEquation):
                 f"TTI: delta {self.delta[i]:.6g} is larger than epsilon {self.epsilon[i]:.6g} in {int(wrong.sum())} of "
                 f"{wrong.size} cells, first at index {i}: pseudo-acoustic waves grow without bound there; lower delta to "
                 "epsilon, as in delta=np.minimum(delta, epsilon)"
-            )
-
-    def doubts(self, surface, space_order):
-        if self.theta is None or not surface:
-            return
-        tilted = (np.abs(np.sin(2 * self.theta)) > 1e-6) & ((self.epsilon != 0) | (self.delta != 0))
-        # nodes in which slopes look beyond the surface; fields are zero on a free one
-        near = space_order // 2 + (surface == "rigid")
-        if tilted[..., :near].any():
-            yield (
-                f"TTI: the axis is tilted in anisotropic ground within {near} nodes of the {surface} surface, as far as "
-                f"differences of space_order={space_order} look beyond it: there adjoints are not exact, derivatives by "
-                "theta and rho are wrong, and "
-                + ("waves grow" if surface == "rigid" else "waves may grow in thousands of steps")
-                + f". Let epsilon = delta = 0, or theta = 0, in the first {near} nodes of depth"
             )
 
     def residual(self, fields, parameters):

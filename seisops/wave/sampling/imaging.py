@@ -246,7 +246,8 @@ class Imaging(Coupling, Sampler):
         return self
 
     def entering(self, shot, x, where):
-        return [ImageWay(self.spread(x, where.padding))]
+        odd = frozenset(c for c in self.coefficients if self.medium.odd(c))
+        return [ImageWay(self.spread(x, where.padding), odd)]
 
     def leaving(self, shot, where):
         return [ImageWay()]

@@ -273,9 +273,10 @@ class Spread(Block):
 
 @dataclass(frozen=True)
 class ImageWay(Way):
-    """Perturbations of coefficients; read, the gradient by them."""
+    """Perturbations of coefficients, of which some are `odd` about a surface; read, the gradient by them."""
 
     perturbations: Mapping[str, NDArray] | None = None
+    odd: frozenset[str] = frozenset()
 
     @classmethod
     def open(cls, ways, side, number, room):
@@ -286,7 +287,7 @@ class ImageWay(Way):
         else:
             # where it is looked at beyond the grid, it is there what the coefficient is
             outside = {c: "edge" if c in beyond else "constant" for c in room.wrt}
-            arrays = {c: room.put(d.with_halo(way.perturbations[c], outside[c])) for c in room.wrt}
+            arrays = {c: room.put(d.with_halo(way.perturbations[c], outside[c], c in way.odd)) for c in room.wrt}
         bindings = port.bind(arrays)
 
         def results() -> list:
@@ -349,5 +350,5 @@ def _cells(image: NDArray, d: Discretisation) -> NDArray:
 def _gradient(image: NDArray, beyond: bool, d: Discretisation) -> NDArray:
     image = d.without_halo(image) if beyond else _cells(image, d)
     if d.mirrored:
-        image[..., 0] *= ON_SURFACE  # parameters are even, and in the nodes
+        image[..., 0] *= ON_SURFACE  # parameters are in the nodes
     return image
