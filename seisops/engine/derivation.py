@@ -107,7 +107,7 @@ class Derivation:
     def histories(self, wrt: Sequence[str], every: int, present: bool) -> tuple[History, ...]:
         """What of a background its derivative needs."""
         kept = (h.function for h in self.born(wrt, every, present).histories)
-        return tuple(History(f.name, f.space_order) for f in kept)
+        return tuple(History(f.name, self.strips.template.halo if f.space_order else 0) for f in kept)
 
     def beyond(self, wrt: Sequence[str]) -> frozenset[str]:
         """The coefficients whose perturbations and images go beyond the grid."""

@@ -30,8 +30,8 @@ class Scheme:
 
     Parameters
     ----------
-    template : (int, int, str)
-        Axes of the grid, order in space, dtype.
+    template : (int, int, str, int)
+        Axes of the grid, order in space, dtype, halo.
     layer : Layer
         Where the fields of its layer live.
     device : Device
@@ -44,13 +44,13 @@ class Scheme:
 
     def __init__(
         self,
-        template: tuple[int, int, str],
+        template: tuple[int, int, str, int],
         layer: Layer,
         device: Device,
         notes: Notes,
         derive: Callable[[], Derivation],
     ):
-        self.ndim, self.space_order, self.dtype = template[0], template[1], np.dtype(template[2])
+        self.ndim, self.dtype, self.halo = template[0], np.dtype(template[2]), template[3]
         self.layer, self.device, self.notes = layer, device, notes
         self._derive = derive
         self._derivation: Derivation | None = None
@@ -99,7 +99,7 @@ class Scheme:
         with making:
             if (transposed, in_place) not in self._states:
                 self._states[transposed, in_place] = States(
-                    self.of(transposed).fields, self.space_order, self.dtype, in_place, self.device
+                    self.of(transposed).fields, self.halo, self.dtype, in_place, self.device
                 )
             return self._states[transposed, in_place]
 

@@ -321,6 +321,7 @@ def test_weights_that_are_stated():
     assert stencil(d, t) == {(-1,): -1, (0,): 3, (1,): -3, (2,): 1}
     assert stencil(d.T, t) == {(1,): -1, (0,): 3, (-1,): -3, (-2,): 1}
     assert stencil(Derivative(u, x, deriv_order=0, fd_order=2, weights=(0.25, 0.5, 0.25)), t)[1,] == 0.25
+    assert stencil(Derivative(u, x, fd_order=2, weights=(-0.5, 0, 0.5)), t).keys() == {(-1,), (1,)}
     with pytest.raises(ParameterError, match="3 weights do not lie as many on either side"):
         stencil(Derivative(u, x, deriv_order=0, fd_order=2, weights=(1, 2, 1), **half), t)
     positions, parity = {u.name: (Fraction(0), Fraction(0))}, {u.name: -1}

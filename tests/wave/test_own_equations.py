@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from devito import Derivative
 from physics import ElasticWaves, Heat, Implicit, Nonlinear, TiltedWaves
 from test_products import check_exact
 
 import seisops as so
-from seisops.check import taylor_test
+from seisops.check import dot_test, taylor_test
 from seisops.errors import ParameterError, UnstableError
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.DispersionWarning")
@@ -193,3 +194,36 @@ def test_times_that_are_not_kept_are_refused():
     with pytest.raises(so.ParameterError, match="reads u 3 steps before the one that it determines: 2 are kept"):
         A = so.Modeling(waves, Remembering(grid, m=2.5e-7, c=2.5e-9), substeps=1)
         (so.Projection(waves, [[50.0, 50.0]]) * A * so.Projection(waves, [[70.0, 60.0]]).H) @ np.ones(60)
+
+
+class Stiff(so.WaveEquation):
+    """A membrane that resists bending, by four first derivatives within each other."""
+
+    parameters = ("m", "k")
+    fields = ("u",)
+    leapfrog = True
+    surface = {"u": -1}
+
+    def residual(self, fields, parameters):
+        (u,), (m, k) = fields, parameters
+        axes, order = u.space_dimensions, u.space_order
+
+        def slope(f, d):
+            return Derivative(f, d, fd_order=order)
+
+        bent = sum(slope(slope(k * slope(slope(u, d), d), d), d) for d in axes)
+        return (m * u.dt2 - u.laplace + bent,)
+
+
+@pytest.mark.parametrize("boundary", [None, so.PML(cells=6), {"z_min": "free"}], ids=["none", "pml", "free"])
+def test_derivatives_within_each_other_look_as_far_as_they_do(boundary):
+    """Twice as far as the order."""
+    grid, rng = so.Grid((24, 20), 10.0), np.random.default_rng(0)
+    waves = so.Wavefield(grid, so.Time(61, 0.001), dtype="float64")
+    medium = Stiff(grid, m=rng.uniform(2e-7, 3e-7, grid.shape), k=rng.uniform(1.0, 3.0, grid.shape))
+    points = so.Projection(waves, rng.uniform((0.0, 5.0), (230.0, 185.0), (4, 2)))
+    F = points * so.Modeling(waves, medium, boundary, space_order=4) * points.H
+    q = F.domain.random(0)
+    assert dot_test(F) < 1e-12 and dot_test(so.Jacobian(F, q, wrt="k")) < 1e-12
+    dk = 0.1 * rng.standard_normal(grid.shape)
+    assert abs(taylor_test(so.Parametric(F, wrt="k"), (medium.k, q), (dk, 0 * q)).rate - 2) < 0.05

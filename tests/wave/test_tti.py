@@ -36,39 +36,42 @@ def test_without_anisotropy_it_is_acoustic(ndim, layer, dense):
     np.testing.assert_allclose(record(so.TTI(grid, vp, rho=rho), layer), acoustic, rtol=0, atol=1e-11 * acoustic.max())
 
 
-def test_without_anisotropy_the_angle_does_not_matter():
+@pytest.mark.parametrize("dense", [False, True])
+def test_without_anisotropy_the_angle_does_not_matter(dense):
     """Whatever the tilt, from cell to cell: the rotated derivatives cancel, at the edges of the model, too."""
     grid = so.Grid((24, 21), 10.0)
     rng = np.random.default_rng(2)
     vp, theta = rng.uniform(1500.0, 1700.0, grid.shape), rng.uniform(-3.0, 3.0, grid.shape)
-    acoustic = record(so.Acoustic(grid, vp))
-    tilted = record(so.TTI(grid, vp, theta=theta))
+    rho = rng.uniform(1000.0, 2000.0, grid.shape) if dense else None
+    acoustic = record(so.Acoustic(grid, vp, rho=rho))
+    tilted = record(so.TTI(grid, vp, theta=theta, rho=rho))
     np.testing.assert_allclose(tilted, acoustic, rtol=0, atol=1e-11 * np.abs(acoustic).max())
 
 
-def test_with_angles_density_differs_to_the_order_only():
-    """Where it changes smoothly, by a factor of two: twice the points, a fifth of the difference at most."""
+def test_a_contact_of_densities_in_tilted_ground():
+    """Water over rock of another density, on a grid twice as fine: with angles it is as good as the best that there is."""
 
-    def apart(cells):
-        h = 60.0 / cells
-        grid = so.Grid((12 * cells + 1, 10 * cells + 1), h)
-        x = np.indices(grid.shape) * h
-        rho, theta = 1500.0 * (1 + sum(np.sin(x / 70.0)) / 6), 0.5 + 0.3 * np.sin(x[0] / 90.0)
-        waves = so.Wavefield(grid, so.Time(141, 0.002), dtype="float64")
-        high = np.array(grid.extent, float)[:, 1]
-        found = [
-            (
-                so.Projection(waves, [0.6 * high])
-                * so.Modeling(waves, medium, None, space_order=4)
-                * so.Projection(waves, [0.4 * high]).H
-                @ so.ricker(waves.time, 12.0, delay=0.08)[None, None]
-            )
-            for medium in (so.Acoustic(grid, 1500.0, rho=rho), so.TTI(grid, 1500.0, theta=theta, rho=rho))
-        ]
-        return difference(*found)
+    def contact(h, theta, density=2.2):
+        grid = so.Grid((round(600 / h) + 1, round(400 / h) + 1), h)
+        rock = np.broadcast_to(grid.coordinates("z") > 185.0, grid.shape)
+        epsilon = np.where(rock, 0.2, 0.0)
+        medium = so.TTI(
+            grid,
+            np.where(rock, 2400.0, 1500.0),
+            epsilon,
+            0.5 * epsilon,
+            theta=theta,
+            rho=np.where(rock, 1000.0 * density, 1000.0),
+        )
+        waves = so.Wavefield(grid, so.Time(201, 0.002))
+        line = so.Projection(waves, [(x, 100.0) for x in (200.0, 300.0, 450.0)])
+        F = line * so.Modeling(waves, medium, so.PML(20)) * so.Projection(waves, [(300.0, 60.0)]).H
+        return F @ so.ricker(waves.time, 10.0, delay=0.12)[None, None]
 
-    coarse, fine = apart(6), apart(12)
-    assert coarse < 1e-2 and fine < coarse / 5, (coarse, fine)
+    assert difference(contact(10.0, None), contact(10.0 / 3, None)) < 6e-3
+    for theta, error in ((0.0, 1e-2), (0.6, 2.5e-2)):
+        found = difference(contact(10.0, theta), contact(10.0 / 3, theta))
+        assert found < error, (theta, found)
 
 
 STRETCH = 1.2

@@ -20,7 +20,7 @@ from seisops.engine.symbols.stencils import stencil
 from seisops.engine.symbols.template import Template
 from seisops.engine.symbols.terms import depends, leaves, shifts
 
-__all__ = ["CORE", "MODEL", "Strips", "reach", "reach_of_layer", "reach_of_parameters"]
+__all__ = ["CORE", "MODEL", "Strips", "reach", "reach_of_fields", "reach_of_layer", "reach_of_parameters"]
 
 #: Side of an axis that is neither end: the grid without strips, or without the layer in them.
 CORE, MODEL = "core", "model"
@@ -121,6 +121,12 @@ def reach_of_layer(system: System) -> int:
             mine = {f.function for f in leaves(row) if f.function.name == name}
             widest = max(widest, reach(row, mine, home, system.template))
     return widest
+
+
+def reach_of_fields(system: System) -> int:
+    """How many cells around, along any axis, the equations look at fields."""
+    functions, axes = set(system.fields), system.template.dimensions
+    return max((reach(row, functions, a, system.template) for row in system.residuals for a in axes), default=0)
 
 
 def reach_of_parameters(system: System) -> int:

@@ -195,7 +195,7 @@ class Advance:
 
         `factor` is what is kept, where that is not the field itself.
         """
-        z, halo = self.template.dimensions[-1], self.template.space_order
+        z, halo = self.template.dimensions[-1], self.template.halo
         looked_at = field.function in self._reaching if factor is None else field.function.space_order > 0
         if self.system.parity is None or not looked_at or z in box:
             return []

@@ -63,7 +63,7 @@ class Maker:
         if d is self.template.dimensions[-1] and target.at:
             index = target.at[-1]
             if index.sign < 0 or not index.variable:  # the image above a free surface
-                return (End(1), End(1 + self.template.space_order)) if index.variable else (End(0), End(1))
+                return (End(1), End(1 + self.template.halo)) if index.variable else (End(0), End(1))
         side, (before, after) = a.box.get(d), a.beyond.get(d, (0, 0))
         if side is None:
             return End(-before), End(after, True)

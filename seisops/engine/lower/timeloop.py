@@ -200,7 +200,7 @@ class TimeLoop:
         z, functions = self.template.dimensions[-1], {f.function for f in leaves(expr)}
         for d, n in beyond.items():
             along = {f for f in functions if self.strips.compact.get(f.name) is d}
-            for some, halo in ((functions - along, self.template.space_order), (along, self.strips.halo)):
+            for some, halo in ((functions - along, self.template.halo), (along, self.strips.halo)):
                 around = reach(expr, some, d, self.template)
                 if some and n + around > halo:
                     raise ParameterError(

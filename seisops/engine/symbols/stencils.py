@@ -36,7 +36,8 @@ def stencil(
     for d, order, width in zip(derivative.dims, derivative.deriv_order, derivative.fd_order, strict=True):
         at = (derivative.x0.get(d, d) - d) / d.spacing
         if derivative.weights:
-            taps = dict(zip(_centred(at, derivative), map(sympy.sympify, derivative.weights), strict=True))
+            stated = zip(_centred(at, derivative), map(sympy.sympify, derivative.weights), strict=True)
+            taps = {k: w for k, w in stated if w != 0}
         else:
             key = (order, width, at, derivative.side)
             if key not in _KNOWN:

@@ -26,15 +26,23 @@ class Template:
     ndim : int
         2 (axes x, z) or 3 (axes x, y, z).
     space_order : int
-        Order of accuracy of the spatial derivatives; also the width of the halo.
+        Order of accuracy of the spatial derivatives.
     dtype : str
         ``"float32"`` or ``"float64"``.
+    halo : int, optional
+        Cells around the grid that equations look at; by default as many as the order.
     """
 
-    def __init__(self, ndim: int, space_order: int, dtype: str):
+    def __init__(self, ndim: int, space_order: int, dtype: str, halo: int | None = None):
         self.ndim, self.space_order, self.dtype = ndim, space_order, np.dtype(dtype).type
+        self.halo = halo or space_order
         self._symbols: dict[str, object] = {}
         self._parameters: set[str] = set()
+
+    @property
+    def _around(self) -> tuple[int, int, int]:
+        """Order and halo of functions, as Devito is told."""
+        return self.space_order, self.halo, self.halo
 
     def _symbol(self, kind, name: str, **options):
         """One symbol for each name: Devito compares functions by identity."""
@@ -50,7 +58,7 @@ class Template:
             devito.SpaceDimension(name, spacing=devito.types.Spacing(name=f"h_{name}", dtype=self.dtype, is_const=True))
             for name in names
         )
-        return devito.Grid(shape=(2 * self.space_order + 3,) * self.ndim, dimensions=dimensions, dtype=self.dtype)
+        return devito.Grid(shape=(2 * self.halo + 3,) * self.ndim, dimensions=dimensions, dtype=self.dtype)
 
     @property
     def dimensions(self) -> tuple:
@@ -68,13 +76,11 @@ class Template:
 
     def field(self, name: str, levels: int = 3) -> devito.TimeFunction:
         """An unknown of the wave equation, of which `levels` time levels are kept."""
-        return self._symbol(
-            devito.TimeFunction, name, grid=self.grid, time_order=levels - 1, space_order=self.space_order
-        )
+        return self._symbol(devito.TimeFunction, name, grid=self.grid, time_order=levels - 1, space_order=self._around)
 
     def parameter(self, name: str) -> devito.Function:
         """A coefficient that varies in space."""
-        out = self._symbol(devito.Function, name, grid=self.grid, space_order=self.space_order)
+        out = self._symbol(devito.Function, name, grid=self.grid, space_order=self._around)
         self._parameters.add(out.name)
         return out
 
@@ -84,17 +90,17 @@ class Template:
 
     def perturbation(self, name: str) -> devito.Function:
         """What is added to a coefficient."""
-        return self._symbol(devito.Function, f"d_{name}", grid=self.grid, space_order=self.space_order)
+        return self._symbol(devito.Function, f"d_{name}", grid=self.grid, space_order=self._around)
 
     def image(self, name: str, halo: bool = False) -> devito.Function:
         """A spatial array; with `halo` if it goes beyond the grid."""
-        return self._symbol(devito.Function, name, grid=self.grid, space_order=self.space_order if halo else 0)
+        return self._symbol(devito.Function, name, grid=self.grid, space_order=self._around if halo else 0)
 
     def profile(self, name: str, dimension) -> devito.Function:
         """A coefficient that varies along one axis only, such as the damping of an absorbing layer."""
         size = self.grid.shape[self.dimensions.index(dimension)]
         return self._symbol(
-            devito.Function, name, grid=self.grid, dimensions=(dimension,), shape=(size,), space_order=self.space_order
+            devito.Function, name, grid=self.grid, dimensions=(dimension,), shape=(size,), space_order=self._around
         )
 
     def edge(self, name: str):
@@ -116,12 +122,12 @@ class Template:
             grid=self.grid,
             dimensions=tuple(strip if d is dimension else d for d in spatial),
             shape=tuple(sizes[d] for d in spatial),
-            space_order=self.space_order,
+            space_order=self._around,
         )
 
     def saved(self, name: str, every: int = 1, halo: bool = False):
         """A field kept at every `every`-th time step, at the loop's step; with `halo` if derivatives are taken of it."""
-        order = self.space_order if halo else 0
+        order = self._around if halo else 0
         if every == 1:
             return self._symbol(devito.TimeFunction, name, grid=self.grid, save=3, time_order=0, space_order=order)
         level = devito.Dimension(name=f"{PREFIX}level{every}")
@@ -137,7 +143,7 @@ class Template:
 
     def present(self, name: str, halo: bool = False) -> devito.TimeFunction:
         """A field at the loop's step only; with `halo` if derivatives are taken of it."""
-        order = self.space_order if halo else 0
+        order = self._around if halo else 0
         return self._symbol(devito.TimeFunction, name, grid=self.grid, time_order=0, space_order=order)
 
     def when(self, every: int) -> tuple:

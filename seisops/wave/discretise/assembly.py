@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from math import ceil
 from typing import Any, Protocol
 
 from seisops.engine.derive.closing import Closing
 from seisops.engine.derive.describe import describe_system
 from seisops.engine.derive.layers import Stretch
+from seisops.engine.derive.strips import reach_of_fields
 from seisops.engine.derive.system import System, expand_time
 from seisops.engine.stability.rows import TakenApart
 from seisops.engine.stability.timing import times
@@ -69,8 +71,9 @@ def within(equation: Equation, system: System) -> Interior:
         if name in equation.timing:
             shift = Fraction(equation.timing[name]) - at[i]
             at[i], after[i] = at[i] + shift, after[i] + shift
-    names = rows.symbol.fields
-    return Interior(rows.symbol, dict(zip(names, at, strict=True)), dict(zip(names, after, strict=True)))
+    names, order = rows.symbol.fields, system.template.space_order
+    halo = max(ceil(reach_of_fields(system) / order), 1) * order
+    return Interior(rows.symbol, halo, dict(zip(names, at, strict=True)), dict(zip(names, after, strict=True)))
 
 
 def interior(equation: Equation, template: tuple[int, int, str]) -> Interior:

@@ -69,6 +69,8 @@ class Discretisation:
         What the bound of the scheme may reach; see :class:`seisops.wave.discretise.stability.Limit`.
     device : str
         Where waves are propagated.
+    halo : int
+        Cells around the padded grid that its arrays have.
     """
 
     grid: Grid
@@ -84,6 +86,7 @@ class Discretisation:
     staggered: bool = False
     radius: float = 1.0
     device: str = "cpu"
+    halo: int = 0
 
     @cached_property
     def padding(self) -> Padding:
@@ -186,7 +189,7 @@ class Discretisation:
 
         `outside` is ``"edge"`` or ``"constant"``.
         """
-        halo = self.space_order
+        halo = self.halo
         top = [(0, 0)] * padded.ndim
         rest = [(halo, end - halo - n) for n, end in zip(padded.shape, self.extents(halo), strict=True)]
         if self.mirrored:
@@ -201,7 +204,7 @@ class Discretisation:
 
     def without_halo(self, array: np.ndarray) -> np.ndarray:
         """Transpose of :meth:`with_halo`, for arrays that are zero above a mirroring surface."""
-        halo = self.space_order
+        halo = self.halo
         around = [(halo, halo)] * array.ndim
         cells = array[..., : self.padding.shape[-1] + 2 * halo]
         if self.mirrored:
@@ -216,7 +219,7 @@ def _profiles(d: Discretisation, widths: tuple[int, ...], around: int) -> dict[s
     for axis, name in enumerate(d.grid.axes):
         lo, _ = d.padding.cells[axis]
         layers = dict(zip(("low", "high"), d.faces.layers[axis], strict=True))
-        n, size, halo = d.grid.shape[axis], d.padding.shape[axis], d.space_order
+        n, size, halo = d.grid.shape[axis], d.padding.shape[axis], d.halo
         last = axis == d.grid.ndim - 1
         top, closed = d.mirrored and last, d.closed and last
         for suffix, where in (("", 0.0), ("_after", 0.5), ("_before", -0.5)):
@@ -327,6 +330,7 @@ def discretise(
                 f"{velocity:.6g} m/s on this grid are stable up to {LIMIT * step:.6g} s: use at least {needed} substeps, "
                 "or leave them out"
             )
+    interior = SCHEMES.interior(medium, template)
     return Discretisation(
         waves.grid,
         waves.time,
@@ -338,7 +342,8 @@ def discretise(
         step,
         bool(dispersion and medium.leapfrog),
         closed,
-        SCHEMES.interior(medium, template).staggered(medium.channels),
+        interior.staggered(medium.channels),
         found.radius,
         waves.device,
+        interior.halo,
     )

@@ -19,12 +19,15 @@ class Interior:
     Attributes
     ----------
     symbol : Symbol
+    halo : int
+        Cells around the grid that arrays have: as many as its order, or in multiples of that as many as it looks at.
     times, row_times : mapping
         Place of each field, and of each row, within the time step, by the name of the field's symbol; see
         :func:`seisops.engine.stability.timing.times`.
     """
 
     symbol: Symbol
+    halo: int
     times: Mapping[str, Fraction]
     row_times: Mapping[str, Fraction]
 

@@ -64,17 +64,20 @@ class Schemes:
         on: str = "cpu",
     ) -> Scheme:
         """The scheme of an equation on padded grids like one of a given shape."""
-        kind = (equation.kind, template, _layer_kind(faces.kind), faces.surface)
+        kind, halo = (
+            (equation.kind, template, _layer_kind(faces.kind), faces.surface),
+            self.interior(equation, template).halo,
+        )
 
         def both() -> Both:
             if kind not in self._derived:
-                self._derived[kind] = _both(equation, template, faces)
+                self._derived[kind] = _both(equation, (*template, halo), faces)
             return self._derived[kind]
 
         with making:
             if kind not in self._reaches:
                 self._reaches[kind] = Notes(told(kind)).get(("reach",), lambda: both().reach())
-            layer = _layer(self._reaches[kind], faces, template, shape)
+            layer = _layer(self._reaches[kind], faces, (*template, halo), shape)
             key = (*kind, layer, on)
             scheme = self._alive.get(key)
             if scheme is None:
@@ -86,7 +89,7 @@ class Schemes:
 
                 of = told(kind)
                 notes = Notes(None if of is None else (*of, repr(layer)))
-                scheme = self._alive[key] = Scheme(template, layer, backend.device(on), notes, derive)
+                scheme = self._alive[key] = Scheme((*template, halo), layer, backend.device(on), notes, derive)
             self._schemes[key] = scheme
             return scheme
 
@@ -125,7 +128,7 @@ def _interior(equation: WaveEquation, template: tuple[int, int, str]) -> Interio
     return interior(equation, template)
 
 
-def _both(equation: WaveEquation, template: tuple[int, int, str], faces: Faces) -> Both:
+def _both(equation: WaveEquation, template: tuple[int, int, str, int], faces: Faces) -> Both:
     from seisops.engine.derivation import Both
     from seisops.engine.symbols.template import Template
 
@@ -137,7 +140,7 @@ def model_shape(shape: tuple[int, ...], faces: Faces) -> tuple[int, ...]:
     return tuple(n - low - high for n, (low, high) in zip(shape, faces.absorbing, strict=True))
 
 
-def _layer(reach: Reach, faces: Faces, template: tuple[int, int, str], shape: tuple[int, ...]) -> Layer:
+def _layer(reach: Reach, faces: Faces, template: tuple[int, int, str, int], shape: tuple[int, ...]) -> Layer:
     """Where the fields of a layer live on a padded grid of a given shape.
 
     On grids so narrow that what lies in one strip reaches the layer at the other end, or at its mirror image above a
@@ -145,7 +148,7 @@ def _layer(reach: Reach, faces: Faces, template: tuple[int, int, str], shape: tu
     """
     if not reach.compact or min(model_shape(shape, faces)) <= reach.layer:
         return Layer()
-    _, order, dtype = template
+    _, order, dtype, around = template
     cells = faces.thickest + reach.between if faces.all else 0
     if reach.closed:
         cells = max(cells, closure(order).rows)
@@ -155,6 +158,6 @@ def _layer(reach: Reach, faces: Faces, template: tuple[int, int, str], shape: tu
     alone = [reach.lives_along(axis) for axis in range(len(shape))]
     sides = [pair if lives else () for pair, lives in zip(faces.sides(reach.closed), alone, strict=True)]
     # images are made as far beyond the grid as parameters are looked at, and near a surface with weights of its rows
-    halo = order if reach.closed else min(reach.layer + reach.parameters, order)
+    halo = around if reach.closed else min(reach.layer + reach.parameters, around)
     overlapping = any(len(ends) * width > n for ends, width, n in zip(sides, widths, shape, strict=True))
     return Layer(reach.compact, tuple(widths), tuple(sides), cells, halo, overlapping)

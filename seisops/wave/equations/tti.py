@@ -8,7 +8,7 @@ from seisops.engine.kept.notes import noted
 from seisops.errors import ParameterError
 from seisops.wave.equation import WaveEquation
 from seisops.wave.equations.properties import DENSITY, P_VELOCITY, SQUARED_SLOWNESS
-from seisops.wave.equations.staggered import divergence, missed
+from seisops.wave.equations.staggered import ahead, behind, between, divergence, mean_ahead, mean_behind
 from seisops.wave.quantities import Quantity
 
 __all__ = ["TTI"]
@@ -31,7 +31,7 @@ class TTI(WaveEquation):
     .. math:: G_\parallel f = \nabla \cdot \big(n \, (n \cdot \nabla f)\big), \qquad G_\perp f = \nabla^2 f - G_\parallel f,
 
     with densities, divided by them inside as :class:`~seisops.Acoustic` divides. For epsilon = delta = 0 the discrete
-    equations are those of :class:`~seisops.Acoustic`, to rounding; with angles and a density, to the order of the scheme.
+    equations are those of :class:`~seisops.Acoustic`, to rounding.
 
     The component ``"p"`` is r, which is pressure where the medium is isotropic. A source in an anisotropic place also makes
     the diamond-shaped quasi-SV wave of pseudo-acoustics, slow, and stronger the more epsilon exceeds delta: put sources
@@ -125,7 +125,7 @@ class TTI(WaveEquation):
         if "theta" in known:
             direction = _direction(known, axes)
             along = _rotated(r, direction, axes, order, b)
-            across = _across(p, direction, axes, order, b)
+            across = _rotated(p, direction, axes, order, b, rest=True)
         else:
             along, across = divergence(r, axes[-1:], order, b), divergence(p, axes[:-1], order, b)
         mass = known["m"] if b is None else known["m"] * b
@@ -150,27 +150,23 @@ def _direction(parameters, axes) -> list:
     return [sin(theta) * cos(phi), sin(theta) * sin(phi), cos(theta)]
 
 
-def _rotated(f, direction, axes, order: int, b):
-    """The second derivative along a direction: minus the square of the first one, which is antisymmetric."""
-    from devito import Derivative
+def _rotated(f, direction, axes, order: int, b, rest: bool = False):
+    """The second derivative along a direction, or the `rest` of the Laplacian.
+
+    Without a density, minus the square of the first derivative, which is antisymmetric. With one, all is made of slopes half
+    way between nodes that `divergence` is made of, times the root of b, and of their means in the nodes: since no mean is
+    larger than what it is of, neither part is positive, whatever the density, and waves do not grow.
+    """
+    from devito import Derivative, sqrt
 
     tilted = [(n, d) for n, d in zip(direction, axes, strict=True) if n != 0]
-    slope = sum(n * Derivative(f, d, fd_order=order) for n, d in tilted)
-    slope = slope if b is None else b * slope
-    return sum(Derivative(n * slope, d, fd_order=order) for n, d in tilted)
-
-
-def _across(f, direction, axes, order: int, b):
-    """The Laplacian less the second derivative along a direction.
-
-    With a density all of it is made of the same differences as that is: what is subtracted is nowhere more than what is
-    there, whatever the density, and waves do not grow.
-    """
-    from devito import Derivative
-
     if b is None:
-        return divergence(f, axes, order) - _rotated(f, direction, axes, order, b)
-    slopes = [Derivative(f, d, fd_order=order) for d in axes]
-    steep = sum(n * slope for n, slope in zip(direction, slopes, strict=True))
-    flux = [b * (slope - n * steep) for n, slope in zip(direction, slopes, strict=True)]
-    return sum(Derivative(g, d, fd_order=order) for g, d in zip(flux, axes, strict=True)) + missed(f, axes, order, b)
+        slope = sum(n * Derivative(f, d, fd_order=order) for n, d in tilted)
+        along = sum(Derivative(n * slope, d, fd_order=order) for n, d in tilted)
+        return divergence(f, axes, order) - along if rest else along
+    roots = {d: sqrt(between(b, d)) for d in axes}
+    slopes = {d: roots[d] * ahead(f, d, order) for d in axes}
+    slope = sum(n * mean_behind(slopes[d], d, order) for n, d in tilted)
+    along = {d: mean_ahead(n * slope, d, order) for n, d in tilted}
+    flux = {d: slopes[d] - along.get(d, 0) for d in axes} if rest else along
+    return sum(behind(roots[d] * flux[d], d, order) for d in flux)

@@ -283,7 +283,7 @@ class ImageWay(Way):
         (way,), d, beyond = ways, room.discretisation, room.scheme.beyond(room.wrt)
         port = ports.ImagePort(side)
         if side == READ:
-            arrays = {c: room.zeros(d.extents(d.space_order if c in beyond else 0)) for c in room.wrt}
+            arrays = {c: room.zeros(d.extents(d.halo if c in beyond else 0)) for c in room.wrt}
         else:
             # where it is looked at beyond the grid, it is there what the coefficient is
             outside = {c: "edge" if c in beyond else "constant" for c in room.wrt}
