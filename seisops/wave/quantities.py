@@ -170,9 +170,10 @@ def implausible(
         if of == name
         else " ({} is {:g} to {:g} {})".format(of, *plausible(physics, of, ranges), physics.quantities[of].unit)
     )
-    where = f"{low:g} to {high:g} {unit}" if high < np.inf else f"{low:g} {unit} or more in size"
+    of_unit = f" {unit}" if unit else ""
+    where = f"{low:g} to {high:g}{of_unit}" if high < np.inf else f"{low:g}{of_unit} or more in size"
     return (
-        f"{label or name} is {span(bad)} {unit} in {bad.size} of {values.size} cells, outside the plausible "
+        f"{label or name} is {span(bad)}{of_unit} in {bad.size} of {values.size} cells, outside the plausible "
         f"{where}{follows}: " + (f"perhaps {' or '.join(fits)}" if fits else "no unit that is known here fits it")
     )
 

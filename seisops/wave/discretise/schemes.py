@@ -66,7 +66,7 @@ class Schemes:
         """The scheme of an equation on padded grids like one of a given shape."""
         kind, halo = (
             (equation.kind, template, _layer_kind(faces.kind), faces.surface),
-            self.interior(equation, template).halo,
+            self.interior(equation.primal, template).halo,
         )
 
         def both() -> Both:

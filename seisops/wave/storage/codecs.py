@@ -6,6 +6,7 @@ import os
 import tempfile
 from io import FileIO
 from pathlib import Path
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +91,7 @@ class File(Codec):
                 f"storage.Disk: cannot make a file in {str(self.directory)!r} ({e.strerror}): give a directory that exists "
                 "and can be written to wherever shots are solved"
             ) from e
+        finalize(self, self._file.close)
 
     def put(self, k, segment):
         place = self._place(segment)
