@@ -186,10 +186,10 @@ class WaveEquation:
         """Lowest and highest value that a quantity may take in this medium and its replacements; None if any may be."""
         return plausible(type(self), name, self._ranges) if name in self.quantities else None
 
-    def doubts(self, surface: str, space_order: int) -> Iterator[str]:
-        """What is not right in this medium at a ``"free"`` or ``"rigid"`` surface, or none, with differences of an order.
+    def doubts(self, surface: str) -> Iterator[str]:
+        """What is not right in this medium at a ``"free"`` or ``"rigid"`` surface, or at none, ``""``.
 
-        Texts of warnings, for whoever makes a :class:`~seisops.Modeling` with them.
+        Texts of warnings, for whoever makes a :class:`~seisops.Modeling` with it.
         """
         yield from ()
 

@@ -89,7 +89,7 @@ class Stretch:
         the mean of both sides only. Of a field's differences it is so by itself, but not in the transpose.
         """
         names = {u.name for u in self.fields}
-        if all(sign > 0 for name, sign in self.parity.items() if name not in names):
+        if all(of > 0 for name, of in self.parity.items() if name not in names):
             return expr
         axes = self.template.dimensions
         if position(expr, self.positions, axes)[-1] or sign(expr, self.parity, axes) > 0:

@@ -301,7 +301,7 @@ def discretise(
     space_order = int(space_order)
     suited = medium.primal.multiaxial, medium.primal.transition
     faces = Faces.of(boundary, free_surface, waves.grid.axes, *suited)
-    for doubt in medium.primal.doubts(faces.surface, space_order):
+    for doubt in medium.primal.doubts(faces.surface):
         warnings.warn(doubt, AccuracyWarning, stacklevel=outside())
     closed = bool(faces.surface and medium.primal.tractions)
     rows = closure(space_order).rows

@@ -92,7 +92,7 @@ class StressVelocity(WaveEquation):
         z = self.axes[-1]
         return (*(f"s{i}{z}" for i in self.axes[:-1]), f"s{z}{z}")
 
-    def doubts(self, surface, space_order):
+    def doubts(self, surface):
         if not surface or not self.tractions:
             return
         solid = self.coefficients()[self.rigidity] != 0

@@ -47,7 +47,7 @@ class TTI(WaveEquation):
         Thomsen parameters (Thomsen 1986, doi:10.1190/1.1442051), delta nowhere larger than epsilon; by default 0.
     theta : array_like, optional
         Angle in radians from the z axis, which points down, to the axis of symmetry, towards x. Left out, it is vertical,
-        which costs about half as much.
+        which costs about a quarter.
     phi : array_like, optional
         In 3D, angle in radians from the x axis to the plane of the tilt, towards y; only with `theta`. Left out, it is 0.
     rho : array_like, optional
@@ -153,8 +153,8 @@ def _direction(parameters, axes) -> list:
 def _rotated(f, direction, axes, order: int, b, rest: bool = False):
     """The second derivative along a direction, or the `rest` of the Laplacian.
 
-    Without a density, minus the square of the first derivative, which is antisymmetric. With one, all is made of slopes half
-    way between nodes that `divergence` is made of, times the root of b, and of their means in the nodes: since no mean is
+    Without a density, minus the square of the first derivative, which is antisymmetric. With one, all is made of the slopes
+    half way between nodes that `divergence` is made of, times the root of b, and of their means in the nodes: as no mean is
     larger than what it is of, neither part is positive, whatever the density, and waves do not grow.
     """
     from devito import Derivative, sqrt
