@@ -83,8 +83,12 @@ class Node:
     @cached_property
     def order(self) -> tuple:
         """Where it stands among others: names and levels decide between those of one shape, the same in each process."""
-        found = (n for n in nodes(self, inside=True) if isinstance(n, Load))
-        return self.key, tuple((n.name, n.rule.offset if n.rule else 0) for n in found)
+        return self.key, tuple(n.order for n in self.parts)
+
+    @property
+    def parts(self) -> Iterator[Node]:
+        """What it is made of, of arrays nothing."""
+        return iter(())
 
     def moved(self, variable: str, by: int) -> Node:
         """The same some cells further."""
@@ -112,6 +116,14 @@ class Load(Node):
     def key(self) -> tuple:
         return (0, *((i.variable, i.sign, i.shift) if i.table is None else ("@", 0, i.shift) for i in self.at))
 
+    @cached_property
+    def order(self) -> tuple:
+        return self.key, (self.name, self.rule.offset if self.rule else 0), *(n.order for n in self.parts)
+
+    @property
+    def parts(self):
+        return (i.table for i in self.at if i.table is not None)
+
     def moved(self, variable: str, by: int) -> Load:
         at = tuple(replace(i, shift=i.shift + i.sign * by) if i.variable == variable else i for i in self.at)
         return replace(self, at=at)
@@ -128,6 +140,10 @@ class Temporary(Node):
     def key(self) -> tuple:
         return (1, *self.at, self.of.key)
 
+    @property
+    def parts(self):
+        return iter((self.of,))
+
     def moved(self, variable: str, by: int) -> Temporary:
         return replace(self, at=tuple((v, k + by if v == variable else k) for v, k in self.at))
 
@@ -141,6 +157,10 @@ class Sum(Node):
     @cached_property
     def key(self) -> tuple:
         return (2, *((str(c) if c.is_Number else "", *(f.key for f in factors)) for c, factors in self.terms))
+
+    @property
+    def parts(self):
+        return (f for _, factors in self.terms for f in factors)
 
     @cached_property
     def _hash(self) -> int:
@@ -163,6 +183,10 @@ class Taps(Node):
     def key(self) -> tuple:
         return (3, *((float(w), *(f.key for f in factors)) for w, factors in self.terms))
 
+    @property
+    def parts(self):
+        return (f for _, factors in self.terms for f in factors)
+
     def moved(self, variable: str, by: int) -> Taps:
         return Taps(tuple((w, tuple(f.moved(variable, by) for f in factors)) for w, factors in self.terms))
 
@@ -178,6 +202,10 @@ class Call(Node):
     @cached_property
     def key(self) -> tuple:
         return (4, self.function.__name__, str(self.exponent), *(a.key for a in self.arguments))
+
+    @property
+    def parts(self):
+        return iter(self.arguments)
 
     def moved(self, variable: str, by: int) -> Call:
         return replace(self, arguments=tuple(a.moved(variable, by) for a in self.arguments))
@@ -213,19 +241,13 @@ def shifted(node: Node, by: Mapping[str, int]) -> Node:
 
 
 def nodes(node: Node, inside: bool = False) -> Iterator[Node]:
-    """A node and all that it is made of; that of temporaries only if wanted."""
-    yield node
-    match node:
-        case Sum() | Taps():
-            for _, factors in node.terms:
-                for f in factors:
-                    yield from nodes(f, inside)
-        case Call():
-            for a in node.arguments:
-                yield from nodes(a, inside)
-        case Temporary() if inside:
-            yield from nodes(node.of, inside)
-        case Load():
-            for i in node.at:
-                if i.table is not None:
-                    yield from nodes(i.table, inside)
+    """A node and all that it is made of, each object once; that of temporaries only if wanted."""
+    left, seen = [node], set()
+    while left:
+        n = left.pop()
+        if id(n) in seen:
+            continue
+        seen.add(id(n))
+        yield n
+        if inside or not isinstance(n, Temporary):
+            left.extend(reversed([*n.parts]))

@@ -157,19 +157,24 @@ class Piece:
         out = set()
         for s in self.statements:
             out.add(self._access(s.target, True))
-            out.update(self._reads(s.value, {v: (0, 0) for v in self.axes}))
+            out.update(self._reads(s.value))
             for i in s.target.at:
                 if i.table is not None:
                     out.add(self._access(i.table, False))
         return frozenset(out)
 
-    def _reads(self, value: Node, around: Mapping[str, tuple[int, int]]) -> Iterator[Access]:
-        for node in nodes(value):
-            if isinstance(node, Load):
-                yield self._access(node, False, around)
-            elif isinstance(node, Temporary):
-                moved = dict(around) | {v: (around[v][0] + k, around[v][1] + k) for v, k in node.at}
-                yield from self._reads(node.of, moved)
+    def _reads(self, value: Node) -> Iterator[Access]:
+        left, seen = [(value, {v: 0 for v in self.axes})], set()
+        while left:  # temporaries are looked at in few cells, though on many ways
+            whole, around = left.pop()
+            for node in nodes(whole):
+                if isinstance(node, Load):
+                    yield self._access(node, False, around)
+                elif isinstance(node, Temporary):
+                    moved = around | {v: around[v] + k for v, k in node.at}
+                    if (place := (id(node.of), *moved.values())) not in seen:
+                        seen.add(place)
+                        left.append((node.of, moved))
 
     def _access(self, load: Load, written: bool, around: Mapping | None = None) -> Access:
         array = self.arrays[load.name]
@@ -179,11 +184,8 @@ class Piece:
                 reach = None
                 break
             if index.variable:
-                low, high = (around or {}).get(index.variable, (0, 0))
-                anywhere = index.sign < 0
-                reach[self.axes.index(index.variable)] = (
-                    ANYWHERE if anywhere else (low + index.shift, high + index.shift)
-                )
+                at = (around or {}).get(index.variable, 0) + index.shift
+                reach[self.axes.index(index.variable)] = ANYWHERE if index.sign < 0 else (at, at)
             else:
                 reach[-1] = ANYWHERE
         return Access(array.name, load.rule, written, None if reach is None else tuple(reach))
