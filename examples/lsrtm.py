@@ -25,12 +25,8 @@ F = so.Projection(waves, receivers) * Ainv * so.Projection(waves, sources).H
 J = so.Jacobian(F, q)
 d = J @ (m - m0)  # linearised data
 
-# a top mute and a scaling with depth: plain PyLops operators on the right
-z = grid.coordinates("z")
-along_z = {"dims": grid.shape, "axis": 1, "dtype": "float32"}
-mute = pylops.Diagonal(np.clip((z - 100.0) / 50.0, 0.0, 1.0).astype("float32"), **along_z)
-scaling = pylops.Diagonal((z / z[-1]).astype("float32"), **along_z)
-D = scaling * mute
+# on the right
+D = so.model.DepthScaling(J) * so.model.TopMute(J, depth=100.0, taper=50.0)
 
 x, _, iterations, _, _, residual = pylops.cgls(J * D, d.ravel(), niter=6, tol=0.0)
 image = (D @ x).reshape(grid.shape)

@@ -50,8 +50,8 @@ F = so.Projection(waves, receivers) * so.Modeling(waves, medium) * so.Projection
 J = so.Jacobian(F, q)
 d = J @ (m - m0)  # linearised data
 
-# on the right: a top mute, and a scaling with depth
-D = pylops.Diagonal((np.clip((z - sea) / 50.0, 0.0, 1.0) * z / z.max()).astype("float32"), grid.shape, axis=1)
+# on the right
+D = so.model.DepthScaling(J) * so.model.TopMute(J, depth=sea, taper=50.0)
 
 deep, moves = z > 0.6 * z.max(), np.arange(-100.0, 101.0, 5.0)  # m
 images, residuals = {}, {}

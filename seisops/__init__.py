@@ -40,7 +40,7 @@ from seisops.wave.time import Time
 from seisops.wave.wavelets import gaussian_derivative, ormsby, ricker
 
 if TYPE_CHECKING:
-    from seisops import inversion
+    from seisops import data, inversion, model
     from seisops.survey import Shot, Survey
     from seisops.wave.costs import plan
 
@@ -86,11 +86,13 @@ __all__ = [
     "Wavefield",
     "Wavelet",
     "check",
+    "data",
     "double_couple",
     "fuse",
     "inversion",
-    "memory",
     "gaussian_derivative",
+    "memory",
+    "model",
     "ormsby",
     "plan",
     "ricker",
@@ -101,7 +103,9 @@ __all__ = [
 _BRIDGES = {"dask": "distributed", "jax": "jax", "plot": "matplotlib", "torch": "torch"}
 
 #: What a first result does not need, with the module that it is found in: imported when first used.
-_LATER = {"Shot": "survey", "Survey": "survey", "inversion": "", "plan": "wave.costs", "survey": ""}
+_LATER = {
+    "Shot": "survey", "Survey": "survey", "data": "", "inversion": "", "model": "", "plan": "wave.costs", "survey": "",
+}  # fmt: skip
 
 
 def __getattr__(name: str):

@@ -26,6 +26,7 @@ LAYERS = (
     ("wave",),
     ("memory",),
     ("survey", "storage"),
+    ("data", "model"),
     ("inversion",),
     ("torch", "jax", "dask", "plot"),
     ("demo",),

@@ -28,6 +28,9 @@ import pylops
 from cases import BOUNDARIES, World, world
 
 import seisops as so
+from seisops.data.filters import Response
+from seisops.data.tracewise import Tracewise
+from seisops.data.weights import Weighting
 from seisops.elsewhere import Elsewhere
 from seisops.errors import ParameterError
 from seisops.fusion import FusedSolve
@@ -35,8 +38,8 @@ from seisops.inversion import Encoding, LeastSquares
 from seisops.inversion.encoding import AllShots, Mix, Spread
 from seisops.inversion.journal import RememberedOperator
 from seisops.inversion.least_squares import GaussNewton, Hessian
-from seisops.inversion.pointwise import Pointwise
 from seisops.maps import Arranged, Composed, LinearMap, Map, Stacked
+from seisops.model.bounded import BoundedTangent
 from seisops.operators import (
     Adjoint,
     Embedding,
@@ -45,6 +48,7 @@ from seisops.operators import (
     External,
     Gather,
     LinearOperator,
+    Pointwise,
     Product,
     Propagator,
     Sampler,
@@ -320,6 +324,71 @@ def external(w):
     return so.fuse(weights * product(w))
 
 
+# ---- on traces and on models
+
+
+@operator(so.data.Mute)
+def mute(w):
+    F = product(w)
+    return so.data.Mute(F, velocity=1500.0, delay=0.03, taper=0.02) * F
+
+
+@operator(so.data.OffsetWindow)
+def offset_window(w):
+    return so.data.OffsetWindow(product(w), 20.0, 90.0, taper=30.0)
+
+
+@operator(so.data.Gain)
+def gain(w):
+    return so.data.Gain(w.F, power=0.5)
+
+
+@operator(so.data.Bandpass)
+def bandpass(w):
+    return so.data.Bandpass(product(w), 5.0, 40.0, order=2, zero_phase=False)
+
+
+@operator(so.data.TimePower)
+def time_power(w):
+    return so.data.TimePower(product(w), 0.5)
+
+
+@operator(so.data.TimeShift)
+def time_shift(w):
+    return so.data.TimeShift(product(w), 0.011)
+
+
+@operator(so.data.Resample)
+def resample(w):
+    return so.data.Resample(product(w), so.Time(n=30, step=0.003, start=0.01))
+
+
+@operator(so.model.DepthScaling, select=False)
+def depth_scaling(w):
+    return so.model.DepthScaling(w.waves, power=0.5)
+
+
+@operator(so.model.TopMute, select=False)
+def top_mute(w):
+    return so.model.TopMute(w.jacobian(), 55.0, taper=25.0)
+
+
+@operator(so.model.WaterMask, select=False)
+def water_mask(w):
+    water = np.where(w.grid.coordinates("z") < 70.0, 1500.0, 2000.0)
+    return so.model.WaterMask(w.waves, np.broadcast_to(water, w.grid.shape))
+
+
+@operator(so.model.Smooth, select=False)
+def smooth(w):
+    return so.model.Smooth(w.waves, (30.0, 15.0))
+
+
+@operator(so.model.Splines, select=False)
+def splines(w):
+    return so.model.Splines(w.waves, (60.0, 40.0))
+
+
 # ---- inversion
 
 
@@ -415,6 +484,17 @@ def linear(w):
 def shotwise_map(w):
     F = windowed(w)
     return F.as_map(), point(w, F)
+
+
+@map_(so.model.Bounded, select=False)
+def bounded(w):
+    return so.model.Bounded(w.waves, 1.0, 2.0), (w.waves.model().random(3),)
+
+
+@map_(BoundedTangent, select=False)
+def bounded_tangent(w):
+    model = w.waves.model()
+    return so.model.Bounded(w.waves, 1.0, 2.0).tangent(), (model.random(3), model.random(4))
 
 
 # ---- media
@@ -578,7 +658,10 @@ POLICIES = {
 # ---- what there is
 
 #: What other kinds derive from; nothing is ever only one of these.
-ABSTRACT = {LinearOperator, Expression, Propagator, Sampler, Stack, Combined, AllShots, Elsewhere, Map}
+ABSTRACT = {
+    *(LinearOperator, Expression, Propagator, Sampler, Stack, Combined, AllShots, Elsewhere, Map),
+    *(Tracewise, Weighting, Response),
+}
 
 #: Forms that others take, which their own tests compare with those; bridges have theirs, distributed and lifted.
 FORMS = {RememberedOperator}

@@ -11,6 +11,7 @@ from seisops.demo.models import seabed
 from seisops.demo.workflow import preconditioner
 
 GRID = so.Grid(shape=(61, 31), spacing=20.0)
+WAVES = so.Wavefield(GRID, so.Time(n=11, step=0.004))
 
 
 def velocities():
@@ -194,10 +195,10 @@ def test_the_report_and_the_files_hold_the_numbers(result, tmp_path):
 
 
 def test_the_preconditioner_mutes_then_scales_with_depth():
-    d = (preconditioner(GRID, 100.0) @ np.ones(GRID.size, dtype=np.float32)).reshape(GRID.shape)
+    d = (preconditioner(WAVES, 100.0) @ np.ones(GRID.size, dtype=np.float32)).reshape(GRID.shape)
     assert d.dtype == np.float32 and not d[:, :6].any()
     np.testing.assert_allclose(d[:, 8:], np.broadcast_to(np.arange(8, 31) / 30.0, (61, 23)), rtol=1e-6)
-    assert (preconditioner(GRID, 0.0) @ np.ones(GRID.size, dtype=np.float32)).reshape(GRID.shape)[:, 1:].all()
+    assert (preconditioner(WAVES, 0.0) @ np.ones(GRID.size, dtype=np.float32)).reshape(GRID.shape)[:, 1:].all()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from seisops.demo.workflow import Result, preconditioner
+from seisops.wave.space import Wavefield
 
 __all__ = ["report", "save"]
 
@@ -89,5 +90,5 @@ def _micro(m):
 
 def _shown(result: Result):
     """The migrated image as it is drawn: muted at the top, where the sources are, and scaled with depth."""
-    D = preconditioner(result.grid, result.settings.mute)
+    D = preconditioner(Wavefield(result.grid, result.time), result.settings.mute)
     return (D @ result.rtm.ravel()).reshape(result.grid.shape)

@@ -14,6 +14,8 @@ from scipy.optimize import Bounds, minimize
 
 from seisops._pylops import pylops
 from seisops.errors import ParameterError
+from seisops.model import DepthScaling, TopMute
+from seisops.operators import LinearOperator
 from seisops.wave._validate import integer, real
 from seisops.wave.equations.acoustic import Acoustic
 from seisops.wave.grid import Grid
@@ -170,7 +172,7 @@ def run(
     F = Pr * Ainv * Ps.H
     F0 = F.at(m=m0)
     q = np.tile(ricker(time, settings.f0), (settings.shots, 1, 1))
-    D = preconditioner(grid, settings.mute)
+    D = preconditioner(waves, settings.mute)
 
     with _timed(result, progress, "compilation"):
         F[0:1] @ q[0:1]
@@ -223,16 +225,13 @@ def survey(grid: Grid, shots: int) -> tuple[NDArray, NDArray]:
     return np.stack([x, np.full_like(x, depth)], axis=1), np.stack([receivers, np.full_like(receivers, depth)], axis=1)
 
 
-def preconditioner(grid: Grid, mute: float) -> pylops.LinearOperator:
-    """Depth scaling after a tapered top mute: plain PyLops operators, to stand on the right of a Jacobian."""
-    z = grid.coordinates("z") - grid.origin[1]
-    taper = np.sin(0.5 * np.pi * np.clip((z - mute) / (0.5 * mute or grid.spacing[1]), 0.0, 1.0)) ** 2
-    scaling = pylops.Diagonal((z / z[-1]).astype(np.float32), dims=grid.shape, axis=1, dtype="float32")
-    return scaling * pylops.Diagonal(taper.astype(np.float32), dims=grid.shape, axis=1, dtype="float32")
+def preconditioner(waves: Wavefield, mute: float) -> LinearOperator:
+    """Depth scaling after a tapered top mute, to stand on the right of a Jacobian."""
+    return DepthScaling(waves) * TopMute(waves, mute + waves.grid.origin[1], taper=0.5 * mute)
 
 
 def least_squares(
-    J: Jacobian, D: pylops.LinearOperator, d: NDArray, iterations: int, tick: Callable[[], None]
+    J: Jacobian, D: LinearOperator, d: NDArray, iterations: int, tick: Callable[[], None]
 ) -> tuple[NDArray, list[float]]:
     """Solve ``min |J D x - d|``; the perturbation ``D x`` and the relative residual of every iteration."""
     x, _, _, _, _, residual = pylops.cgls(J * D, d.ravel(), niter=iterations, tol=0.0, callback=lambda x: tick())
@@ -244,7 +243,7 @@ def invert(
     q: NDArray,
     data: NDArray,
     m0: NDArray,
-    D: pylops.LinearOperator,
+    D: LinearOperator,
     bounds: tuple[float, float],
     iterations: int,
     truth: NDArray,

@@ -12,9 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from seisops._pylops import pylops
 from seisops.errors import ParameterError, SpaceError
 from seisops.inversion.fingerprint import fingerprint
-from seisops.inversion.pointwise import Pointwise
 from seisops.maps import Linearization, LinearMap, Map
-from seisops.operators import LinearOperator, as_operator
+from seisops.operators import LinearOperator, Pointwise, as_operator
 from seisops.spaces import DirectSum, Space, as_array, compatible, join, joint, shot_numbers, split
 
 __all__ = ["LeastSquares"]

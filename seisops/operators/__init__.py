@@ -5,7 +5,8 @@ few nodes (`Adjoint`, `Product`, `Sum`, `Scaled`, the stacks). Every operator is
 `pylops.LinearOperator`.
 
 What all operators share is in `base`, what Python's ``*``, ``+`` and the like mean in `syntax`; nodes are in `expressions`
-and `stacks`, leaves in `identity`, `parts`, `outside` and `wavefield`. `rules` says how imports go one way all the same.
+and `stacks`, leaves in `identity`, `pointwise`, `parts`, `outside` and `wavefield`. `rules` says how imports go one way all
+the same.
 """
 
 from seisops.operators.base import LinearOperator
@@ -14,6 +15,7 @@ from seisops.operators.expressions import Adjoint, Expression, Product, Scaled, 
 from seisops.operators.identity import Identity, Zero
 from seisops.operators.outside import External, as_operator
 from seisops.operators.parts import Embedding, Gather
+from seisops.operators.pointwise import Pointwise
 from seisops.operators.stacks import BlockDiag, HStack, Stack, VStack
 from seisops.operators.wavefield import Everything, Propagator, Sampler
 
@@ -28,6 +30,7 @@ __all__ = [
     "HStack",
     "Identity",
     "LinearOperator",
+    "Pointwise",
     "Product",
     "Propagator",
     "Sampler",

@@ -15,8 +15,7 @@ from seisops.errors import ParameterError
 from seisops.inversion import Journal, fingerprint
 from seisops.inversion.encoding import Encoding
 from seisops.inversion.fingerprint import is_probed
-from seisops.inversion.pointwise import Pointwise
-from seisops.operators import LinearOperator
+from seisops.operators import LinearOperator, Pointwise
 from seisops.survey.windows import Recipe
 
 GRID = so.Grid((21, 15), 10.0)

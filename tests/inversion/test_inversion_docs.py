@@ -11,13 +11,14 @@ import pytest
 
 
 @pytest.mark.slow
-def test_the_guide_runs(root, tmp_path, monkeypatch):
-    text = (root / "docs" / "inversion.rst").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["inversion.rst", "pieces.rst"])
+def test_the_guide_runs(page, root, tmp_path, monkeypatch):
+    text = (root / "docs" / page).read_text(encoding="utf-8")
     parts = re.findall(r"^\.\. code-block:: python\n\n((?:(?:   [^\n]*)?\n)+)", text, re.MULTILINE)
-    assert len(parts) > 5
+    assert len(parts) > 4
     code = "\n".join(line.removeprefix("   ") for part in parts for line in part.splitlines())
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "inversion.rst", "exec"), {})
+    exec(compile(code, page, "exec"), {})
     assert not list(tmp_path.iterdir())  # journals are cleared
 
 

@@ -12,8 +12,7 @@ import seisops as so
 from seisops.check import dot_test
 from seisops.engine.kernel import Kernel
 from seisops.inversion import LeastSquares
-from seisops.inversion.pointwise import Pointwise
-from seisops.operators import Embedding
+from seisops.operators import Embedding, Pointwise
 from seisops.spaces import DirectSum
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seisops.errors import ParameterError, SpaceError
-from seisops.operators import LinearOperator
+from seisops.operators.base import LinearOperator
 from seisops.spaces import Space
 
 __all__ = ["Pointwise"]

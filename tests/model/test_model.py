@@ -1,0 +1,106 @@
+"""Operators on models do what they say: scalings, mutes, smoothing, splines, bounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import seisops as so
+from seisops.errors import ParameterError
+from seisops.model import Bounded, DepthScaling, Smooth, Splines, TopMute, WaterMask
+
+GRID = so.Grid((31, 21), (10.0, 5.0), origin=(0.0, 50.0))
+WAVES = so.Wavefield(GRID, so.Time(n=11, step=0.004), dtype="float64")
+ONES = np.ones(GRID.shape)
+Z = GRID.coordinates("z")
+
+
+def test_depth_scaling():
+    assert np.allclose((DepthScaling(WAVES) @ ONES)[3], (Z - 50.0) / 100.0)
+    assert np.allclose((DepthScaling(WAVES, 0.5, top=100.0) @ ONES)[3], np.sqrt(np.clip((Z - 100.0) / 50.0, 0, None)))
+
+
+def test_a_top_mute_follows_the_sea_floor():
+    depth = np.linspace(60.0, 90.0, 31)
+    kept = TopMute(WAVES, depth, taper=20.0) @ ONES
+    for column, bottom in zip(kept, depth, strict=True):
+        assert (
+            not column[bottom >= Z].any() and np.all(column[bottom + 20.0 <= Z] == 1) and np.all(np.diff(column) >= 0)
+        )
+
+
+def test_a_water_mask_ends_at_the_first_rock():
+    vp = np.full(GRID.shape, 1500.0)
+    vp[:15, 6:], vp[15:, 9:] = 2000.0, 1700.0
+    vp[:, 15] = 1500.0  # below rock there is no water
+    kept = WaterMask(WAVES, vp) @ ONES
+    assert not kept[:15, :6].any() and kept[:15, 6:].all() and not kept[15:, :9].any() and kept[15:, 9:].all()
+
+
+def test_smoothing_keeps_what_is_constant_and_spreads_the_rest():
+    S = Smooth(WAVES, (20.0, 10.0))
+    assert np.allclose(S @ ONES, 1.0)
+    spike = np.zeros(GRID.shape)
+    spike[15, 10] = 1.0
+    out = S @ spike
+    x = GRID.coordinates("x") - 150.0
+    assert np.isclose(np.sum(out * x[:, None] ** 2), 400.0, rtol=0.02) and np.isclose(out.sum(), 1.0)
+    assert np.allclose(Smooth(WAVES, 0.0) @ spike, spike)
+
+
+@pytest.mark.parametrize("degree", [1, 3])
+def test_splines_hold_polynomials_of_their_degree(degree):
+    B = Splines(WAVES, (60.0, 30.0), degree=degree)
+    assert np.allclose(B @ np.ones(B.domain.shape), 1.0)
+    smooth = (GRID.coordinates("x")[:, None] / 100.0) ** degree + (Z / 100.0) ** degree
+    c = np.linalg.lstsq(B.todense(), smooth.ravel(), rcond=None)[0]
+    assert np.allclose(B @ c.reshape(B.domain.shape), smooth)
+    assert B.domain.size < 0.2 * B.range.size
+
+
+def test_bounds_hold_whatever_is_asked_for():
+    P = Splines(WAVES, 40.0)
+    M = Bounded(WAVES, 1500.0, np.linspace(2000.0, 3000.0, 21)) @ P
+    x = 1e3 * P.domain.random(0)
+    assert np.all(M(x) >= 1500.0) and np.all(M(x) <= np.linspace(2000.0, 3000.0, 21))
+    B = Bounded(WAVES, 1500.0, 3000.0)
+    m = np.linspace(1501.0, 2999.0, GRID.shape[0] * GRID.shape[1]).reshape(GRID.shape)
+    assert np.allclose(B(B.inverse(m)), m)
+    with pytest.raises(ParameterError, match="1 of 651 values.* first 3000 at"):
+        B.inverse(np.where(m == m.max(), 3000.0, m))
+
+
+def test_several_parameters_are_weighted_alike():
+    F = so.Projection(WAVES, [(100.0, 60.0)]) * so.Modeling(WAVES, so.Acoustic(GRID, vp=1500.0, rho=1000.0))
+    F = F * so.Projection(WAVES, [(200.0, 60.0)]).H
+    J = so.Jacobian(F, F.domain.random(0), wrt=("m", "rho"))
+    both = J.domain.random(1)
+    for of_both, of_one in (
+        (DepthScaling(J), DepthScaling(WAVES)),
+        (TopMute(J, 80.0), TopMute(WAVES, 80.0)),
+        (Smooth(J, 20.0), Smooth(WAVES, 20.0)),
+    ):
+        assert np.allclose(of_both @ both, [of_one @ part for part in both])
+    assert np.allclose((Splines(J, 50.0) @ np.ones(Splines(J, 50.0).domain.shape)), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda: DepthScaling(GRID), "needs models on a grid"),
+        (lambda: DepthScaling(WAVES, -1.0), "negative"),
+        (lambda: DepthScaling(WAVES, top=200.0), "ends at 150 m"),
+        (lambda: TopMute(WAVES, 300.0), "leave nothing"),
+        (lambda: TopMute(WAVES, np.ones(4)), "not one for each column"),
+        (lambda: WaterMask(WAVES, np.full((3, 3), 1500.0)), "not of the grid's shape"),
+        (lambda: WaterMask(WAVES, 1500.0 * ONES), "no velocity differs"),
+        (lambda: Smooth(WAVES, (1.0, 2.0, 3.0)), "not one for each of 2 axes"),
+        (lambda: Smooth(WAVES, -1.0), "not negative"),
+        (lambda: Splines(WAVES, 1e6), "at most the extent"),
+        (lambda: Splines(WAVES, 30.0, degree=9), "from 1 to 5"),
+        (lambda: Bounded(WAVES, 3.0, 2.0), "low below high"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(call, match):
+    with pytest.raises(ParameterError, match=match):
+        call()
