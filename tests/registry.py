@@ -29,6 +29,8 @@ from cases import BOUNDARIES, World, world
 
 import seisops as so
 from seisops.data.filters import Response
+from seisops.data.matching import ByLag, Matched
+from seisops.data.tracemap import Following, TraceDerivative, TraceMap
 from seisops.data.tracewise import Tracewise
 from seisops.data.weights import Weighting
 from seisops.elsewhere import Elsewhere
@@ -37,7 +39,7 @@ from seisops.fusion import FusedSolve
 from seisops.inversion import Encoding, LeastSquares
 from seisops.inversion.encoding import AllShots, Mix, Spread
 from seisops.inversion.journal import RememberedOperator
-from seisops.inversion.least_squares import GaussNewton, Hessian
+from seisops.inversion.misfit import GaussNewton, Hessian
 from seisops.maps import Arranged, Composed, LinearMap, Map, Stacked
 from seisops.model.bounded import BoundedTangent
 from seisops.operators import (
@@ -486,6 +488,60 @@ def shotwise_map(w):
     return F.as_map(), point(w, F)
 
 
+def observed(w: World):
+    """What modeled traces are compared with, and those."""
+    F = product(w)
+    return F, F.range.random(2), (F.range.random(3),)
+
+
+@map_(so.data.Normalized)
+def normalized(w):
+    F, _, u = observed(w)
+    return so.data.Normalized(F), u
+
+
+@map_(so.data.Envelope)
+def envelope(w):
+    F, _, u = observed(w)
+    return so.data.Envelope(F, 0.5), u
+
+
+@map_(so.data.Distribution)
+def distribution(w):
+    F, _, u = observed(w)
+    return so.data.Distribution(F, 1.0), u
+
+
+@map_(so.data.MatchingFilter)
+def matching_filter(w):
+    F, d, u = observed(w)
+    return so.data.MatchingFilter(F, d, 0.5), u
+
+
+@map_(so.data.MatchedSource)
+def matched_source(w):
+    F, d, u = observed(w)
+    return so.data.MatchedSource(F, d, 0.1), u
+
+
+@map_(ByLag)
+def by_lag(w):
+    M, u = matching_filter(w)
+    return ByLag(M.range), (M(*u),)
+
+
+@map_(Following)
+def following(w):
+    M, u = matched_source(w)
+    return Following(so.data.Envelope(M.range, 0.5), M), u
+
+
+@operator(TraceDerivative)
+def trace_derivative(w):
+    M, u = matched_source(w)
+    return M.jacobian(*u)
+
+
 @map_(so.model.Bounded, select=False)
 def bounded(w):
     return so.model.Bounded(w.waves, 1.0, 2.0), (w.waves.model().random(3),)
@@ -660,7 +716,7 @@ POLICIES = {
 #: What other kinds derive from; nothing is ever only one of these.
 ABSTRACT = {
     *(LinearOperator, Expression, Propagator, Sampler, Stack, Combined, AllShots, Elsewhere, Map),
-    *(Tracewise, Weighting, Response),
+    *(Tracewise, Weighting, Response, TraceMap, Matched),
 }
 
 #: Forms that others take, which their own tests compare with those; bridges have theirs, distributed and lifted.

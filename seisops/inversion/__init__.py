@@ -1,10 +1,12 @@
-"""Inversion: misfits for optimisers, a journal that lets them survive being killed, random subsets and encodings."""
+"""Inversion: misfits and losses for optimisers, a journal that lets them survive being killed, subsets and encodings."""
 
+from seisops.inversion import loss
 from seisops.inversion.batches import Batches
 from seisops.inversion.encoding import Encoding
 from seisops.inversion.fingerprint import fingerprint
 from seisops.inversion.journal import Journal, JournalWarning, Remembered
 from seisops.inversion.least_squares import LeastSquares
+from seisops.inversion.misfit import Misfit
 from seisops.inversion.progress import Progress
 
 __all__ = [
@@ -13,9 +15,11 @@ __all__ = [
     "Journal",
     "JournalWarning",
     "LeastSquares",
+    "Misfit",
     "Progress",
     "Remembered",
     "fingerprint",
+    "loss",
 ]
 
 
