@@ -209,8 +209,9 @@ class WaveEquation:
         a = broadcast(grid, name, value, cls.quantities.get(name, ANY))
         fault = implausible(cls, name, a, ranges)
         if fault:
+            unit = cls.quantities[governing(cls, name)].unit
             raise ParameterError(
-                f"{fault}. If it is meant, state what may occur, in {cls.quantities[governing(cls, name)].unit}: "
+                f"{fault}. If it is meant, state what may occur{unit and f', in {unit}'}: "
                 f"{cls.__name__}(..., ranges={{{governing(cls, name)!r}: (lowest, highest)}})"
             )
         return a

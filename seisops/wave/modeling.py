@@ -64,7 +64,7 @@ class Modeling(Propagator):
         from cell to cell up to the surface, waves may grow in the layers beside it: see `multiaxial` of
         :class:`~seisops.PML`.
     space_order : int, optional
-        Order of the spatial derivatives, even, 2 to 16; of tilted media from 4 on.
+        Order of the spatial derivatives, even, 2 to 16; tilted media want 4 or more.
     max_velocity : float, optional
         Largest velocity in m/s that the medium will ever reach, for example during an inversion; by default that of
         `medium`, and at most what waves reach where vp is the largest that is plausible, or stated by ``ranges``. Time

@@ -227,3 +227,54 @@ def test_derivatives_within_each_other_look_as_far_as_they_do(boundary):
     assert dot_test(F) < 1e-12 and dot_test(so.Jacobian(F, q, wrt="k")) < 1e-12
     dk = 0.1 * rng.standard_normal(grid.shape)
     assert abs(taylor_test(so.Parametric(F, wrt="k"), (medium.k, q), (dk, 0 * q)).rate - 2) < 0.05
+
+
+class Neighbours(so.WaveEquation):
+    """A coefficient, and a field beside it, in other cells than their own."""
+
+    parameters = ("m", "b")
+    leapfrog = True
+
+    def residual(self, fields, parameters):
+        u, (m, b) = fields.u, parameters
+        x, h = u.dimensions[-2], u.dimensions[-2].spacing
+        beside = (b * u).subs(x, x + h) + b * u.subs(x, x - h) - 2 * b * u
+        return (m * u.dt2 - u.laplace - 2e-4 * beside,)
+
+    def speeds(self):
+        v = self.get("m") ** -0.5
+        return v, v
+
+
+class HighOrder(Neighbours):
+    """Derivatives of orders of their own."""
+
+    def residual(self, fields, parameters):
+        from devito import Derivative
+
+        u, (m, b) = fields.u, parameters
+        x, z = u.dimensions[-2:]
+        return (m * u.dt2 - Derivative(u, (x, 2), fd_order=2) - b * Derivative(u, (z, 2), fd_order=8),)
+
+
+@pytest.mark.parametrize(("kind", "order"), [(Neighbours, 4), (HighOrder, 8)])
+@pytest.mark.parametrize("boundary", [None, so.PML(cells=4)])
+def test_coefficients_beside_their_cells_and_orders_of_ones_own(kind, order, boundary):
+    grid, rng = so.Grid((20, 17), 10.0), np.random.default_rng(0)
+    waves = so.Wavefield(grid, so.Time(40, 0.0015), dtype="float64")
+    m, b = rng.uniform(2500.0, 3000.0, grid.shape) ** -2.0, rng.uniform(0.8, 1.2, grid.shape)
+    A = so.Modeling(waves, kind(grid, m=m, b=b), boundary=boundary, space_order=order)
+    points = rng.uniform(0.0, 160.0, (4, 2))
+    F = so.Projection(waves, points) * A * so.Projection(waves, points[:2]).H
+    q = np.cumsum(F.domain.random(1), axis=-1)
+    assert so.check.dot_test(F) < 1e-12 and so.check.dot_test(so.Jacobian(F, q, wrt=("m", "b"))) < 1e-12
+    G = so.Parametric(F, wrt=("m", "b"))
+    directions = [0.2 * a * rng.uniform(-1, 1, grid.shape) for a in (m, b)]
+    assert all(1.9 < rate < 2.1 for rate in so.check.taylor_test(G, (m, b, q), (*directions, 0 * q)).rates)
+
+
+def test_an_order_that_the_grid_does_not_have_is_refused():
+    grid = so.Grid((20, 17), 10.0)
+    waves = so.Wavefield(grid, so.Time(40, 0.0015))
+    with pytest.raises(ParameterError, match="higher order than space_order=4"):
+        so.Modeling(waves, HighOrder(grid, m=2000.0**-2, b=1.0), space_order=4)

@@ -19,7 +19,7 @@ from seisops.engine.derive.layers import restricted
 from seisops.engine.derive.system import System, linearize
 from seisops.engine.symbols.stencils import stencil
 from seisops.engine.symbols.template import Template
-from seisops.engine.symbols.terms import depends, leaves
+from seisops.engine.symbols.terms import depends, leaves, shifts
 from seisops.errors import ParameterError
 
 __all__ = ["Born", "born", "combinations"]
@@ -124,10 +124,21 @@ def _separated(expr, fields: Collection, tangents: Collection, remember: Callabl
     others = sympy.Mul(*(_separated(a, fields, tangents, remember, around) for a in args if a not in background))
     if not background:
         return others
-    # the transpose of a perturbation's derivative (or average) is one of what stands beside it
-    moved = any(isinstance(n, Derivative) for n in sympy.preorder_traversal(others))
+    # the transpose of a perturbation's derivative (or average, or shift) is one of what stands beside it
+    moved = any(isinstance(n, Derivative) or _shifted(n, tangents) for n in sympy.preorder_traversal(others))
     of = remember(sympy.Mul(*background), around or moved)
     return sympy.Add(*(c * others * symbol for symbol, c in of.items()))
+
+
+def _shifted(expr, tangents: Collection) -> bool:
+    """Whether an expression is a perturbation in another cell."""
+    return getattr(expr, "is_DiscreteFunction", False) and expr.function in tangents and bool(_cells(expr))
+
+
+def _cells(f) -> dict:
+    """How many cells from its own an array is looked at, along the axes along which it is: ``{axis: cells}``."""
+    apart = {d: int((at - d) / d.spacing) for d, at in shifts(f).items() if d.is_Space}
+    return {d: n for d, n in apart.items() if n}
 
 
 def combinations(factors: Sequence, fields: Collection) -> dict:
@@ -184,8 +195,10 @@ class _Look:
 
 def _looked(expr, tangent, backgrounds: Mapping, template: Template) -> _Look:
     """`backgrounds` has the axes along which histories are restricted to half cells of the grid."""
-    if getattr(expr, "is_DiscreteFunction", False) or not depends(expr, [tangent]):
+    if not depends(expr, [tangent]):
         return _Look({}, frozenset())
+    if getattr(expr, "is_DiscreteFunction", False):
+        return _Look({d: abs(n) for d, n in _cells(expr).items()}, frozenset())
     if isinstance(expr, Derivative):
         inner = _looked(expr.expr, tangent, backgrounds, template)
         reach = dict(inner.reach)

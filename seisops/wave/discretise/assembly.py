@@ -51,7 +51,15 @@ def symbols(equation: Equation, template: Template):
 def residuals(equation: Equation, template: Template) -> tuple[tuple, tuple]:
     """The fields of an equation and its rows as its author wrote them."""
     fields, parameters = symbols(equation, template)
-    rows = tuple(equation.residual(fields, parameters))
+    try:
+        rows = tuple(equation.residual(fields, parameters))
+    except ValueError as error:
+        if "fd_order" not in str(error):
+            raise
+        raise ParameterError(
+            f"{type(equation).__name__}.residual has a derivative of a higher order than space_order={template.space_order} "
+            f"({error}): model with a space_order that is at least as high"
+        ) from error
     if len(rows) != len(fields):
         raise ParameterError(f"{type(equation).__name__}.residual returned {len(rows)} rows for {len(fields)} fields")
     return fields, rows
@@ -83,7 +91,10 @@ def interior(equation: Equation, template: tuple[int, int, str]) -> Interior:
 
 def described(equation: Equation, ndim: int) -> tuple[str, Mapping[str, Fraction], Mapping[str, Fraction]]:
     """An equation without boundaries as text, and where its fields and rows stand in time; see :class:`Interior`."""
-    system = _plain(equation, Template(ndim, 4, "float64"))
+    try:
+        system = _plain(equation, Template(ndim, 4, "float64"))
+    except ParameterError:  # it says of a derivative that it is of a higher order
+        system = _plain(equation, Template(ndim, 16, "float64"))
     found = within(equation, system)
     return describe_system(system), found.times, found.row_times
 

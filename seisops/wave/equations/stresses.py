@@ -16,6 +16,9 @@ __all__ = ["StressVelocity", "harmonic"]
 
 # Pa added to a modulus where one divides by it: fluids have no shear modulus, rocks 1e9 and more
 TRACE = 1e-3
+# what waves need to decay along a PML: in rock of one density, and more by the mean difference of its logarithm from node to
+# node, where layers of 8 cells lie beside random cells; no more than the last
+ROCK, ROUGHER, MOST = 0.05, 0.75, 0.5
 # nodes of water over a solid, beside land, from which on waves in it are right to a few per cent
 DEEP = 6
 
@@ -30,7 +33,6 @@ class StressVelocity(WaveEquation):
     """Particle velocity and stress, staggered in space and time (Virieux 1986, doi:10.1190/1.1442147)."""
 
     leapfrog = True
-    multiaxial = 0.05
     #: The coefficient that is zero in fluids. What asks for it often need not follow vs from it in every cell.
     rigidity = "mu"
 
@@ -38,6 +40,16 @@ class StressVelocity(WaveEquation):
     def axes(self) -> tuple[str, ...]:
         """Names of the axes."""
         return self.grid.axes
+
+    @property
+    def multiaxial(self) -> float:  # type: ignore[override]
+        """What a PML needs beside this medium: the more, the rougher its density is along the faces of the grid."""
+        logarithm, steps = np.log(self.get("rho")), []
+        for axis in range(logarithm.ndim):
+            for face in (0, -1):
+                along = np.take(logarithm, face, axis)
+                steps += [np.abs(np.diff(along, axis=i)).ravel() for i in range(along.ndim)]
+        return min(ROCK + ROUGHER * float(np.concatenate(steps).mean()), MOST)
 
     @property
     def velocities(self) -> tuple[str, ...]:

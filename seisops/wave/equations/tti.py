@@ -104,6 +104,14 @@ class TTI(WaveEquation):
             raise ParameterError("TTI: phi, the azimuth of the tilt, is given " + (
                 "without theta, the tilt" if self.theta is None else "in two dimensions, where theta is all there is"
             ))  # fmt: skip
+        for name in ("epsilon", "delta"):
+            flat = getattr(self, name) <= -0.5
+            if flat.any():
+                i = tuple(int(n) for n in np.argwhere(flat)[0])
+                raise ParameterError(
+                    f"TTI: {name} is {getattr(self, name)[i]:.6g} in {int(flat.sum())} of {flat.size} cells, first at index "
+                    f"{i}: no wave has a speed there, whose square is vp**2 (1 + 2 {name}); give more than -0.5"
+                )
         wrong = self.delta > self.epsilon + 1e-9
         if wrong.any():
             i = tuple(int(n) for n in np.argwhere(wrong)[0])

@@ -123,8 +123,9 @@ class ViscoAcoustic(WaveEquation):
         return tuple(rows)
 
     def check(self):
-        if (self.tau < 0).any():
-            raise unreached("ViscoAcoustic", "qp", self.qp[self.tau < 0].min(), self.f0, self.mechanisms)
+        beyond = ~((self.tau >= 0) & np.isfinite(self.tau))
+        if beyond.any():
+            raise unreached("ViscoAcoustic", "qp", self.qp[beyond].min(), self.f0, self.mechanisms)
 
     def speeds(self):
         c = self.coefficients()

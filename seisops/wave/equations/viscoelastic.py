@@ -113,8 +113,9 @@ class ViscoElastic(StressVelocity):
 
     def check(self):
         for q, tau, shear in (("qp", self.tau_p, False), ("qs", self.tau_s, True)):
-            if (tau < 0).any():
-                raise unreached("ViscoElastic", q, self.get(q)[tau < 0].min(), self.f0, self.mechanisms, shear)
+            beyond = ~((tau >= 0) & np.isfinite(tau))
+            if beyond.any():
+                raise unreached("ViscoElastic", q, self.get(q)[beyond].min(), self.f0, self.mechanisms, shear)
         c = self.coefficients()
         self.require_stable(c["pi"], c["mu"], "relaxed ")
         self.require_stable(*self._unrelaxed(), "unrelaxed ")
