@@ -381,6 +381,11 @@ def water_mask(w):
     return so.model.WaterMask(w.waves, np.broadcast_to(water, w.grid.shape))
 
 
+@operator(so.model.Illumination, select=False)
+def illumination(w):
+    return so.model.Illumination(w.jacobian())
+
+
 @operator(so.model.Smooth, select=False)
 def smooth(w):
     return so.model.Smooth(w.waves, (30.0, 15.0))

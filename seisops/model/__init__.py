@@ -7,9 +7,9 @@ Each takes first what it is for: a Jacobian, a misfit's map, a :class:`~seisops.
 from seisops.model.bounded import Bounded
 from seisops.model.smooth import Smooth
 from seisops.model.splines import Splines
-from seisops.model.weights import DepthScaling, TopMute, WaterMask
+from seisops.model.weights import DepthScaling, Illumination, TopMute, WaterMask
 
-__all__ = ["Bounded", "DepthScaling", "Smooth", "Splines", "TopMute", "WaterMask"]
+__all__ = ["Bounded", "DepthScaling", "Illumination", "Smooth", "Splines", "TopMute", "WaterMask"]
 
 
 def __dir__() -> list[str]:

@@ -9,11 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from seisops.errors import ParameterError
 from seisops.model.models import axes_in_space, coordinates, model_of
-from seisops.operators import Pointwise
+from seisops.model.smooth import Smooth
+from seisops.operators import LinearOperator, Pointwise
 from seisops.spaces import Space
-from seisops.wave._validate import floats, real
+from seisops.wave._validate import floats, integer, real
+from seisops.wave.jacobian import Jacobian
 
-__all__ = ["DepthScaling", "TopMute", "WaterMask"]
+__all__ = ["DepthScaling", "Illumination", "TopMute", "WaterMask"]
 
 
 class DepthScaling(Pointwise):
@@ -115,6 +117,75 @@ class WaterMask(Pointwise):
         if np.isinf(bottom).all():
             raise ParameterError(f"WaterMask: no velocity differs from {water:g} m/s by more than {tolerance:g} m/s")
         super().__init__(space, _below(space, bottom, _taper("WaterMask", space, taper)))
+
+
+class Illumination(Pointwise):
+    r"""Divides by the root of what illuminates a model: :math:`(I / \max I + \epsilon)^{-p}`, at least 1 after scaling.
+
+    Without `probes`, I is the energy of the source's wavefield, :meth:`~seisops.Jacobian.illumination`, which costs no solve
+    where J holds its background. With them it is the diagonal of the Hessian :math:`J^H J`, sources and receivers, for any
+    parameters: :math:`\sum_k z_k \odot J^H J z_k` over random signs (Bekas, Kokiopoulou & Saad 2007,
+    doi:10.1016/j.apnum.2007.01.003), smoothed, for two solves each.
+
+    Parameters
+    ----------
+    J : Jacobian
+        Or any operator from models, with `probes`.
+    damping : float, optional
+        :math:`\epsilon`: nothing is magnified by more than its power.
+    power : float, optional
+        p; with 1/2, on the right of J, the diagonal of the Hessian becomes even, and its square divides an image by I.
+    probes : int, optional
+    smooth : float, optional
+        Standard deviation in metres of the Gaussian by which the diagonal is smoothed; by default two cells with probes,
+        else none.
+    seed : int, optional
+        Of the random signs.
+
+    Raises
+    ------
+    ParameterError
+        If there is no illumination by the source alone, nothing is illuminated, or a number makes no sense.
+    """
+
+    symbol = "Illumination"
+    _fingerprint = Pointwise._fingerprint
+
+    def __init__(
+        self,
+        J: LinearOperator,
+        damping: float = 1e-2,
+        power: float = 0.5,
+        probes: int | None = None,
+        smooth: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        space = model_of(J, "Illumination")
+        damping = real("Illumination damping", damping, "the largest illumination", positive=True)
+        power = real("Illumination power", power, "powers of illumination")
+        if probes is not None:
+            found, rng = np.zeros(space.shape), np.random.default_rng(seed)
+            for _ in range(integer("Illumination probes", probes, minimum=1)):
+                z = space.asarray(rng.choice([-1.0, 1.0], space.shape))
+                found += z * (J.H @ (J @ z))
+        elif isinstance(J, Jacobian):
+            found = J.illumination().astype(np.float64)
+        else:
+            raise ParameterError(
+                "Illumination(J): of what is no Jacobian it is that of probes, Illumination(J, probes=8)"
+            )
+        if smooth is None:
+            smooth = 0.0 if probes is None else 2 * max(axis.step or 0.0 for axis in axes_in_space(space).values())
+        if smooth:
+            double = Space(space.name, space.axes, np.float64)
+            found = Smooth(double, smooth) @ found
+        # of several parameters each by itself: they have different units
+        over = tuple(axes_in_space(space))
+        most = found.max(axis=over, keepdims=True)
+        if not (most > 0).all():
+            raise ParameterError("Illumination: nothing is illuminated: are the source, the data or the record zero?")
+        weights = (np.maximum(found, 0.0) / most + damping) ** -power
+        super().__init__(space, weights / weights.min(axis=over, keepdims=True))
 
 
 def _depths(space: Space) -> NDArray[np.float64]:

@@ -128,6 +128,31 @@ class Jacobian(LinearOperator):
         """Leave the memory of the backgrounds to whoever shares the pool."""
         self._operator.forget()
 
+    def illumination(self) -> NDArray:
+        r"""Return how much the source illuminates each cell, :math:`\sum_s \int h^2 dt` over all shots.
+
+        h is what a perturbation is multiplied by in the Born source: of squared slowness the second derivative of the
+        wavefield in time. It is what the Hessian's diagonal is by the side of the sources (Shin, Jang & Min 2001,
+        doi:10.1046/j.1365-2478.2001.00279.x). Where the background is held it costs no solve, else one for each shot.
+
+        Raises
+        ------
+        ParameterError
+            If the derivative is by several parameters, or made of several histories.
+        """
+        if len(self.wrt) > 1:
+            raise ParameterError(f"illumination is that of one parameter, and J is by {', '.join(self.wrt)}")
+        out = np.zeros(self.domain.shape)
+        for leaf in self._operator.leaves():
+            if isinstance(leaf, Imaging):
+                found = leaf.energy(the_modeling(self.F).discretisation.padding)
+                factor = np.zeros(self.domain.shape)
+                for by in leaf.derivatives[self.wrt[0]].values():
+                    factor = factor + np.square(by)
+                out += factor * found
+        step = the_modeling(self.F).discretisation.dt
+        return self.domain.asarray(out * step)
+
     def _apply(self, x: NDArray) -> NDArray:
         return self._operator.matvec(x.ravel())
 

@@ -104,3 +104,55 @@ def test_several_parameters_are_weighted_alike():
 def test_what_makes_no_sense_is_refused(call, match):
     with pytest.raises(ParameterError, match=match):
         call()
+
+
+# ---- illumination
+
+
+def jacobian(wrt="m", **options):
+    time = so.Time(n=81, step=0.004)
+    waves = so.Wavefield(GRID, time, shots=2, dtype="float64")
+    medium = so.Acoustic(GRID, vp=np.broadcast_to(np.linspace(1500.0, 2500.0, 21), GRID.shape))
+    Pr = so.Projection(waves, [(x, 60.0) for x in GRID.coordinates("x")[::4]])
+    S = so.Snapshots(waves, time.samples)
+    A, Ps = so.Modeling(waves, medium), so.Projection(waves, [[(80.0, 60.0)], [(220.0, 60.0)]])
+    q = np.tile(so.ricker(time, 15.0), (2, 1, 1))
+    return so.Jacobian(Pr * A * Ps.H, q, wrt=wrt, **options), (S * A * Ps.H) @ q, time
+
+
+@pytest.mark.parametrize("storage", ["auto", so.storage.Checkpointed(n=2), so.storage.Boundary()])
+def test_illumination_is_the_energy_of_the_second_derivative(storage):
+    J, u, time = jacobian(storage=storage)
+    spectrum = np.fft.rfft(np.concatenate([u, np.zeros_like(u)], axis=1), axis=1)
+    omega = 2 * np.pi * np.fft.rfftfreq(2 * time.n, time.step)
+    utt = np.fft.irfft(-(omega**2)[None, :, None, None] * spectrum, axis=1)[:, : time.n]
+    expected, found = np.sum(utt**2, axis=(0, 1)) * time.step, J.illumination()
+    assert np.linalg.norm(found - expected) < 0.05 * np.linalg.norm(expected)
+    by_vp = jacobian("vp")[0].illumination()
+    vp = np.broadcast_to(np.linspace(1500.0, 2500.0, 21), GRID.shape)
+    assert np.allclose(by_vp, (2 * vp**-3) ** 2 * found, rtol=1e-6)
+
+
+def test_it_makes_the_hessian_more_even():
+    J = jacobian()[0]
+    some = np.zeros(GRID.shape, bool)
+    some[3:-2:3, 4::3] = True
+    columns = [J @ np.reshape(np.arange(J.domain.size) == i, GRID.shape).astype(float) for i in np.flatnonzero(some)]
+    diagonal = np.array([np.sum(column**2) for column in columns])
+    by_source, probed = (so.model.Illumination(J, 1e-3, probes=n).values[some] for n in (None, 24))
+    plain, even, evener = (np.log(d).std() for d in (diagonal, diagonal * by_source**2, diagonal * probed**2))
+    assert even < 0.85 * plain and evener < 0.8 * plain, (plain, even, evener)
+
+
+def test_what_has_no_illumination_says_so():
+    waves = so.Wavefield(GRID, so.Time(n=41, step=0.004), dtype="float64")
+    medium = so.Elastic(GRID, vp=2000.0, vs=1000.0, rho=2000.0)
+    F = so.Projection(waves, [(100.0, 60.0)]) * so.Modeling(waves, medium) * so.Projection(waves, [(200.0, 60.0)]).H
+    J = so.Jacobian(F, F.domain.random(0), wrt="vs")
+    with pytest.raises(ParameterError, match="several histories"):
+        so.model.Illumination(J)
+    assert so.model.Illumination(J, probes=2).values.min() == 1.0
+    with pytest.raises(ParameterError, match="one parameter"):
+        so.Jacobian(F, F.domain.random(0), wrt=("vp", "vs")).illumination()
+    with pytest.raises(ParameterError, match="no Jacobian"):
+        so.model.Illumination(so.model.Smooth(waves, 10.0))

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from seisops.engine.lower.ports import Ports
-from seisops.errors import SpaceError
+from seisops.errors import ParameterError, SpaceError
 from seisops.operators import Sampler
 from seisops.spaces import Axis, Space
 from seisops.wave.discretise.padding import Padding
@@ -238,6 +238,33 @@ class Imaging(Coupling, Sampler):
         for shot in self._planned:
             self._settle(shot)
         self._planned.clear()
+
+    def energy(self, padding: Padding) -> np.ndarray:
+        """The energy of the backgrounds of all shots in each cell of the model: the sum of the squares of their history.
+
+        Raises
+        ------
+        ParameterError
+            If there is more than one history: what they have in common has no unit.
+        """
+        if len(self.source.layout(self.coefficients, self.every).shapes) > 1:
+            raise ParameterError(
+                f"derivatives by {', '.join(self.wrt)} of {type(self.medium).__name__} are made of several histories of the "
+                "background, of different units, which have no illumination in common: probe the Hessian instead, "
+                "so.model.Illumination(J, probes=8)"
+            )
+        total = np.zeros(self.domain.grid.shape)
+
+        def add(first: int, last: int, histories: Arrays) -> None:
+            (h,) = histories
+            halo = (h.shape[1] - padding.shape[0]) // 2  # rows along the last axis are longer still
+            inside = tuple(slice(halo, halo + size) for size in padding.shape)
+            for entry in h:
+                total[...] += np.square(entry[inside][padding.interior], dtype=np.float64)
+
+        for shot in range(self.domain.shots):
+            self.meet(shot, False, lambda through: through(add))
+        return total * self.every
 
     # -- in a solve
 
