@@ -8,7 +8,7 @@ not linear in the traces is a map: envelopes, distributions, filters that match 
 from seisops.data.features import Distribution, Envelope, Normalized
 from seisops.data.filters import Bandpass, TimePower, TimeShift
 from seisops.data.geometry import offsets
-from seisops.data.matching import MatchedSource, MatchingFilter
+from seisops.data.matching import MatchedSource, MatchingFilter, lags
 from seisops.data.resample import Resample
 from seisops.data.weights import Gain, Mute, OffsetWindow
 
@@ -25,6 +25,7 @@ __all__ = [
     "Resample",
     "TimePower",
     "TimeShift",
+    "lags",
     "offsets",
 ]
 

@@ -14,7 +14,43 @@ from seisops.data.tracewise import kinds_of_traces, traces_of
 from seisops.spaces import Axis, Space, Traces, joint
 from seisops.wave._validate import real
 
-__all__ = ["ByLag", "MatchedSource", "MatchingFilter"]
+__all__ = ["ByLag", "MatchedSource", "MatchingFilter", "lags"]
+
+
+def lags(of: Any, modeled: ArrayLike, observed: ArrayLike) -> tuple[NDArray, NDArray, float]:
+    """By how much modeled traces come later than observed ones, by the largest correlation.
+
+    Half a period is where least squares skips a cycle.
+
+    Parameters
+    ----------
+    of : LinearOperator, Map, Survey or Space
+        What the traces are those of.
+    modeled, observed : array_like
+        Such traces.
+
+    Returns
+    -------
+    late : ndarray
+        Seconds, one for each trace, in their order.
+    energy : ndarray
+        Of each observed trace: the sum of its squares.
+    period : float
+        Seconds: one over the mean frequency of the observed energy.
+    """
+    space = traces_of(of, "lags")
+    shots = zip(*(shots_of(space.asarray(x), space) for x in (modeled, observed)), strict=True)
+    steps = [part.time_axis.step for part in kinds_of_traces(space) for _ in range(part.shots)]
+    late, energy, weighted, power = [], [], 0.0, 0.0
+    for step, (u, v) in zip(steps, shots, strict=True):
+        U, V = (_spectrum(np.asarray(a, np.float64)) for a in (u, v))
+        correlation = _filter(U * V.conj())
+        late.append((np.argmax(correlation, axis=-1) - correlation.shape[-1] // 2) * step)
+        energy.append(np.sum(np.square(v, dtype=np.float64), axis=-1))
+        each = np.sum(np.abs(V) ** 2, axis=0)
+        power += float(each.sum())
+        weighted += float(each @ (np.arange(each.size) / (2 * (each.size - 1) * step)))
+    return np.concatenate(late), np.concatenate(energy), power / weighted if weighted else np.inf
 
 
 class Matched(TraceMap):

@@ -7,6 +7,7 @@ from seisops.inversion.fingerprint import fingerprint
 from seisops.inversion.journal import Journal, JournalWarning, Remembered
 from seisops.inversion.least_squares import LeastSquares
 from seisops.inversion.misfit import Misfit
+from seisops.inversion.multiscale import multiscale
 from seisops.inversion.progress import Progress
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Remembered",
     "fingerprint",
     "loss",
+    "multiscale",
 ]
 
 

@@ -1,0 +1,231 @@
+"""Full-waveform inversion band by band, from low frequencies to high ones."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+
+from seisops.data.filters import Bandpass
+from seisops.data.matching import lags
+from seisops.errors import AccuracyWarning, ParameterError, outside
+from seisops.inversion.journal import Journal
+from seisops.inversion.loss import Loss
+from seisops.inversion.misfit import Misfit
+from seisops.maps import Map
+from seisops.model.bounded import Bounded
+from seisops.operators import LinearOperator, Pointwise
+from seisops.wave._validate import integer, real
+from seisops.wave.jacobian import Parametric
+
+__all__ = ["Band", "MultiscaleResult", "multiscale"]
+
+#: Part of the data's energy that may be late, or early, by more than half a period before one is warned.
+SKIPPED = 0.1
+
+
+@dataclass
+class Band:
+    """What one band made of the model it began with.
+
+    Attributes
+    ----------
+    high : float or None
+        Corner of the low-pass filter in Hz; None for all frequencies.
+    misfits : list of float
+        After each iteration, the first of the model that it began with.
+    errors : list of float
+        Errors of the model by iteration, relative to that of the first of all, where the truth is given.
+    skipped : float
+        Part of the energy of the observed data in traces that, at the start of the band, lie more than half a period from
+        the modeled ones.
+    evaluations : int
+        Misfits and gradients that were evaluated.
+    """
+
+    high: float | None
+    misfits: list[float] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)
+    skipped: float = 0.0
+    evaluations: int = 0
+
+
+@dataclass
+class MultiscaleResult:
+    """An inverted model, and how it came about.
+
+    Attributes
+    ----------
+    model : ndarray
+    bands : list of Band
+    """
+
+    model: NDArray
+    bands: list[Band]
+
+
+def multiscale(
+    F: LinearOperator,
+    data: ArrayLike,
+    q: ArrayLike,
+    bands: Sequence[float | None],
+    start: ArrayLike,
+    *,
+    wrt: str = "m",
+    bounds: tuple[ArrayLike, ArrayLike],
+    iterations: int = 10,
+    loss: Loss | None = None,
+    weights: Any = None,
+    P: Any = None,
+    estimate_source: bool | float = False,
+    storage: Any = "auto",
+    truth: ArrayLike | None = None,
+    journal: Any = None,
+    progress: bool = False,
+) -> MultiscaleResult:
+    """Invert data for one parameter of the medium, in bands of frequencies that grow (Bunks et al. 1995).
+
+    In each band source and data pass the same causal low-pass filter, which commutes with modeling; L-BFGS (SciPy's) begins
+    with the model of the band before. It looks for numbers without bounds and of order one, of which
+    :class:`~seisops.model.Bounded` makes a model between the bounds, whatever P is. The objective is scaled by the curvature
+    along the first gradient, so that its first step, too, is one of the right length.
+
+    Parameters
+    ----------
+    F : LinearOperator
+        A modeling expression, made with a `max_velocity` that the bounds do not exceed.
+    data, q : array_like
+        Observed data and the source, in the range and the domain of F.
+    bands : sequence of float or None
+        Corners of the filters in Hz, in this order; None for all frequencies.
+    start : array_like
+        The model to begin with, strictly between the bounds.
+    wrt : str, optional
+        What is looked for: ``"m"`` or ``"vp"``, or another parameter of the medium.
+    bounds : tuple of array_like
+        Lowest and highest value in the unit of the parameter, numbers or of the model's shape.
+    iterations : int, optional
+        Of L-BFGS in each band.
+    loss, weights, estimate_source
+        As of :class:`Misfit`; weights are those of filtered data.
+    P : operator or array_like, optional
+        Such as a mask or a smoothing: from numbers of order one to changes of the model in fractions of ``high - low``.
+    storage : str or Policy, optional
+        As of :class:`~seisops.Parametric`.
+    truth : array_like, optional
+        A model of which errors are told.
+    journal : path or Journal, optional
+        Where evaluations are remembered, so that a run that was killed goes on.
+    progress : bool, optional
+        Whether to show a bar.
+
+    Returns
+    -------
+    MultiscaleResult
+
+    Raises
+    ------
+    ParameterError
+        If bands, bounds or the start make no sense.
+
+    Warns
+    -----
+    AccuracyWarning
+        If a band begins with more than a tenth of the data's energy half a period or more away: it may skip cycles. Begin
+        with lower frequencies, a better model, or :class:`~seisops.inversion.loss.Adaptive`.
+
+    Notes
+    -----
+    Bunks, Saleck, Zaleski & Chavent (1995), Multiscale seismic waveform inversion, Geophysics 60(5), 1457-1473,
+    doi:10.1190/1.1443880.
+    """
+    G = Parametric(F, wrt, storage)
+    if len(G.domain) != 2:
+        raise ParameterError(
+            f"multiscale looks for one parameter, wrt={wrt!r}: for several give Misfit a P for all of them"
+        )
+    if not len(bands):
+        raise ParameterError("multiscale needs bands, such as (4.0, 8.0, None) in Hz; None takes all frequencies")
+    iterations = integer("multiscale iterations", iterations, minimum=1)
+    model = G.domain[0].asarray(start).astype(np.float64)
+    true = None if truth is None else G.domain[0].asarray(truth).astype(np.float64)
+    kept = journal if journal is None or isinstance(journal, Journal) else Journal(journal, problem="multiscale")
+    out = MultiscaleResult(model, [])
+    first = None if true is None else float(np.linalg.norm(model - true))
+    for high in bands:
+        source, observed = F.domain.asarray(q), F.range.asarray(data)
+        if high is not None:
+            corner = real("a corner of multiscale", high, "Hz", positive=True)
+            source, observed = (
+                space.asarray(Bandpass(space, high=corner, zero_phase=False) @ space.asarray(x))
+                for space, x in ((F.domain, q), (F.range, data))
+            )
+        inside = Bounded(G, *bounds, around=out.model)
+        change: Map = inside if P is None else inside @ _operator(P, inside)
+        misfit = Misfit(
+            G, observed, source, loss=loss, weights=weights, P=change, estimate_source=estimate_source
+        )  # fmt: skip
+        band = Band(high)
+        out.bands.append(band)
+        band.skipped = _skipped(G(out.model, source), observed, F, high)
+        out.model = _descended(misfit, band, iterations, kept, progress, true, first)
+        misfit.forget()
+    return out
+
+
+def _operator(P: Any, inside: Bounded) -> Any:
+    return Pointwise(inside.domain[0], P) if isinstance(P, np.ndarray) else P
+
+
+def _descended(
+    misfit: Misfit, band: Band, iterations: int, kept: Journal | None, progress: bool, true: NDArray | None,
+    first: float | None,
+) -> NDArray:  # fmt: skip
+    """The model after some iterations of L-BFGS."""
+    remembered = misfit if kept is None else kept(misfit, progress=progress)
+    x = np.zeros(misfit.domain.size)
+    value, gradient = remembered(x)
+    if not gradient.any():
+        raise ParameterError(
+            "the gradient of the misfit is zero at the start: do the data depend on what is looked for?"
+        )
+    curvature = float(gradient @ (remembered.gauss_newton(x) @ gradient))
+    scale = float(gradient @ gradient) / curvature if curvature > 0 else 1.0 / float(np.abs(gradient).max())
+    misfit.forget()
+
+    def told(value: float, x: NDArray) -> None:
+        band.misfits.append(value)
+        if true is not None and first:
+            band.errors.append(float(np.linalg.norm(misfit.model(x) - true)) / first)
+
+    def objective(x: NDArray) -> tuple[float, NDArray]:
+        band.evaluations += 1
+        value, gradient = remembered(x)
+        return scale * value, scale * gradient
+
+    told(value, x)
+    found = minimize(
+        objective, x, jac=True, method="L-BFGS-B", options={"maxiter": iterations, "ftol": 0.0, "gtol": 0.0},
+        callback=lambda intermediate_result: told(intermediate_result.fun / scale, intermediate_result.x),
+    )  # fmt: skip
+    return misfit.model(found.x)
+
+
+def _skipped(modeled: NDArray, observed: NDArray, F: LinearOperator, high: float | None) -> float:
+    """The part of the energy that lies more than half a period away, and a warning if that is much."""
+    late, energy, period = lags(F.range, modeled, observed)
+    skipped = float(energy[np.abs(late) > 0.5 * period].sum() / max(energy.sum(), np.finfo(float).tiny))
+    if skipped > SKIPPED:
+        warnings.warn(
+            f"in the band up to {'all frequencies' if high is None else f'{high:g} Hz'}, {skipped:.0%} of the energy of the "
+            f"data is more than half a period ({0.5 * period:.3g} s) from what the model makes: the inversion may skip "
+            "cycles; begin with lower frequencies or a better model, or take loss.Adaptive() or loss.Transport()",
+            AccuracyWarning,
+            stacklevel=outside(),
+        )
+    return skipped
