@@ -29,7 +29,7 @@ runpy.run_path({path!r}, run_name="__main__")
 
 
 #: Those of ``docs/gallery.rst``, which draw what they find.
-GALLERY = ("elastic_fwi", "tti_lsrtm")
+GALLERY = ("cycle_skipping", "elastic_fwi", "multiscale_fwi", "robust_fwi", "tti_lsrtm")
 
 #: How far the loss of an example must fall, relative to the first, where it is not 0.7.
 FALLS = {"torch_unrolled_lsrtm": 0.85}
@@ -78,6 +78,15 @@ def test_example(path, tmp_path):
         assert tti[0] < 50.0 < 60.0 < isotropic[0] and isotropic[1] < 0.5 < tti[1]
         assert abs(tti[2]) <= 5.0 and isotropic[2] < -20.0
         assert (tmp_path / "figure.png").stat().st_size > 10_000
+    elif path.stem == "multiscale_fwi":
+        (low, high), errors = ([float(n) for n in re.findall(p, said)] for p in (r"misfit (\d+) %", r"model (\d+) %"))
+        assert max(low, high) < 20.0 and errors[1] < errors[0] < 90.0 and errors[1] < 75.0, said
+    elif path.stem == "cycle_skipping":
+        squares, envelopes, both = (float(n) for n in re.findall(r"model (\S+) of", said))
+        assert both <= envelopes < 0.9 * squares, said
+    elif path.stem == "robust_fwi":
+        good, squares, student = (float(n) for n in re.findall(r"model (\d+) %", said))
+        assert good < 80.0 and student < good + 3.0 and squares > 120.0, said
     elif path.stem.startswith("torch_"):
         fell = re.search(r"^loss: 1\.00\d* -> (\S+)", said, re.MULTILINE)
         assert float(fell[1]) < FALLS.get(path.stem, 0.7), said

@@ -17,7 +17,7 @@ from seisops.wave._validate import real
 __all__ = ["ByLag", "MatchedSource", "MatchingFilter", "lags"]
 
 
-def lags(of: Any, modeled: ArrayLike, observed: ArrayLike) -> tuple[NDArray, NDArray, float]:
+def lags(of: Any, modeled: ArrayLike, observed: ArrayLike) -> tuple[NDArray, NDArray, NDArray]:
     """By how much modeled traces come later than observed ones, by the largest correlation.
 
     Half a period is where least squares skips a cycle.
@@ -35,22 +35,23 @@ def lags(of: Any, modeled: ArrayLike, observed: ArrayLike) -> tuple[NDArray, NDA
         Seconds, one for each trace, in their order.
     energy : ndarray
         Of each observed trace: the sum of its squares.
-    period : float
-        Seconds: one over the mean frequency of the observed energy.
+    period : ndarray
+        Of each observed trace, in seconds: one over the mean frequency of its energy; of a silent one infinite.
     """
     space = traces_of(of, "lags")
     shots = zip(*(shots_of(space.asarray(x), space) for x in (modeled, observed)), strict=True)
     steps = [part.time_axis.step for part in kinds_of_traces(space) for _ in range(part.shots)]
-    late, energy, weighted, power = [], [], 0.0, 0.0
+    late, energy, period = [], [], []
     for step, (u, v) in zip(steps, shots, strict=True):
         U, V = (_spectrum(np.asarray(a, np.float64)) for a in (u, v))
         correlation = _filter(U * V.conj())
         late.append((np.argmax(correlation, axis=-1) - correlation.shape[-1] // 2) * step)
         energy.append(np.sum(np.square(v, dtype=np.float64), axis=-1))
-        each = np.sum(np.abs(V) ** 2, axis=0)
-        power += float(each.sum())
-        weighted += float(each @ (np.arange(each.size) / (2 * (each.size - 1) * step)))
-    return np.concatenate(late), np.concatenate(energy), power / weighted if weighted else np.inf
+        power = np.abs(V) ** 2
+        weighted = power @ (np.arange(V.shape[-1]) / (2 * (V.shape[-1] - 1) * step))
+        silent = np.full(len(power), np.inf)
+        period.append(np.divide(power.sum(axis=-1), weighted, out=silent, where=weighted > 0))
+    return np.concatenate(late), np.concatenate(energy), np.concatenate(period)
 
 
 class Matched(TraceMap):

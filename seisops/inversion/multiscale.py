@@ -25,7 +25,7 @@ from seisops.wave.jacobian import Parametric
 
 __all__ = ["Band", "MultiscaleResult", "multiscale"]
 
-#: Part of the data's energy that may be late, or early, by more than half a period before one is warned.
+#: Part of the data that may be late, or early, by more than half a period before one is warned.
 SKIPPED = 0.1
 
 
@@ -42,8 +42,8 @@ class Band:
     errors : list of float
         Errors of the model by iteration, relative to that of the first of all, where the truth is given.
     skipped : float
-        Part of the energy of the observed data in traces that, at the start of the band, lie more than half a period from
-        the modeled ones.
+        Part of the observed data in traces that, at the start of the band, lie more than half a period from the modeled
+        ones: weak traces count by their energy.
     evaluations : int
         Misfits and gradients that were evaluated.
     """
@@ -136,8 +136,8 @@ def multiscale(
     Warns
     -----
     AccuracyWarning
-        If a band begins with more than a tenth of the data's energy half a period or more away: it may skip cycles. Begin
-        with lower frequencies, a better model, or :class:`~seisops.inversion.loss.Adaptive`.
+        If a band begins with more than a tenth of the data more than half a period away: it may skip cycles. Begin with
+        lower frequencies, a better model, or :class:`~seisops.inversion.loss.Envelopes`.
 
     Notes
     -----
@@ -217,14 +217,18 @@ def _descended(
 
 
 def _skipped(modeled: NDArray, observed: NDArray, F: LinearOperator, high: float | None) -> float:
-    """The part of the energy that lies more than half a period away, and a warning if that is much."""
+    """The part of the data that lies more than half a period away, and a warning if that is much.
+
+    Weak traces count by their energy, and those above the median all the same: wild ones are not the data.
+    """
     late, energy, period = lags(F.range, modeled, observed)
-    skipped = float(energy[np.abs(late) > 0.5 * period].sum() / max(energy.sum(), np.finfo(float).tiny))
+    counted = np.minimum(energy, np.median(energy[energy > 0])) if energy.any() else energy
+    skipped = float(counted[np.abs(late) > 0.5 * period].sum() / max(counted.sum(), np.finfo(float).tiny))
     if skipped > SKIPPED:
+        band = "of all frequencies" if high is None else f"up to {high:g} Hz"
         warnings.warn(
-            f"in the band up to {'all frequencies' if high is None else f'{high:g} Hz'}, {skipped:.0%} of the energy of the "
-            f"data is more than half a period ({0.5 * period:.3g} s) from what the model makes: the inversion may skip "
-            "cycles; begin with lower frequencies or a better model, or take loss.Adaptive() or loss.Transport()",
+            f"in the band {band}, {skipped:.0%} of the data are more than half a period from what the model makes: the "
+            "inversion may skip cycles; begin with lower frequencies or a better model, or take loss.Envelopes() first",
             AccuracyWarning,
             stacklevel=outside(),
         )
