@@ -9,6 +9,7 @@ from seisops.inversion.least_squares import LeastSquares
 from seisops.inversion.misfit import Misfit
 from seisops.inversion.multiscale import multiscale
 from seisops.inversion.progress import Progress
+from seisops.inversion.reconstruction import WavefieldReconstruction
 
 __all__ = [
     "Batches",
@@ -19,6 +20,7 @@ __all__ = [
     "Misfit",
     "Progress",
     "Remembered",
+    "WavefieldReconstruction",
     "fingerprint",
     "loss",
     "multiscale",

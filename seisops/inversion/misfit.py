@@ -340,8 +340,12 @@ class Misfit(Additive):
         return join(g for g in at.linearization.pullback(y, wanted) if g is not None)
 
     def _pulled_model(self, at: _Point, flat: NDArray) -> NDArray:
-        if at.change is not None:
-            (flat,) = at.change.pullback(flat)
+        return self._through_p(at.change, flat)
+
+    def _through_p(self, change: Linearization | None, flat: NDArray) -> NDArray:
+        """P.H of a gradient."""
+        if change is not None:
+            (flat,) = change.pullback(flat)
         elif self.P is not None:
             flat = self.P.rmatvec(flat)
         return np.array(flat.ravel(), np.float64)

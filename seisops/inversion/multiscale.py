@@ -165,7 +165,8 @@ def multiscale(
                 space.asarray(Bandpass(space, high=corner, zero_phase=False) @ space.asarray(x))
                 for space, x in ((F.domain, q), (F.range, data))
             )
-        inside = Bounded(G, *bounds, around=out.model)
+        # a band may end at a bound, to rounding, where nothing moves any more
+        inside = Bounded(G, *bounds, around=_within(out.model, *bounds) if len(out.bands) else out.model)
         change: Map = inside if P is None else inside @ _operator(P, inside)
         misfit = Misfit(
             G, observed, source, loss=loss, weights=weights, P=change, estimate_source=estimate_source
@@ -176,6 +177,11 @@ def multiscale(
         out.model = _descended(misfit, band, iterations, kept, progress, true, first)
         misfit.forget()
     return out
+
+
+def _within(model: NDArray, low: ArrayLike, high: ArrayLike) -> NDArray:
+    apart = 1e-3 * (np.asarray(high, float) - low)
+    return np.clip(model, low + apart, high - apart)
 
 
 def _operator(P: Any, inside: Bounded) -> Any:

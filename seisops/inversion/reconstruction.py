@@ -1,0 +1,200 @@
+"""Wavefield reconstruction: misfits of a model whose wave equation need not hold exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from seisops.fusion import take_apart
+from seisops.inversion.misfit import Misfit
+from seisops.maps import Linearization, Map
+from seisops.operators import HStack, LinearOperator, VStack, compose
+from seisops.spaces import join
+from seisops.wave._validate import integer, real
+from seisops.wave.jacobian import Parametric
+
+__all__ = ["WavefieldReconstruction"]
+
+
+#: Part of the residual at which conjugate gradients have nothing left to do.
+CONVERGED = 1e-12
+
+
+@dataclass
+class Reconstructed:
+    """What is found of a shot.
+
+    Attributes
+    ----------
+    value : float
+        Of the dual function.
+    y, q, more : ndarray
+        In the space of the data; the source, and what the reconstructed wavefield has besides, as wavefields.
+    rest : ndarray or None
+        How the value moves with r because y does.
+    """
+
+    value: float
+    y: NDArray
+    q: NDArray
+    more: NDArray
+    rest: NDArray | None
+
+
+class WavefieldReconstruction(Misfit):
+    r"""The misfit of the best wavefield that fits the data and the wave equation, both not exactly.
+
+    :math:`\phi(m) = \min_u \frac12 \|P_r u - d\|^2 + \frac{\lambda^2}{2} \|A(m) u - q\|^2`, full-waveform inversion for
+    large :math:`\lambda` (van Leeuwen & Herrmann 2013, doi:10.1093/gji/ggt258). With :math:`S = P_r A^{-1}` and
+    :math:`r = d - S q` its minimum is :math:`\frac12 r^\top y`, where y solves :math:`K y = r` with
+    :math:`K = S S^\top / \lambda^2 + 1`, in the space of the data: the dual form, in which no wavefield is unknown
+    (Rizzuti, Louboutin, Wang & Herrmann 2021, doi:10.1190/geo2020-0743.1). Its gradient is that of S at the source
+    :math:`q + S^\top y / \lambda^2`, times -y: all derived from the residual of the wave equation, whatever it is. Whether
+    it skips cycles later than least squares depends on the survey and on the penalty.
+
+    Parameters
+    ----------
+    F : LinearOperator
+        A modeling expression of one solve, such as ``Pr * Ainv * Ps.H``.
+    data, q : array_like
+        Observed data, and the source.
+    wrt : str or tuple of str, optional
+        What is looked for.
+    penalty : float, optional
+        :math:`\lambda^2` as a fraction of the largest eigenvalue of :math:`S S^\top` in the medium of F: the larger, the
+        more the wave equation counts.
+    iterations : int, optional
+        Of conjugate gradients for y, from zero. With one, y is a multiple of r, and the misfit is
+        :math:`\frac12 (r^\top r)^2 / r^\top K r`, with its exact gradient. With more it nears the minimum, and the gradient
+        is exact as far as y is.
+    weights, P, start, storage
+        As of :class:`Misfit` and :class:`~seisops.Parametric`; weights are numbers or an array.
+
+    Raises
+    ------
+    ParameterError
+        If F is not one solve, or a number makes no sense.
+
+    Notes
+    -----
+    For each shot, an evaluation takes ``5 + 2 * iterations`` solves, and the source of a whole wavefield is in memory, at
+    the samples of the data. Shots are worked on one after another.
+    """
+
+    def __init__(
+        self,
+        F: LinearOperator,
+        data: ArrayLike,
+        q: ArrayLike,
+        wrt: str | Sequence[str] = "m",
+        penalty: float = 1e-2,
+        iterations: int = 1,
+        weights: Any = None,
+        P: Any = None,
+        start: Any = None,
+        storage: Any = "auto",
+    ) -> None:
+        parts = take_apart(F)
+        self.penalty = real("WavefieldReconstruction penalty", penalty, "the largest eigenvalue", positive=True)
+        self.iterations = integer("WavefieldReconstruction iterations", iterations, minimum=1)
+        super().__init__(Parametric(F, wrt, storage), data, q, weights=weights, P=P, start=start)
+        propagator = parts.propagator.H if parts.adjoint else parts.propagator
+        heard = compose(*([] if self.weights is None else [self.weights]), parts.left, _one(VStack, parts.readers))
+        self._S = Parametric(compose(heard, propagator), wrt, storage)
+        self._driven = compose(_one(HStack, [w.H for w in parts.writers]), parts.right)
+        self._level = self.penalty * self._largest()
+
+    def _fingerprint(self) -> Sequence[Any]:
+        return [*super()._fingerprint(), self.penalty, self.iterations, self._level]
+
+    def _largest(self) -> float:
+        """The largest eigenvalue of S S.H of the first shot, in the medium of F, by the power method."""
+        S = self._S.F.select([0]) if self._S.shots else self._S.F
+        y, size = S.range.random(0).ravel(), 0.0
+        for _ in range(4):
+            y = S.matvec(S.rmatvec(y))
+            size = float(np.linalg.norm(y))
+            y = y / size
+        return size
+
+    def select(self, shots: Sequence[int]) -> WavefieldReconstruction:
+        """Return the misfit of some shots."""
+        some = super().select(shots)
+        some._S, some._driven = self._S.select(shots), self._driven.select(shots)
+        return some
+
+    def reconstructed(self, x: ArrayLike, shot: int = 0) -> tuple[NDArray, NDArray]:
+        """Return y and the source ``q + S.H y / lambda^2`` of the reconstructed wavefield of a shot, an array of wavefields.
+
+        Parameters
+        ----------
+        x : array_like
+            An array of `domain`.
+        shot : int, optional
+        """
+        one = self._reconstructed(self._model(self._changed(self._point(x))), shot)
+        return one.y, one.q + one.more
+
+    def _reconstructed(self, model: Sequence[NDArray], shot: int) -> Reconstructed:
+        S = self._S.select([shot])._at(model)
+        f = S.domain.asarray(self._driven.select([shot]).matvec(self.G.domain[-1].take(self.fixed[-1], [shot]).ravel()))
+        weights = None if self.weights is None else self.weights.select([shot])
+        observed = self.G.range.take(self.data, [shot]).ravel()
+        r = (observed if weights is None else weights.matvec(observed)) - S.matvec(f.ravel())
+        # conjugate gradients of K y = r; with S.H y on the way, and K y
+        y, back, applied = np.zeros_like(r), np.zeros_like(f.ravel()), np.zeros_like(r)
+        left = direction = r
+        first = power = float(left @ left)
+        for _ in range(self.iterations):
+            if power <= CONVERGED**2 * first:
+                break
+            behind = S.rmatvec(direction)
+            there = S.matvec(behind) / self._level + direction
+            step = power / float(direction @ there)
+            y, back, applied = y + step * direction, back + step * behind, applied + step * there
+            left = left - step * there
+            before, power = power, float(left @ left)
+            direction = left + (power / before) * direction
+        value = float(np.sum(y * r, dtype=np.float64) - 0.5 * np.sum(y * applied, dtype=np.float64))
+        # of one iteration y is a multiple of r, which moves with the model
+        rest = step * left if self.iterations == 1 and first > 0 else None
+        return Reconstructed(value, y, f, back.reshape(f.shape) / self._level, rest)
+
+    def __call__(self, x: ArrayLike) -> tuple[float, NDArray]:
+        """Return the misfit, a float, and its gradient, flat and float64.
+
+        Parameters
+        ----------
+        x : array_like
+            An array of `domain`.
+        """
+        x = self._point(x)
+        self.domain.require_finite(x, f"{type(self).__name__}: x")
+        change: Linearization | None = self.P.linearize(x) if isinstance(self.P, Map) else None
+        model = tuple(map(np.array, self._model(self._changed(x))))
+        value, total = 0.0, np.zeros(self._whole.size)
+        for shot in range(self._S.shots or 1):
+            one, S = self._reconstructed(model, shot), self._S.select([shot])
+            value += one.value
+            for source, y in ((one.q + one.more, one.y), (one.q, one.rest)):
+                if y is not None:
+                    with S.linearize_at(*model, source) as at:
+                        total -= join(g for g in at.pullback(y, [True] * self.free + [False]) if g is not None)
+        flat = self._whole.asarray(total).ravel()
+        return value, self._through_p(change, flat)
+
+    def gauss_newton(self, x: ArrayLike) -> LinearOperator:
+        """Not there: y depends on the model."""
+        raise NotImplementedError(
+            "WavefieldReconstruction has values and gradients: use a method of first order, L-BFGS"
+        )
+
+    hessian = gauss_newton
+
+
+def _one(stack: type, parts: Sequence[LinearOperator]) -> LinearOperator:
+    return parts[0] if len(parts) == 1 else stack(parts)
