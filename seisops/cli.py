@@ -15,6 +15,7 @@ from tqdm import tqdm
 import seisops
 from seisops.demo import Settings, read_model, report, run, save, smoothed, thrust_belt
 from seisops.demo.files import UNITS
+from seisops.doctor import examined
 from seisops.errors import ParameterError, SeisopsError
 from seisops.survey import check, info
 from seisops.wave.costs import plan
@@ -172,6 +173,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_plan(commands) -> None:
+    doctor = commands.add_parser(
+        "doctor",
+        help="what this machine has, and whether it works",
+        description="Prints versions, the compiler, threads and the folder of what is compiled, and tests a small wave "
+        "equation; the exit status is 1 if something is wrong.",
+    )
+    doctor.set_defaults(command=_doctor)
+
     plan_ = commands.add_parser(
         "plan",
         help="memory, solves and time of a survey before it runs",
@@ -200,6 +209,14 @@ def _add_plan(commands) -> None:
         help="backgrounds to keep in each process; the others are computed again (default: 2)",
     )
     plan_.add_argument("--no-trial", action="store_true", help="compile and time nothing")
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    well = True
+    for finding in examined():
+        print(finding, flush=True)
+        well &= finding.well
+    return 0 if well else 1
 
 
 def _plan(options: argparse.Namespace) -> int:

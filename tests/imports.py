@@ -29,7 +29,7 @@ LAYERS = (
     ("data", "model"),
     ("inversion",),
     ("torch", "jax", "dask", "plot"),
-    ("demo",),
+    ("demo", "doctor"),
     ("cli",),
     ("__main__",),
 )

@@ -183,3 +183,19 @@ def test_plan(capsys):
     assert "here" not in capsys.readouterr().out
     assert main([*grid[:1], "--shape=61", *grid[2:], "--no-trial"]) == 1
     assert "shape" in capsys.readouterr().err
+
+
+def test_the_doctor_says_what_there_is_and_that_it_works(capsys):
+    assert main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    names = [line.split()[0] for line in said.splitlines()]
+    assert names == ["seisops", "packages", "extras", "machine", "compiler", "kept", "adjoint", "derivative", "time"]
+    assert so.__version__ in said and "WRONG" not in said
+
+
+def test_the_doctor_says_what_is_wrong(capsys, monkeypatch):
+    monkeypatch.setattr("seisops.doctor.chosen", lambda: ("no-such-compiler", ()))
+    monkeypatch.setattr("seisops.doctor.dot_test", lambda op: 1e-3)
+    assert main(["doctor"]) == 1
+    said = capsys.readouterr().out
+    assert "WRONG: there is no no-such-compiler" in said and "WRONG: exact to 1e-03" in said
