@@ -44,6 +44,9 @@ class Additive:
     def __add__(self, other: Any) -> MisfitSum:
         return MisfitSum([(1.0, self), (1.0, other)]) if isinstance(other, Additive) else NotImplemented
 
+    def __radd__(self, other: Any) -> Any:
+        return self if isinstance(other, int) and other == 0 else NotImplemented  # sum(misfits) starts from 0
+
     def __mul__(self, scalar: float) -> MisfitSum:
         return MisfitSum([(float(scalar), self)]) if isinstance(scalar, (int, float, np.number)) else NotImplemented
 
@@ -137,13 +140,17 @@ class Misfit(Additive):
         if self.P is not None:
             _check("P", "range", self.P.range, "what is looked for", self._whole, name)
         self._require_finite()
-        self.domain = _double(
-            self._whole if self.P is None else self.P.domain[0] if isinstance(self.P, Map) else self.P.domain
-        )
+        self.domain = self._changing()
         self.estimate_source = estimate_source
         self._features, self._target = self._compared(estimate_source)
         self._held: _Point | None = None
         self._hash: str | None = None
+
+    def _changing(self) -> Space:
+        """Where x is."""
+        if isinstance(self.P, Map):
+            return _double(self.P.domain[0])
+        return _double(self._whole if self.P is None else self.P.domain)
 
     def _compared(self, estimate_source: bool | float) -> tuple[TraceMap | None, NDArray | None]:
         """The map of weighted data of which differences are taken, if it is not the data, and the observed ones by it."""
@@ -217,8 +224,9 @@ class Misfit(Additive):
 
     def _fingerprint(self) -> Sequence[Any]:
         made = [self.G, self.weights, self.P, self.data, self.fixed, self.start]
-        plain = type(self.loss) is Squares and self.estimate_source is False
-        return made if plain else [*made, self.loss, self.estimate_source]
+        # of some shots, what is compared is relative to the data of all
+        compared = [] if self._features is None else [self._features]
+        return [*made, *([] if type(self.loss) is Squares else [self.loss]), *compared]
 
     def select(self, shots: Sequence[int]) -> Misfit:
         """Return the misfit of some shots.
@@ -239,7 +247,7 @@ class Misfit(Additive):
         if self._whole.shots is not None:  # what is looked for has shots, too
             some.P = None if self.P is None else self.P.select(shots)
             some.start = None if self.start is None else self._whole.take(self.start, shots)
-            some.domain = _double(some._whole if some.P is None else some.P.domain)
+            some.domain = some._changing()
         if self._features is not None:  # relative to all data, so that shots add up
             some._features, some._target = (
                 self._features.select(shots), self._features.range.take(self._target, shots),
@@ -296,7 +304,8 @@ class Misfit(Additive):
             at.close()
 
     def _evaluated(self, at: _Point) -> tuple[float, NDArray]:
-        return self.loss.value(at.residual), self._pulled(at, self._back(at, self.loss.slope(at.residual)))
+        value = self.loss.value(np.asarray(at.residual, np.float64))
+        return value, self._pulled(at, self._back(at, self.loss.slope(at.residual)))
 
     def _point(self, x: ArrayLike) -> NDArray:
         return np.array(self.domain.asarray(self._sized(x, self.domain)).ravel())
@@ -332,15 +341,12 @@ class Misfit(Additive):
 
     def _pulled(self, at: _Point, y: NDArray) -> NDArray:
         """P.H J.H of data."""
-        return self._pulled_model(at, self._pulled_back(at, y))
+        return self._through_p(at.change, self._pulled_back(at, y))
 
     def _pulled_back(self, at: _Point, y: NDArray) -> NDArray:
         """J.H of data, flat."""
         wanted = [True] * self.free + [False] * len(self.fixed)
         return join(g for g in at.linearization.pullback(y, wanted) if g is not None)
-
-    def _pulled_model(self, at: _Point, flat: NDArray) -> NDArray:
-        return self._through_p(at.change, flat)
 
     def _through_p(self, change: Linearization | None, flat: NDArray) -> NDArray:
         """P.H of a gradient."""
@@ -593,7 +599,7 @@ class Hessian(GaussNewton):
         point = (*misfit._model(misfit._changed(self.x)), *misfit.fixed)
         directions = (*dm, *(np.zeros_like(array) for array in misfit.fixed))
         out = out + join(misfit.G.second(point, directions, residual)[: misfit.free])
-        product = misfit._pulled_model(at, out)
+        product = misfit._through_p(at.change, out)
         if at.change is not None:
             gradient = misfit._whole.asarray(misfit._pulled_back(at, residual))
             product = product + misfit.P.second((self.x,), (dx,), gradient)[0].ravel()

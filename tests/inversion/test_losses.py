@@ -137,6 +137,7 @@ def test_sums():
     first, second = expansion(total, x, dx)
     assert abs(first - 2) < 0.1 and abs(second - 3) < 0.25
     assert dot_test(total.gauss_newton(x)) < 1e-10
+    assert sum([one, other])(x)[0] == expected[0][0] + expected[1][0]
     parts = [total.select([s]) for s in range(SHOTS)]
     assert np.isclose(sum(p(x)[0] for p in parts), value + (SHOTS - 1) * 1e-3 * tikhonov(x)[0])
     assert total.shots == SHOTS and pickle.loads(pickle.dumps(total)).fingerprint == total.fingerprint
