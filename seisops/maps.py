@@ -24,6 +24,7 @@ from seisops.operators import (
     compose,
     scale,
 )
+from seisops.operators.table import table
 from seisops.spaces import DirectSum, Space, compatible, join, joint, split
 
 __all__ = ["Arranged", "Composed", "LinearMap", "Linearization", "Map", "Stacked"]
@@ -381,6 +382,10 @@ class Map(ABC):
     def __sub__(self, x: Any) -> Map:
         other = _as_map(x, self._range)
         return NotImplemented if other is None else self + -other
+
+    def _repr_html_(self) -> str:
+        arguments = [(f"argument {i}", repr(space)[1:-1]) for i, space in enumerate(self._domain)]
+        return table(type(self).__name__, [*arguments, ("to", repr(self._range)[1:-1])])
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: ({', '.join(map(str, self._domain))}) -> {self._range}>"

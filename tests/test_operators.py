@@ -522,3 +522,16 @@ def test_ragged_selection_may_become_even():
     sampler = Points.random(waves, 0, "P", [1, 2, 2])
     assert sampler.range.shape == (5, TIMES)
     assert sampler[1:].range.shape == (2, 2, TIMES) and sampler.domain.shape == (3, TIMES, CELLS)
+
+
+def test_notebooks_show_spaces():
+    import html
+
+    from seisops.maps import LinearMap
+    from seisops.operators import Identity
+    from seisops.spaces import Axis, Space
+
+    op = Identity(Space("a < b", [Axis("shot", 2), Axis("time", 3, 0.5)], "float64"))
+    shown = html.unescape(op._repr_html_())
+    assert "a < b[shot=2, time=3] float64; time: step=0.5" in shown and "6 x 6" in shown and "shots" in shown
+    assert "a < b[" not in op._repr_html_() and "argument 0" in LinearMap(op)._repr_html_()

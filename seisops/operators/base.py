@@ -15,6 +15,7 @@ from seisops.operators import rules
 from seisops.operators.arguments import by_parts, columns, matrix, vector
 from seisops.operators.budget import require_affordable
 from seisops.operators.syntax import Syntax
+from seisops.operators.table import table
 from seisops.spaces import Space
 
 __all__ = ["LinearOperator"]
@@ -292,6 +293,13 @@ class LinearOperator(Syntax):
 
     def __str__(self) -> str:
         return f"{self._formula()} : {self._domain} -> {self._range}"
+
+    def _repr_html_(self) -> str:
+        rows, columns = self.shape
+        shown = [("from", repr(self._domain)[1:-1]), ("to", repr(self._range)[1:-1]), ("matrix", f"{rows} x {columns}")]
+        if self.shots is not None:
+            shown.append(("shots", self.shots))
+        return table(self._formula(), shown)
 
     def __repr__(self) -> str:
         rows, columns = self.shape
