@@ -131,20 +131,23 @@ class Distribution(TraceMap):
         return Distribution(self.domain[0].select(shots), self.scale)
 
     def _value(self, u, k):
-        mass = np.logaddexp(0.0, u / self.scale)
-        return np.cumsum(mass, axis=-1) / np.sum(mass, axis=-1, keepdims=True)
+        return np.cumsum(np.logaddexp(0.0, u / self.scale), axis=-1) / self._total(u)
+
+    def _total(self, u: NDArray) -> NDArray:
+        # where a trace is far below zero everywhere, there is no mass
+        return _sum(np.logaddexp(0.0, u / self.scale)) + np.finfo(float).tiny
 
     def _forward(self, u, du, k):
         moved = expit(u / self.scale) * du / self.scale
-        return (np.cumsum(moved, axis=-1) - self._value(u, k) * _sum(moved)) / _sum(np.logaddexp(0.0, u / self.scale))
+        return (np.cumsum(moved, axis=-1) - self._value(u, k) * _sum(moved)) / self._total(u)
 
     def _backward(self, u, y, k):
-        total = _sum(np.logaddexp(0.0, u / self.scale))
+        total = self._total(u)
         return expit(u / self.scale) / self.scale * (_summed_after(y) - _dot(self._value(u, k), y)) / total
 
     def _second(self, u, du, y, k):
         s = expit(u / self.scale)
-        slope, total = s / self.scale, _sum(np.logaddexp(0.0, u / self.scale))
+        slope, total = s / self.scale, self._total(u)
         by_mass = (_summed_after(y) - _dot(self._value(u, k), y)) / total
         bent = -(by_mass * _sum(slope * du) + _dot(self._forward(u, du, k), y)) / total
         return slope * (1 - s) / self.scale * du * by_mass + slope * bent

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import fft
 
 from seisops.data.tracemap import TraceMap, shots_of
-from seisops.data.tracewise import kinds_of_traces, traces_of
-from seisops.spaces import Axis, Space, Traces, joint
+from seisops.data.tracewise import alike, kinds_of_traces, traces_of
+from seisops.spaces import Axis, Space, Traces
 from seisops.wave._validate import real
 
 __all__ = ["ByLag", "MatchedSource", "MatchingFilter", "lags"]
@@ -32,20 +32,23 @@ def lags(of: Any, modeled: ArrayLike, observed: ArrayLike) -> tuple[NDArray, NDA
     Returns
     -------
     late : ndarray
-        Seconds, one for each trace, in their order.
+        Seconds, one for each trace, in their order; 0 where one of the two is silent.
     energy : ndarray
         Of each observed trace: the sum of its squares.
     period : ndarray
         Of each observed trace, in seconds: one over the mean frequency of its energy; of a silent one infinite.
     """
     space = traces_of(of, "lags")
+    for name, x in (("modeled", modeled), ("observed", observed)):
+        space.require_finite(space.asarray(x), f"lags: {name}")
     shots = zip(*(shots_of(space.asarray(x), space) for x in (modeled, observed)), strict=True)
     steps = [part.time_axis.step for part in kinds_of_traces(space) for _ in range(part.shots)]
     late, energy, period = [], [], []
     for step, (u, v) in zip(steps, shots, strict=True):
         U, V = (_spectrum(np.asarray(a, np.float64)) for a in (u, v))
         correlation = _filter(U * V.conj())
-        late.append((np.argmax(correlation, axis=-1) - correlation.shape[-1] // 2) * step)
+        shift = (np.argmax(correlation, axis=-1) - correlation.shape[-1] // 2) * step
+        late.append(np.where(correlation.any(axis=-1), shift, 0.0))
         energy.append(np.sum(np.square(v, dtype=np.float64), axis=-1))
         power = np.abs(V) ** 2
         weighted = power @ (np.arange(V.shape[-1]) / (2 * (V.shape[-1] - 1) * step))
@@ -69,17 +72,33 @@ class Matched(TraceMap):
     def _fingerprint(self) -> Sequence[Any]:
         return [self.observed, self.damping]
 
-    def _floor(self, power: NDArray) -> NDArray:
-        """What is added to power spectra, in the last axis: of observed ones so much, where there are any."""
-        mean = np.mean(power, axis=-1, keepdims=True)
-        return self.damping * np.where(mean > 0, mean, 1.0)
+    def _spread(self, power: NDArray) -> NDArray:
+        """Spectra plus the damping times their mean: symmetric in the inner product of spectra.
+
+        Relative to the modeled traces, so that it does not matter how strong their source is.
+        """
+        mean = np.sum(self._counts(power) * power, axis=-1, keepdims=True) / (2 * (power.shape[-1] - 1))
+        return power + self.damping * mean
+
+    @staticmethod
+    def _counts(power: NDArray) -> NDArray:
+        """Twice for all frequencies but the first and the last."""
+        counts = np.full(power.shape[-1], 2.0)
+        counts[[0, -1]] = 1.0
+        return counts
+
+    @staticmethod
+    def _least(power: NDArray) -> NDArray:
+        """What is added where nothing is modeled, of what is observed."""
+        return 1e-30 * np.mean(power, axis=-1, keepdims=True) + np.finfo(float).tiny
 
 
 class MatchingFilter(Matched):
     r"""The filter of each trace that makes the observed trace of it: the Wiener filter w of :math:`w * u \approx v`.
 
     By spectra, :math:`W = \bar U V / (|U|^2 + \epsilon)`, with silence behind traces that are as long. The filter of traces
-    that are equal is a spike at lag 0; that of a trace that comes late has its spike at a negative lag.
+    that are equal is a spike at lag 0; that of a trace that comes late has its spike at a negative lag; of a silent trace it
+    is zero.
 
     Parameters
     ----------
@@ -88,7 +107,7 @@ class MatchingFilter(Matched):
     observed : array_like
         v.
     damping : float, optional
-        :math:`\epsilon` as a fraction of the mean power of an observed trace.
+        :math:`\epsilon` as a fraction of the mean power of u, trace by trace.
     """
 
     _fingerprint = Matched._fingerprint
@@ -99,7 +118,7 @@ class MatchingFilter(Matched):
         for part in kinds_of_traces(space):
             n, step = _bins(part.time_axis.size), part.time_axis.step
             filters.append(Traces(part.counts, Axis("lag", n, step, -(n // 2) * step), part.dtype, "filters"))
-        super().__init__(space, joint(filters), observed, damping)
+        super().__init__(space, alike(space, filters), observed, damping)
 
     def select(self, shots: Sequence[int]) -> MatchingFilter:
         """Return the map of some shots."""
@@ -107,38 +126,36 @@ class MatchingFilter(Matched):
         return MatchingFilter(space.select(shots), space.take(self.observed, shots), self.damping)
 
     def _parts(self, u: NDArray, k: int) -> tuple[NDArray, NDArray, NDArray]:
-        """U, V / D and the filter, by spectra, with D what is divided by."""
+        """U, V / D and D, what is divided by."""
         U, V = _spectrum(u), self._observed[k]
-        A = V / (np.abs(U) ** 2 + self._floor(np.abs(V) ** 2))
-        return U, A, U.conj() * A
+        D = self._spread(np.abs(U) ** 2) + self._least(np.abs(V) ** 2)
+        return U, V / D, D
 
-    def _denominator(self, U: NDArray, k: int) -> NDArray:
-        return np.abs(U) ** 2 + self._floor(np.abs(self._observed[k]) ** 2)
-
-    def _moved(self, U: NDArray, dU: NDArray, A: NDArray, W: NDArray, D: NDArray) -> tuple[NDArray, NDArray]:
+    def _moved(self, U: NDArray, dU: NDArray, A: NDArray, D: NDArray) -> tuple[NDArray, NDArray]:
         """How the filter moves, and the logarithm of D."""
-        dD = 2 * _real(U, dU) / D
-        return dU.conj() * A - W * dD, dD
+        dD = self._spread(2 * _real(U, dU)) / D
+        return dU.conj() * A - U.conj() * A * dD, dD
 
     def _value(self, u, k):
-        return _filter(self._parts(u, k)[2])
+        U, A, _ = self._parts(u, k)
+        return _filter(U.conj() * A)
 
     def _forward(self, u, du, k):
-        U, A, W = self._parts(u, k)
-        return _filter(self._moved(U, _spectrum(du), A, W, self._denominator(U, k))[0])
+        U, A, D = self._parts(u, k)
+        return _filter(self._moved(U, _spectrum(du), A, D)[0])
 
     def _backward(self, u, y, k):
-        U, A, W = self._parts(u, k)
+        U, A, D = self._parts(u, k)
         Y = _of_filter(y)
-        return _traces(Y.conj() * A - 2 * U * _real(Y, W) / self._denominator(U, k), u)
+        return _traces(Y.conj() * A - 2 * U * self._spread(_real(Y, U.conj() * A) / D), u)
 
     def _second(self, u, du, y, k):
-        U, A, W = self._parts(u, k)
-        D, dU, Y = self._denominator(U, k), _spectrum(du), _of_filter(y)
-        dW, dD = self._moved(U, dU, A, W, D)
-        by_filter = _real(Y, W)
-        bent = U * (_real(Y, dW) - by_filter * dD) + dU * by_filter
-        return _traces(-Y.conj() * A * dD - 2 * bent / D, u)
+        U, A, D = self._parts(u, k)
+        dU, Y = _spectrum(du), _of_filter(y)
+        dW, dD = self._moved(U, dU, A, D)
+        by = _real(Y, U.conj() * A) / D
+        bent = dU * self._spread(by) + U * self._spread(_real(Y, dW) / D - by * dD)
+        return _traces(-Y.conj() * A * dD - 2 * bent, u)
 
 
 class MatchedSource(Matched):
@@ -157,7 +174,7 @@ class MatchedSource(Matched):
     observed : array_like
         v.
     damping : float, optional
-        :math:`\epsilon` as a fraction of the mean power of the observed traces of a shot, all together.
+        :math:`\epsilon` as a fraction of the mean power of the traces u of a shot, all together.
     """
 
     _fingerprint = Matched._fingerprint
@@ -188,12 +205,12 @@ class MatchedSource(Matched):
     def _parts(self, U: NDArray, k: int) -> tuple[NDArray, NDArray]:
         """The filter, and what is divided by."""
         V = self._observed[k]
-        D = np.sum(np.abs(U) ** 2, axis=0) + self._floor(np.sum(np.abs(V) ** 2, axis=0))
+        D = self._spread(np.sum(np.abs(U) ** 2, axis=0)) + self._least(np.sum(np.abs(V) ** 2, axis=0))
         return np.sum(U.conj() * V, axis=0) / D, D
 
     def _moved(self, U: NDArray, dU: NDArray, W: NDArray, D: NDArray, k: int) -> tuple[NDArray, NDArray]:
         """How the filter moves, and the logarithm of D."""
-        dD = 2 * np.sum(_real(U, dU), axis=0) / D
+        dD = self._spread(2 * np.sum(_real(U, dU), axis=0)) / D
         return np.sum(dU.conj() * self._observed[k], axis=0) / D - W * dD, dD
 
     def _value(self, u, k):
@@ -209,16 +226,16 @@ class MatchedSource(Matched):
         U, Y = _spectrum(u), _spectrum(y)
         W, D = self._parts(U, k)
         p = np.sum(Y.conj() * U, axis=0)
-        return _traces(W.conj() * Y + (p * self._observed[k] - 2 * U * (p * W).real) / D, u)
+        return _traces(W.conj() * Y + p * self._observed[k] / D - 2 * U * self._spread((p * W).real / D), u)
 
     def _second(self, u, du, y, k):
         U, dU, Y, V = _spectrum(u), _spectrum(du), _spectrum(y), self._observed[k]
         W, D = self._parts(U, k)
         dW, dD = self._moved(U, dU, W, D, k)
         p, dp = np.sum(Y.conj() * U, axis=0), np.sum(Y.conj() * dU, axis=0)
-        straight = (dp - p * dD) * V - 2 * dU * (p * W).real
-        bent = 2 * U * ((dp * W + p * dW).real - (p * W).real * dD)
-        return _traces(dW.conj() * Y + (straight - bent) / D, u)
+        by = (p * W).real / D
+        bent = dU * self._spread(by) + U * self._spread((dp * W + p * dW).real / D - by * dD)
+        return _traces(dW.conj() * Y + (dp - p * dD) * V / D - 2 * bent, u)
 
 
 class ByLag(TraceMap):

@@ -48,8 +48,16 @@ class Resample(Tracewise):
         space, self.time = traces_of(of, "Resample"), time
         new = Axis("time", time.n, time.step, time.start)
         parts = [Traces(part.counts, new, part.dtype, part.name) for part in kinds_of_traces(space)]
-        alike = isinstance(space, PerShot)
-        range_ = Traces([n for part in parts for n in part.counts], new, space.dtype) if alike else joint(parts)
+        for part in kinds_of_traces(space):
+            axis = part.time_axis
+            first, last = axis.origin or 0.0, (axis.origin or 0.0) + (axis.size - 1) * axis.step
+            if time.start > last or time.start + time.duration < first:
+                raise ParameterError(
+                    f"Resample leaves nothing: {time!r} has no time in common with the traces, from {first:g} to {last:g} s"
+                )
+        # shots with axes of their own have one then
+        one = isinstance(space, PerShot)
+        range_ = Traces([n for part in parts for n in part.counts], new, space.dtype) if one else joint(parts)
         super().__init__(space, range_)
 
     _derived = (*Tracewise._derived, "_matrices")

@@ -16,7 +16,7 @@ from seisops.spaces import Axis, DirectSum, PerShot, Space, Traces, joint, split
 from seisops.survey import Survey
 from seisops.wave._validate import floats
 
-__all__ = ["Tracewise", "kinds_of_traces", "numbers_of_traces", "per_trace", "taken", "traces_of"]
+__all__ = ["Tracewise", "alike", "kinds_of_traces", "numbers_of_traces", "per_trace", "taken", "traces_of"]
 
 #: Numbers that are worked on at a time, which a core's cache holds.
 BLOCK = 2**17
@@ -51,7 +51,11 @@ def kinds_of_traces(space: Space) -> tuple[Space, ...]:
 
 def per_trace(space: Space) -> Space:
     """The space of one number for each trace: of the same shape as traces, but for the axis of time, of length 1."""
-    parts = [Traces(part.counts, Axis("time", 1), part.dtype) for part in kinds_of_traces(space)]
+    return alike(space, [Traces(part.counts, Axis("time", 1), part.dtype) for part in kinds_of_traces(space)])
+
+
+def alike(space: Space, parts: Sequence[Space]) -> Space:
+    """The sum of other traces that is one as a space is: of shots, or of components."""
     return PerShot(parts) if isinstance(space, PerShot) else joint(parts)
 
 
@@ -61,7 +65,8 @@ def numbers_of_traces(name: str, values: ArrayLike, space: Space) -> NDArray[np.
     shape = (each.size,) if isinstance(space, DirectSum) else each.shape[:-1]
     try:
         values = floats(values)
-        values = np.broadcast_to(values.reshape(shape) if values.size == each.size else values, shape).ravel()
+        flat = values.ndim == 1 and values.size == each.size
+        values = np.broadcast_to(values.reshape(shape) if flat else values, shape).ravel()
     except (TypeError, ValueError):
         raise ParameterError(
             f"{name} of shape {np.shape(values)} are not numbers for each trace of {space}: give an array of shape {shape}"
@@ -98,10 +103,9 @@ class Tracewise(LinearOperator):
 
     def _traced(self, x: NDArray, given: Space, made: Space, adjoint: bool) -> NDArray:
         out, first = made.zeros(), 0
-        whole = split(out, kinds_of_traces(made))
-        parts = zip(split(x, kinds_of_traces(given)), whole, kinds_of_traces(self.domain), strict=True)
-        for a, b, space in parts:
-            a, b = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
+        kinds = kinds_of_traces(self.domain)
+        counts = [sum(part.counts) for part in kinds]
+        for a, b, space in zip(_cut(x, given, counts), _cut(out, made, counts), kinds, strict=True):
             rows = max(1, BLOCK // max(a.shape[-1], 1))
             for i in range(0, len(a), rows):
                 b[i : i + rows] = self._along(a[i : i + rows], space.time_axis, first + i, adjoint)
@@ -113,6 +117,13 @@ class Tracewise(LinearOperator):
 
     def _apply_adjoint(self, y: NDArray) -> NDArray:
         return self._traced(y, self.range, self.domain, True)
+
+
+def _cut(x: NDArray, space: Space, counts: Sequence[int]) -> list[NDArray]:
+    """The traces (trace, time) of each kind, as views; also where all kinds have become one."""
+    parts = kinds_of_traces(space)
+    found = [piece.reshape(-1, piece.shape[-1]) for piece in split(x, parts)]
+    return found if len(parts) == len(counts) else np.split(found[0], np.cumsum(counts)[:-1])
 
 
 def taken(values: NDArray, space: Space, shots: Sequence[int]) -> NDArray:

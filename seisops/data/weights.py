@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seisops.data.geometry import distances
-from seisops.data.tracewise import Tracewise, numbers_of_traces, taken, traces_of
+from seisops.data.tracewise import Tracewise, kinds_of_traces, numbers_of_traces, taken, traces_of
 from seisops.errors import ParameterError
 from seisops.spaces import Axis, Space
 from seisops.wave._validate import real
 
 __all__ = ["Gain", "Mute", "OffsetWindow"]
+
+#: m/s below which a velocity is one in other units.
+SLOW = 50.0
 
 
 def ramp(x: NDArray) -> NDArray:
@@ -99,11 +102,20 @@ class Mute(Weighting):
         self.keep, self.taper = keep, _positive_or_zero("Mute taper", taper, "seconds")
         if picks is None:
             velocity = real("Mute velocity", velocity, "m/s", positive=True)
+            if velocity < SLOW:
+                raise ParameterError(
+                    f"Mute velocity of {velocity:g} m/s is none of waves: perhaps km/s? Give m/s, or picks"
+                )
             x = _distances(of, space, "Mute", distances)
             times = np.hypot(_positive_or_zero("Mute t0", t0, "seconds"), x / velocity)
         else:
             times = numbers_of_traces("picks", picks, space)
         self._set(space, times + real("Mute delay", delay, "seconds"))
+        last = max(t.origin + t.step * (t.size - 1) for t in (part.time_axis for part in kinds_of_traces(space)))
+        if keep == "after" and self.times.size and self.times.min() > last:
+            raise ParameterError(
+                f"Mute leaves nothing: the first trace begins at {self.times.min():g} s, and records end at {last:g} s"
+            )
 
     def _set(self, space: Space, times: NDArray) -> None:
         self.times = times
@@ -136,12 +148,12 @@ class OffsetWindow(Weighting):
     taper : float, optional
         Metres within the window over which weights rise from 0 at its ends; an end at 0 or infinity has none.
     offsets : array_like, optional
-        In metres, where `of` does not say where sources and receivers are.
+        In metres, where `of` does not say where sources and receivers are; what counts is their magnitude.
 
     Raises
     ------
     ParameterError
-        If the window is empty, or there are no offsets.
+        If there is nothing in the window, or there are no offsets.
     """
 
     symbol = "OffsetWindow"
@@ -166,6 +178,10 @@ class OffsetWindow(Weighting):
             inside *= ramp((x - low) / taper)
         if taper and high < np.inf:
             inside *= ramp((high - x) / taper)
+        if x.size and not inside.any():
+            raise ParameterError(
+                f"OffsetWindow from {low:g} m to {high:g} m has no traces: offsets are from {x.min():g} to {x.max():g} m"
+            )
         self._set(space, inside)
 
     def _set(self, space: Space, weights: NDArray) -> None:

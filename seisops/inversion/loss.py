@@ -231,18 +231,19 @@ class Adaptive(Squares):
 
     :math:`\frac12 \sum \|T w\|^2 / \|w\|^2` with the filter w of :class:`~seisops.data.MatchingFilter` and T its lags, as a
     fraction of the largest (Warner & Guasch 2016, doi:10.1190/geo2015-0387.1): an arrival that comes late by more than half
-    a period still shows the way.
+    a period still shows the way. Amplitudes do not count, and neither does a trace that is modeled, or observed, as silent.
 
     Parameters
     ----------
     damping : float, optional
-        Of the filters, as a fraction of the mean power of an observed trace.
+        Of the filters, as a fraction of the mean power of a modeled trace.
     """
 
     def __init__(self, damping: float = 1e-2) -> None:
         self.damping = real("Adaptive damping", damping, "mean power", positive=True)
 
     def compared(self, space, observed):
+        _size(observed)
         filters = MatchingFilter(space, observed, self.damping)
         shape = Normalized(filters.range)
         return Following(ByLag(filters.range), Following(shape, filters)), filters.range.zeros()

@@ -74,7 +74,8 @@ class Misfit(Additive):
         direct sum), or an array to multiply it by; a map of one argument, such as :class:`~seisops.model.Bounded`, where
         it is not linear.
     start : array_like, optional
-        :math:`x_0`, where P x is zero; for several arguments a tuple, or one flat array. By default zero.
+        :math:`x_0`, where P x is zero; for several arguments a tuple, or one flat array. By default zero. To a P that is a
+        map it is added as well: give it to ``Bounded(..., around=m0)`` instead.
     estimate_source : bool or float, optional
         Whether modeled data are those of the best source: a filter for each shot, of all receivers together, that is
         found anew in each evaluation, and of which derivatives know; see :class:`~seisops.data.MatchedSource`, whose
@@ -319,10 +320,12 @@ class Misfit(Additive):
         modeled = self.G.range.asarray(linearization.value)
         if self._features is None:
             weighted = self._weighted(modeled - self.data)
-            return _Point(x, linearization, change, weighted, None, weighted)
+            exact = weighted if type(self.loss) is Squares else np.asarray(weighted, np.float64)
+            return _Point(x, linearization, change, weighted, None, exact)
         weighted = self._features.domain[0].asarray(self._weighted(modeled))
         features = self._features.linearize_at(weighted)
-        return _Point(x, linearization, change, weighted, features, features.value - self._target)
+        apart = np.asarray(features.value, np.float64) - self._target
+        return _Point(x, linearization, change, weighted, features, apart)
 
     def _weighted(self, y: NDArray) -> NDArray:
         """W of an array."""

@@ -20,6 +20,7 @@ from seisops.inversion.misfit import Misfit
 from seisops.maps import Map
 from seisops.model.bounded import Bounded
 from seisops.operators import LinearOperator, Pointwise
+from seisops.survey.windows import WindowedModeling
 from seisops.wave._validate import integer, real
 from seisops.wave.jacobian import Parametric
 
@@ -98,7 +99,7 @@ def multiscale(
     Parameters
     ----------
     F : LinearOperator
-        A modeling expression, made with a `max_velocity` that the bounds do not exceed.
+        A modeling expression, or ``survey.modeling(...)``, made with a `max_velocity` that the bounds do not exceed.
     data, q : array_like
         Observed data and the source, in the range and the domain of F.
     bands : sequence of float or None
@@ -131,7 +132,9 @@ def multiscale(
     Raises
     ------
     ParameterError
-        If bands, bounds or the start make no sense.
+        If bands, bounds or the start make no sense, or there is nothing to invert.
+    UnstableError
+        If the bounds admit what is too fast for the time step of F: make it with that `max_velocity`.
 
     Warns
     -----
@@ -144,16 +147,26 @@ def multiscale(
     Bunks, Saleck, Zaleski & Chavent (1995), Multiscale seismic waveform inversion, Geophysics 60(5), 1457-1473,
     doi:10.1190/1.1443880.
     """
-    G = Parametric(F, wrt, storage)
+    G = F.as_map(wrt, storage) if isinstance(F, WindowedModeling) else Parametric(F, wrt, storage)
     if len(G.domain) != 2:
         raise ParameterError(
             f"multiscale looks for one parameter, wrt={wrt!r}: for several give Misfit a P for all of them"
         )
-    if not len(bands):
+    if not isinstance(bands, Sequence) or not len(bands):
         raise ParameterError("multiscale needs bands, such as (4.0, 8.0, None) in Hz; None takes all frequencies")
+    if isinstance(P, Map):
+        raise ParameterError(
+            f"multiscale takes an operator or an array as P, and makes the map to models itself; got {P!r}"
+        )
     iterations = integer("multiscale iterations", iterations, minimum=1)
+    if not np.any(data):
+        raise ParameterError("multiscale: the data are all zero: there is nothing to invert")
     model = G.domain[0].asarray(start).astype(np.float64)
     true = None if truth is None else G.domain[0].asarray(truth).astype(np.float64)
+    if true is not None:
+        G.domain[0].require_finite(true, "multiscale: truth")
+    if wrt in ("vp", "m"):  # what is too fast for the time step is told before any work starts
+        F.at(**{wrt: np.broadcast_to(np.asarray(bounds[wrt == "vp"], float), model.shape)})
     kept = journal if journal is None or isinstance(journal, Journal) else Journal(journal, problem="multiscale")
     out = MultiscaleResult(model, [])
     first = None if true is None else float(np.linalg.norm(model - true))
@@ -198,7 +211,7 @@ def _descended(
     value, gradient = remembered(x)
     if not gradient.any():
         raise ParameterError(
-            "the gradient of the misfit is zero at the start: do the data depend on what is looked for?"
+            "the gradient is zero at the start: it fits the data, or they do not depend on what is looked for"
         )
     curvature = float(gradient @ (remembered.gauss_newton(x) @ gradient))
     scale = float(gradient @ gradient) / curvature if curvature > 0 else 1.0 / float(np.abs(gradient).max())

@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 import seisops as so
-from seisops.data import Bandpass, Gain, Mute, OffsetWindow, Resample, TimePower, TimeShift, offsets
+from seisops.data import (
+    Bandpass,
+    Gain,
+    MatchingFilter,
+    Mute,
+    OffsetWindow,
+    Resample,
+    TimePower,
+    TimeShift,
+    lags,
+    offsets,
+)
 from seisops.errors import ParameterError
 from seisops.spaces import Axis, DirectSum, PerShot, Traces
 
@@ -195,3 +206,45 @@ def test_a_band(low, high):
 def test_what_makes_no_sense_is_refused(call, match):
     with pytest.raises(ParameterError, match=match):
         call()
+
+
+def test_what_leaves_nothing_is_refused():
+    F = modeling()
+    for call, match in (
+        (lambda: Mute(F, velocity=2.0), "km/s"),
+        (lambda: Mute(F, velocity=1500.0, delay=150.0), "leaves nothing"),
+        (lambda: OffsetWindow(F, 5000.0, 9000.0), "has no traces"),
+        (lambda: Resample(F, so.Time(10, 0.004, start=2.0)), "leaves nothing"),
+        (lambda: Mute(F, picks=np.zeros((3, 2))), "for each trace"),
+        (lambda: lags(F, np.full(F.range.shape, np.nan), np.ones(F.range.shape)), "NaN"),
+    ):
+        with pytest.raises(ParameterError, match=match):
+            call()
+
+
+def test_shots_with_time_axes_of_their_own():
+    """Data of a survey with windows: resampled they have one axis, and all losses know of their shots."""
+    points = [[(0.0, 20.0), (50.0, 20.0)], [(310.0, 20.0)]]
+    survey = so.Survey.from_arrays([(100.0, 20.0), (300.0, 20.0)], points, [TIME, so.Time(n=61, step=0.004)])
+    F = survey.modeling(MEDIUM, dtype="float64")
+    R = Resample(F, so.Time(n=120, step=0.002, start=0.02))
+    assert isinstance(F.range, PerShot) and isinstance(R.range, Traces) and R.range.counts == (2, 1)
+    assert so.check.dot_test(R) < 1e-12 and so.check.dot_test(R * F) < 1e-12
+    x = F.range.random(0)
+    assert np.array_equal((R[[1]] @ F.range.take(x, [1])).ravel(), R.range.take(R @ x, [1]).ravel())
+    filters = MatchingFilter(F, x)
+    assert isinstance(filters.range, PerShot)
+    u = F.range.random(1)
+    part = filters.select([1])(F.range.take(u, [1]))
+    assert np.array_equal(part.ravel(), filters.range.take(filters(u), [1]).ravel())
+
+
+def test_filters_do_not_depend_on_how_strong_the_observed_traces_are():
+    F = modeling()
+    u, v = F.range.random(0), F.range.random(1)
+    for scale in (1e-6, 1e6):
+        same = [so.data.MatchedSource(F, s * v)(u) / s for s in (1.0, scale)]
+        assert np.allclose(*same, rtol=1e-6)
+        same = [MatchingFilter(F, s * v)(u) / s for s in (1.0, scale)]
+        assert np.allclose(*same, rtol=1e-6)
+    assert not MatchingFilter(F, v)(0 * u).any()

@@ -73,10 +73,42 @@ def test_a_run_goes_on_where_it_was(tmp_path):
         ({"bounds": (2500.0, 2800.0)}, "not between their bounds"),
         ({"wrt": ("vp", "rho")}, "no parameter|one parameter"),
         ({"iterations": 0}, "at least 1"),
+        ({"bands": 8.0}, "needs bands"),
+        ({"truth": np.nan * np.ones((41, 41))}, "NaN"),
+        ({"P": lambda F: so.model.Bounded(so.Parametric(F), 1.0, 2.0)}, "makes the map"),
+        ({"data": 0.0}, "all zero"),
     ],
 )
 def test_what_makes_no_sense_is_refused(change, match):
     F, d, q, start, _ = crosswell(shots=1)
     options = {"bands": (8.0,), "wrt": "vp", "bounds": BOUNDS, **change}
+    if callable(options.get("P")):
+        options["P"] = options["P"](F)
+    data = options.pop("data", 1.0) * d
     with pytest.raises(ParameterError, match=match):
-        multiscale(F, d, q, options.pop("bands"), start, **options)
+        multiscale(F, data, q, options.pop("bands"), start, **options)
+
+
+def test_bounds_beyond_the_time_step_are_told_before_any_work(monkeypatch):
+    F, d, q, start, _ = crosswell(shots=1)
+    monkeypatch.setattr(so.Parametric, "linearize", lambda *x: pytest.fail("work was done"))
+    with pytest.raises(so.UnstableError, match="max_velocity"):
+        multiscale(F, d, q, (8.0,), start, wrt="vp", bounds=(1600.0, 5000.0))
+
+
+def test_a_survey_with_windows():
+    grid = so.Grid((61, 31), 15.0)
+    start = np.full(grid.shape, 2000.0)
+    true = start.copy()
+    true[25:35, 12:18] = 2200.0
+    time = [so.Time(n=121, step=0.004), so.Time(n=101, step=0.004)]
+    receivers = [
+        [(x, 420.0) for x in np.arange(100.0, 500.0, 40.0)],
+        [(x, 420.0) for x in np.arange(300.0, 800.0, 40.0)],
+    ]
+    survey = so.Survey.from_arrays([(300.0, 30.0), (500.0, 30.0)], receivers, time)
+    F = survey.modeling(so.Acoustic(grid, vp=start), margin=150.0, max_velocity=3100.0)
+    q = np.concatenate([so.ricker(t, 10.0) for t in time])
+    found = multiscale(F, F.at(vp=true) @ q, q, (6.0, None), start, wrt="vp", bounds=BOUNDS, iterations=4, truth=true)
+    assert all(band.misfits[-1] < 0.5 * band.misfits[0] for band in found.bands)
+    assert found.bands[-1].errors[-1] < 1.0

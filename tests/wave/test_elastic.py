@@ -30,7 +30,7 @@ def frequency(slowest, h):
 
 
 #: What is looked at is the medium, not its layer.
-THICK = so.PML(16)
+THICK = so.PML(16, multiaxial=0.05)  # homogeneous ground needs no more
 
 
 class Shot:
