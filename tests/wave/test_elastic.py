@@ -29,8 +29,8 @@ def frequency(slowest, h):
     return slowest / (8 * h * 2.3)
 
 
-#: What is looked at is the medium, not its layer.
-THICK = so.PML(16, multiaxial=0.05)  # homogeneous ground needs no more
+#: What is looked at is the medium, not its layer: in smooth ground elastic waves need no more damping along it.
+THICK, THICK_ELASTIC = so.PML(16), so.PML(16, multiaxial=0.05)
 
 
 class Shot:
@@ -41,13 +41,15 @@ class Shot:
     make : callable
         The medium on a grid.
     boundary : optional
-        What is around it.
+        What is around it; by default a thick layer.
     """
 
-    def __init__(self, make, shape, h, step, length, f0, dtype="float32", boundary=THICK, **options):
+    def __init__(self, make, shape, h, step, length, f0, dtype="float32", boundary=None, **options):
         self.time = so.Time(int(length / step) + 1, step)
         self.waves = so.Wavefield(so.Grid(shape, h), self.time, dtype=dtype)
-        self.A = so.Modeling(self.waves, make(self.waves.grid), boundary, **options)
+        medium = make(self.waves.grid)
+        thick = THICK_ELASTIC if medium.multiaxial else THICK
+        self.A = so.Modeling(self.waves, medium, boundary or thick, **options)
         self.signal = so.ricker(self.time, f0, delay=1.3 / f0)
 
     def record(self, source, receivers, driven, *heard, signal=None):
