@@ -17,6 +17,7 @@ from seisops.errors import AccuracyWarning, ParameterError, outside
 from seisops.inversion.journal import Journal
 from seisops.inversion.loss import Loss
 from seisops.inversion.misfit import Misfit
+from seisops.inversion.progress import Progress
 from seisops.maps import Map
 from seisops.model.bounded import Bounded
 from seisops.operators import LinearOperator, Pointwise
@@ -207,8 +208,9 @@ def _descended(
 ) -> NDArray:  # fmt: skip
     """The model after some iterations of L-BFGS."""
     remembered = misfit if kept is None else kept(misfit, progress=progress)
+    evaluated: Any = Progress(misfit, iterations + 2) if progress and kept is None else remembered
     x = np.zeros(misfit.domain.size)
-    value, gradient = remembered(x)
+    value, gradient = evaluated(x)
     if not gradient.any():
         raise ParameterError(
             "the gradient is zero at the start: it fits the data, or they do not depend on what is looked for"
@@ -224,7 +226,7 @@ def _descended(
 
     def objective(x: NDArray) -> tuple[float, NDArray]:
         band.evaluations += 1
-        value, gradient = remembered(x)
+        value, gradient = evaluated(x)
         return scale * value, scale * gradient
 
     told(value, x)
@@ -232,6 +234,8 @@ def _descended(
         objective, x, jac=True, method="L-BFGS-B", options={"maxiter": iterations, "ftol": 0.0, "gtol": 0.0},
         callback=lambda intermediate_result: told(intermediate_result.fun / scale, intermediate_result.x),
     )  # fmt: skip
+    if isinstance(evaluated, Progress):
+        evaluated.close()
     return misfit.model(found.x)
 
 

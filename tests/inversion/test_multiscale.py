@@ -57,7 +57,7 @@ def test_low_frequencies_first_where_high_ones_skip_cycles():
 
 def test_a_run_goes_on_where_it_was(tmp_path):
     F, d, q, start, _ = crosswell(shots=2)
-    options = {"wrt": "vp", "bounds": BOUNDS, "iterations": 2}
+    options = {"wrt": "vp", "bounds": BOUNDS, "iterations": 2, "progress": True}
     first = multiscale(F, d, q, (8.0, None), start, journal=tmp_path / "runs", **options)
     journal = Journal(tmp_path / "runs", problem="multiscale")
     again = multiscale(F, d, q, (8.0, None), start, journal=journal, **options)
@@ -112,3 +112,9 @@ def test_a_survey_with_windows():
     found = multiscale(F, F.at(vp=true) @ q, q, (6.0, None), start, wrt="vp", bounds=BOUNDS, iterations=4, truth=true)
     assert all(band.misfits[-1] < 0.5 * band.misfits[0] for band in found.bands)
     assert found.bands[-1].errors[-1] < 1.0
+
+
+def test_progress_is_shown(capsys):
+    F, d, q, start, _ = crosswell(shots=1)
+    multiscale(F, d, q, (8.0,), start, wrt="vp", bounds=BOUNDS, iterations=1, progress=True)
+    assert "of the first" in capsys.readouterr().err
