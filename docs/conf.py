@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from importlib.metadata import metadata
 from pathlib import Path
 
@@ -36,6 +37,7 @@ autosummary_ignore_module_all = False
 autosummary_imported_members = True
 autodoc_typehints = "none"
 autodoc_mock_imports = ["dask", "distributed", "torch"]
+import_module("scipy.signal")  # looks for torch when it is loaded, and would take what stands for it for the real one
 
 # Class pages list the members themselves; a second list would document each of them twice.
 numpydoc_show_class_members = False
