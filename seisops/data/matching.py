@@ -58,7 +58,10 @@ def lags(of: Any, modeled: ArrayLike, observed: ArrayLike) -> tuple[NDArray, NDA
 
 
 class Matched(TraceMap):
-    """What maps of traces beside others, which are fixed, have in common: spectra, and what damps their quotients."""
+    """What maps of traces beside others, which are fixed, have in common: spectra, and what damps their quotients.
+
+    A subclass is made of what its traces are those of, the observed ones and the damping.
+    """
 
     def __init__(self, domain: Space, range: Space, observed: ArrayLike, damping: float) -> None:
         name = type(self).__name__
@@ -71,6 +74,11 @@ class Matched(TraceMap):
 
     def _fingerprint(self) -> Sequence[Any]:
         return [self.observed, self.damping]
+
+    def select(self, shots: Sequence[int]) -> Matched:
+        """Return the map of some shots."""
+        space = self.domain[0]
+        return type(self)(space.select(shots), space.take(self.observed, shots), self.damping)
 
     def _spread(self, power: NDArray) -> NDArray:
         """Spectra plus the damping times their mean: symmetric in the inner product of spectra.
@@ -119,11 +127,6 @@ class MatchingFilter(Matched):
             n, step = _bins(part.time_axis.size), part.time_axis.step
             filters.append(Traces(part.counts, Axis("lag", n, step, -(n // 2) * step), part.dtype, "filters"))
         super().__init__(space, alike(space, filters), observed, damping)
-
-    def select(self, shots: Sequence[int]) -> MatchingFilter:
-        """Return the map of some shots."""
-        space = self.domain[0]
-        return MatchingFilter(space.select(shots), space.take(self.observed, shots), self.damping)
 
     def _parts(self, u: NDArray, k: int) -> tuple[NDArray, NDArray, NDArray]:
         """U, V / D and D, what is divided by."""
@@ -182,11 +185,6 @@ class MatchedSource(Matched):
     def __init__(self, of: Any, observed: ArrayLike, damping: float = 1e-6) -> None:
         space = traces_of(of, "MatchedSource")
         super().__init__(space, space, observed, damping)
-
-    def select(self, shots: Sequence[int]) -> MatchedSource:
-        """Return the map of some shots."""
-        space = self.domain[0]
-        return MatchedSource(space.select(shots), space.take(self.observed, shots), self.damping)
 
     def filters(self, u: ArrayLike) -> list[NDArray]:
         """Return the filter of each shot, at times from 0 to the length of the traces, then negative ones, as of an FFT.

@@ -13,7 +13,7 @@ from seisops.data.geometry import distances
 from seisops.data.tracewise import Tracewise, kinds_of_traces, numbers_of_traces, taken, traces_of
 from seisops.errors import ParameterError
 from seisops.spaces import Axis, Space
-from seisops.wave._validate import real
+from seisops.wave._validate import not_negative, real
 
 __all__ = ["Gain", "Mute", "OffsetWindow"]
 
@@ -99,7 +99,7 @@ class Mute(Weighting):
             )
         if keep not in ("after", "before"):
             raise ParameterError(f'Mute(keep={keep!r}): use "after" or "before"')
-        self.keep, self.taper = keep, _positive_or_zero("Mute taper", taper, "seconds")
+        self.keep, self.taper = keep, not_negative("Mute taper", taper, "seconds")
         if picks is None:
             velocity = real("Mute velocity", velocity, "m/s", positive=True)
             if velocity < SLOW:
@@ -107,7 +107,7 @@ class Mute(Weighting):
                     f"Mute velocity of {velocity:g} m/s is none of waves: perhaps km/s? Give m/s, or picks"
                 )
             x = _distances(of, space, "Mute", distances)
-            times = np.hypot(_positive_or_zero("Mute t0", t0, "seconds"), x / velocity)
+            times = np.hypot(not_negative("Mute t0", t0, "seconds"), x / velocity)
         else:
             times = numbers_of_traces("picks", picks, space)
         self._set(space, times + real("Mute delay", delay, "seconds"))
@@ -167,9 +167,9 @@ class OffsetWindow(Weighting):
         offsets: ArrayLike | None = None,
     ) -> None:
         space = traces_of(of, "OffsetWindow")
-        low = _positive_or_zero("OffsetWindow minimum", minimum, "metres")
+        low = not_negative("OffsetWindow minimum", minimum, "metres")
         high = maximum if maximum == np.inf else real("OffsetWindow maximum", maximum, "metres")
-        taper = _positive_or_zero("OffsetWindow taper", taper, "metres")
+        taper = not_negative("OffsetWindow taper", taper, "metres")
         if not low < high:
             raise ParameterError(f"OffsetWindow from {low:g} m to {high:g} m is empty: give the smaller offset first")
         x = _distances(of, space, "OffsetWindow", offsets, horizontal=True)
@@ -220,7 +220,7 @@ class Gain(Weighting):
     symbol = "Gain"
 
     def __init__(self, of: Any, power: float = 1.0) -> None:
-        self.power = _positive_or_zero("Gain power", power, "powers of time")
+        self.power = not_negative("Gain power", power, "powers of time")
         super().__init__(traces_of(of, "Gain"))
 
     def _fingerprint(self) -> Sequence[Any]:
@@ -238,10 +238,3 @@ def _distances(of: Any, space: Space, who: str, given: ArrayLike | None, horizon
     if given is None:
         return distances(of, who, horizontal)
     return np.abs(numbers_of_traces("offsets" if horizontal else "distances", given, space))
-
-
-def _positive_or_zero(name: str, value: float, unit: str) -> float:
-    number = real(name, value, unit)
-    if number < 0:
-        raise ParameterError(f"{name} must not be negative, got {value!r} {unit}")
-    return number

@@ -16,7 +16,7 @@ from seisops._pylops import pylops
 from seisops.errors import ParameterError
 from seisops.model import DepthScaling, TopMute
 from seisops.operators import LinearOperator
-from seisops.wave._validate import integer, real
+from seisops.wave._validate import integer, not_negative, real
 from seisops.wave.equations.acoustic import Acoustic
 from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian, Parametric
@@ -70,8 +70,7 @@ class Settings:
         for name, unit in (("f0", "Hz"), ("duration", "s"), ("step", "s")):
             real(name, getattr(self, name), unit, positive=True)
         for name, unit in (("mute", "m"), ("memory", "GiB")):
-            if real(name, getattr(self, name), unit) < 0:
-                raise ParameterError(f"{name} must not be negative, got {getattr(self, name)!r} {unit}")
+            not_negative(name, getattr(self, name), unit)
 
     @property
     def solves(self) -> int:

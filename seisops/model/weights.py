@@ -12,7 +12,7 @@ from seisops.model.models import axes_in_space, coordinates, model_of
 from seisops.model.smooth import Smooth
 from seisops.operators import LinearOperator, Pointwise
 from seisops.spaces import Space
-from seisops.wave._validate import floats, integer, real
+from seisops.wave._validate import floats, integer, not_negative, real
 from seisops.wave.jacobian import Jacobian
 
 __all__ = ["DepthScaling", "Illumination", "TopMute", "WaterMask"]
@@ -43,9 +43,7 @@ class DepthScaling(Pointwise):
 
     def __init__(self, of: Any, power: float = 1.0, top: float | None = None) -> None:
         space = model_of(of, "DepthScaling")
-        power, z = real("DepthScaling power", power, "powers of depth"), _depths(space)
-        if power < 0:
-            raise ParameterError(f"DepthScaling power must not be negative, got {power:g}")
+        power, z = not_negative("DepthScaling power", power, "powers of depth"), _depths(space)
         top = z[0] if top is None else real("DepthScaling top", top, "metres")
         if not top < z[-1]:
             raise ParameterError(f"DepthScaling(top={top:g} m): the grid ends at {z[-1]:g} m, and nothing is left")
@@ -210,10 +208,7 @@ def _columns(space: Space, depth: ArrayLike) -> NDArray[np.float64]:
 
 
 def _taper(who: str, space: Space, taper: float | None) -> float:
-    length = 4 * (space.axes[-1].step or 0.0) if taper is None else real(f"{who} taper", taper, "metres")
-    if length < 0:
-        raise ParameterError(f"{who} taper must not be negative, got {taper!r} metres")
-    return length
+    return 4 * (space.axes[-1].step or 0.0) if taper is None else not_negative(f"{who} taper", taper, "metres")
 
 
 def _below(space: Space, depth: NDArray, taper: float) -> NDArray[np.float64]:

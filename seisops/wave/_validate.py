@@ -49,3 +49,11 @@ def real(name, value, unit, positive=False):
         kind = "positive and finite" if positive else "finite"
         raise ParameterError(f"{name} must be a {kind} number in {unit}, got {shown(value)}")
     return number
+
+
+def not_negative(name, value, unit):
+    """Return `value` as a finite float of at least 0, or raise a `ParameterError` that names it."""
+    number = real(name, value, unit)
+    if number < 0:
+        raise ParameterError(f"{name} must not be negative, got {value!r} {unit}")
+    return number
