@@ -18,7 +18,7 @@ from seisops.survey import Survey
 from seisops.survey.windows import WindowedModeling
 from seisops.wave.jacobian import Jacobian, Parametric
 
-__all__ = ["distances", "offsets"]
+__all__ = ["distances", "offsets", "points_of"]
 
 #: For each kind of traces, and each shot of it, the points of its sources and of its receivers.
 Geometry = list[list[tuple[NDArray, NDArray]]]
@@ -86,11 +86,11 @@ def _of_operator(op: LinearOperator) -> Geometry | None:
     """Of what is fused: the points of what is read, beside those of what is written."""
     match op:
         case FusedSolve():
-            sources = [_points(sampler) for sampler in op.writers]
+            sources = [points_of(sampler) for sampler in op.writers]
             if None in sources:
                 return None
             driven = [np.concatenate(shot) for shot in zip(*sources, strict=True)]
-            heard = [_points(sampler) for sampler in op.readers]
+            heard = [points_of(sampler) for sampler in op.readers]
             return None if None in heard else [list(zip(driven, part, strict=True)) for part in heard]
         case Jacobian():
             return _of_operator(fuse(op.F))
@@ -111,6 +111,7 @@ def _of_operator(op: LinearOperator) -> Geometry | None:
     return None
 
 
-def _points(sampler: LinearOperator) -> Sequence[NDArray] | None:
+def points_of(sampler: LinearOperator) -> Sequence[NDArray] | None:
+    """The points of each shot of a sampler, or None where it has none."""
     points = getattr(sampler, "points", None)
     return None if points is None else [points.shot(s) for s in range(len(points))]

@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
 
+from seisops.data.geometry import points_of
+from seisops.errors import ParameterError
 from seisops.fusion import take_apart
 from seisops.inversion.misfit import Misfit
 from seisops.maps import Linearization, Map
@@ -53,8 +56,13 @@ class WavefieldReconstruction(Misfit):
     :math:`r = d - S q` its minimum is :math:`\frac12 r^\top y`, where y solves :math:`K y = r` with
     :math:`K = S S^\top / \lambda^2 + 1`, in the space of the data: the dual form, in which no wavefield is unknown
     (Rizzuti, Louboutin, Wang & Herrmann 2021, doi:10.1190/geo2020-0743.1). Its gradient is that of S at the source
-    :math:`q + S^\top y / \lambda^2`, times -y: all derived from the residual of the wave equation, whatever it is. Whether
-    it skips cycles later than least squares depends on the survey and on the penalty.
+    :math:`q + S^\top y / \lambda^2`, times -y: all derived from the residual of the wave equation, whatever it is.
+
+    What the wavefield has besides q may be anywhere, so that waves that only come through the medium are fitted by sources
+    beside the receivers, and cycles are skipped as by least squares (Symes 2020, doi:10.1088/1361-6420/ab8a65). With
+    `focus` it costs more the farther it is from the source, :math:`\lambda^2 \|W (A u - q)\|^2 / 2` with
+    :math:`W^2 = 1 + (r / \mathrm{focus})^2`, and :math:`K = S W^{-2} S^\top / \lambda^2 + 1` (Huang, Nammour & Symes 2018,
+    doi:10.1190/geo2017-0330.1): late waves then want sources away from theirs, and the model is what brings them back.
 
     Parameters
     ----------
@@ -65,19 +73,22 @@ class WavefieldReconstruction(Misfit):
     wrt : str or tuple of str, optional
         What is looked for.
     penalty : float, optional
-        :math:`\lambda^2` as a fraction of the largest eigenvalue of :math:`S S^\top` in the medium of F: the larger, the
-        more the wave equation counts.
+        :math:`\lambda^2` as a fraction of the largest eigenvalue of :math:`S W^{-2} S^\top` in the medium of F: the larger,
+        the more the wave equation counts.
     iterations : int, optional
         Of conjugate gradients for y, from zero. With one, y is a multiple of r, and the misfit is
         :math:`\frac12 (r^\top r)^2 / r^\top K r`, with its exact gradient. With more it nears the minimum, and the gradient
         is exact as far as y is.
+    focus : float, optional
+        A radius in metres about the sources, a fraction of a wavelength; by default distance does not count. With it, five
+        iterations and more, and a small penalty, cycles are not skipped where least squares skips them.
     weights, P, start, storage
         As of :class:`Misfit` and :class:`~seisops.Parametric`; weights are numbers or an array.
 
     Raises
     ------
     ParameterError
-        If F is not one solve, or a number makes no sense.
+        If F is not one solve, a number makes no sense, or F does not say where the sources are that `focus` is about.
 
     Notes
     -----
@@ -93,6 +104,7 @@ class WavefieldReconstruction(Misfit):
         wrt: str | Sequence[str] = "m",
         penalty: float = 1e-2,
         iterations: int = 1,
+        focus: float | None = None,
         weights: Any = None,
         P: Any = None,
         start: Any = None,
@@ -106,17 +118,29 @@ class WavefieldReconstruction(Misfit):
         heard = compose(*([] if self.weights is None else [self.weights]), parts.left, _one(VStack, parts.readers))
         self._S = Parametric(compose(heard, propagator), wrt, storage)
         self._driven = compose(_one(HStack, [w.H for w in parts.writers]), parts.right)
+        self.focus = None if focus is None else real("WavefieldReconstruction focus", focus, "m", positive=True)
+        self._sources = None if focus is None else _sources(parts.writers)
         self._level = self.penalty * self._largest()
 
     def _fingerprint(self) -> Sequence[Any]:
-        return [*super()._fingerprint(), self.penalty, self.iterations, self._level]
+        return [*super()._fingerprint(), self.penalty, self.iterations, self.focus, self._level]
+
+    def _near(self, S: LinearOperator, shot: int) -> Any:
+        """What the square of W divides by, of the wavefields of a shot."""
+        if self._sources is None:
+            return 1.0
+        waves = S.domain
+        axes = (waves.grid.coordinates(axis) for axis in waves.grid.axes)
+        nodes = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+        apart = cKDTree(self._sources[shot]).query(nodes)[0]
+        return (1.0 / (1.0 + (apart / self.focus) ** 2)).astype(waves.dtype)
 
     def _largest(self) -> float:
-        """The largest eigenvalue of S S.H of the first shot, in the medium of F, by the power method."""
+        """The largest eigenvalue of K - 1, times lambda^2, of the first shot, in the medium of F, by the power method."""
         S = self._S.F.select([0]) if self._S.shots else self._S.F
-        y, size = S.range.random(0).ravel(), 0.0
+        y, size, near = S.range.random(0).ravel(), 0.0, self._near(S, 0)
         for _ in range(4):
-            y = S.matvec(S.rmatvec(y))
+            y = S.matvec((near * S.domain.asarray(S.rmatvec(y))).ravel())
             size = float(np.linalg.norm(y))
             y = y / size
         return size
@@ -125,6 +149,7 @@ class WavefieldReconstruction(Misfit):
         """Return the misfit of some shots."""
         some = super().select(shots)
         some._S, some._driven = self._S.select(shots), self._driven.select(shots)
+        some._sources = None if self._sources is None else [self._sources[shot] for shot in shots]
         return some
 
     def reconstructed(self, x: ArrayLike, shot: int = 0) -> tuple[NDArray, NDArray]:
@@ -146,14 +171,14 @@ class WavefieldReconstruction(Misfit):
         observed = self.G.range.take(self.data, [shot]).ravel()
         r = (observed if weights is None else weights.matvec(observed)) - S.matvec(f.ravel())
         # conjugate gradients of K y = r; with S.H y on the way, and K y
-        y, back, applied = np.zeros_like(r), np.zeros_like(f.ravel()), np.zeros_like(r)
+        y, back, applied, near = np.zeros_like(r), np.zeros_like(f), np.zeros_like(r), self._near(S, shot)
         left = direction = r
         first = power = float(left @ left)
         for _ in range(self.iterations):
             if power <= CONVERGED**2 * first:
                 break
-            behind = S.rmatvec(direction)
-            there = S.matvec(behind) / self._level + direction
+            behind = near * S.domain.asarray(S.rmatvec(direction))
+            there = S.matvec(behind.ravel()) / self._level + direction
             step = power / float(direction @ there)
             y, back, applied = y + step * direction, back + step * behind, applied + step * there
             left = left - step * there
@@ -162,7 +187,7 @@ class WavefieldReconstruction(Misfit):
         value = float(np.sum(y * r, dtype=np.float64) - 0.5 * np.sum(y * applied, dtype=np.float64))
         # of one iteration y is a multiple of r, which moves with the model
         rest = step * left if self.iterations == 1 and first > 0 else None
-        return Reconstructed(value, y, f, back.reshape(f.shape) / self._level, rest)
+        return Reconstructed(value, y, f, back / self._level, rest)
 
     def __call__(self, x: ArrayLike) -> tuple[float, NDArray]:
         """Return the misfit, a float, and its gradient, flat and float64.
@@ -194,6 +219,17 @@ class WavefieldReconstruction(Misfit):
         )
 
     hessian = gauss_newton
+
+
+def _sources(writers: Sequence[LinearOperator]) -> list[NDArray]:
+    """Where the sources of each shot are, (points, axes)."""
+    points = [points_of(writer) for writer in writers]
+    if None in points:
+        raise ParameterError(
+            f"focus of {writers!r:.100}: an extended source has no points to be near of; leave focus out, or model point "
+            "sources, Pr * Ainv * Ps.H"
+        )
+    return [np.concatenate(shot) for shot in zip(*points, strict=True)]
 
 
 def _one(stack: type, parts: Sequence[LinearOperator]) -> LinearOperator:

@@ -75,3 +75,63 @@ def test_shots_add_up_pickles_are_the_same_and_p_is_applied():
         misfit.hessian(x)
     with pytest.raises(ParameterError, match="positive"):
         misfit_of(penalty=0.0)
+
+
+def test_what_is_far_from_the_source_costs_more_with_a_focus():
+    """It is the minimum with W, whose gradient is exact; the reconstructed source lies nearer to that of the survey."""
+    w, (x, dx), focus = world(), point(), 15.0
+    misfit = misfit_of(penalty=0.3, iterations=60, focus=focus)
+    S = so.fuse(w.Pr * w.A).at(m=x.reshape(w.grid.shape))[[1]]
+    q, weight = (w.Ps.H)[[1]] @ w.q[[1]], 1.0 / np.linalg.norm(w.d)
+    nodes = np.stack(np.meshgrid(*(w.grid.coordinates(a) for a in w.grid.axes), indexing="ij"), axis=-1)
+    apart = np.min([np.linalg.norm(nodes - one, axis=-1) for one in w.sources[1]], axis=0)
+
+    def joint(field):
+        more = (1 + (apart / focus) ** 2) * (field - q) ** 2
+        return 0.5 * np.sum((weight * (S @ field - w.d[[1]])) ** 2) + 0.5 * misfit._level * np.sum(more)
+
+    f, rng = misfit.reconstructed(x, shot=1)[1], np.random.default_rng(3)
+    least = joint(f)
+    assert np.isclose(least, misfit.select([1])(x)[0], rtol=1e-9)
+    assert all(joint(f + size * np.abs(f).max() * rng.standard_normal(f.shape)) > least for size in (1e-3, 1e-1))
+    value, gradient = misfit(x)
+    errors = [abs(misfit(x + h * dx)[0] - value - h * (gradient @ dx)) for h in 0.5 ** np.arange(2, 5)]
+    assert np.all(np.abs(np.diff(np.log2(errors)) + 2) < 0.1), errors
+    anywhere = misfit_of(penalty=0.3, iterations=60)
+    spread = [np.sum(apart * g**2) / np.sum(g**2) for g in (f - q, anywhere.reconstructed(x, shot=1)[1] - q)]
+    assert spread[0] < 0.5 * spread[1]
+    assert pickle.loads(pickle.dumps(misfit.select([1, 2]))).select([0])(x)[0] == misfit.select([1])(x)[0]
+    assert misfit.fingerprint != anywhere.fingerprint
+
+
+def test_focus_needs_sources_and_a_length():
+    w = world()
+    with pytest.raises(ParameterError, match="positive"):
+        misfit_of(focus=0.0)
+    extended = w.Pr * w.A * so.Wavelet(w.waves, so.ricker(w.waves.time, 50.0)).H
+    with pytest.raises(ParameterError, match="no points"):
+        WavefieldReconstruction(extended, w.d, extended.domain.random(0), focus=20.0)
+
+
+def test_it_goes_the_right_way_where_least_squares_skips_cycles():
+    """From the constant model through a slow lens, most of a period late, above and beside the sources."""
+    grid, shots = so.Grid((51, 51), 20.0), 3
+    waves = so.Wavefield(grid, so.Time(n=151, step=0.006), shots=shots)
+    x, z = np.meshgrid(*(grid.coordinates(a) for a in grid.axes), indexing="ij")
+    start = np.full(grid.shape, 2000.0)
+    true = start - 500 * np.exp(-(((x - 500) / 140) ** 2) - ((z - 500) / 280) ** 2)
+    A = so.Modeling(waves, so.Acoustic(grid, vp=start), max_velocity=2200.0)
+    Ps = so.Projection(waves, [[(a, 40.0)] for a in (250.0, 500.0, 750.0)])
+    F = so.Projection(waves, [(a, 960.0) for a in grid.coordinates("x")[2:-2]]) * A * Ps.H
+    q = np.tile(so.ricker(waves.time, 11.0), (shots, 1, 1))
+    d, P = F.at(vp=true) @ q, so.model.Smooth(waves, 60.0)
+
+    def along(misfit):
+        """The cosine between the first step and the way to the truth."""
+        step = -(P.H @ misfit(start)[1].reshape(grid.shape))
+        return np.vdot(step, true - start) / np.linalg.norm(step) / np.linalg.norm(true - start)
+
+    options = {"wrt": "vp", "penalty": 1e-3, "iterations": 6}
+    least_squares = along(LeastSquares(so.Parametric(F, "vp"), d, q))
+    anywhere, focused = (along(WavefieldReconstruction(F, d, q, focus=f, **options)) for f in (None, 20.0))
+    assert least_squares < 0.1 and anywhere < 0.1 and focused > 0.5, (least_squares, anywhere, focused)
