@@ -8,6 +8,7 @@ from seisops.inversion.journal import Journal, JournalWarning, Remembered
 from seisops.inversion.least_squares import LeastSquares
 from seisops.inversion.misfit import Misfit
 from seisops.inversion.multiscale import multiscale
+from seisops.inversion.posterior import Posterior, point_spread
 from seisops.inversion.progress import Progress
 from seisops.inversion.reconstruction import WavefieldReconstruction
 
@@ -18,12 +19,14 @@ __all__ = [
     "JournalWarning",
     "LeastSquares",
     "Misfit",
+    "Posterior",
     "Progress",
     "Remembered",
     "WavefieldReconstruction",
     "fingerprint",
     "loss",
     "multiscale",
+    "point_spread",
 ]
 
 
