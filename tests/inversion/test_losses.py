@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 import seisops as so
 from seisops.check import dot_test
 from seisops.errors import ParameterError, SpaceError
-from seisops.inversion import LeastSquares, Misfit, fingerprint, loss
+from seisops.inversion import Encoding, LeastSquares, Misfit, fingerprint, loss
 from seisops.maps import Linearization, Map
 from seisops.operators import LinearOperator
 from seisops.spaces import Axis, Traces
@@ -85,6 +85,25 @@ def test_gradient_and_hessians(name, how):
         assert dot_test(op) < 1e-10
     assert dx @ (GN @ dx) > 0 and z @ (GN @ z) > 0
     misfit.forget()
+
+
+@pytest.mark.parametrize("name", ["squares", "student", "envelopes"])
+def test_encoded_subsets_muted_filtered_and_changed(name):
+    """Random sums of shots, some of them, with all that may stand around."""
+    w = world()
+    E = Encoding.random(3, SHOTS, "gaussian", seed=1)
+    Fe, d, q = E.encode(w.F), E.data(w.F.range) @ w.d, E.sources(w.F) @ w.q
+    W = so.data.Bandpass(Fe, high=100.0, order=2) * so.data.Mute(Fe, velocity=4000.0, taper=0.01)
+    P = so.model.Bounded(w.waves, 0.5 * w.medium.m, 2.0 * w.medium.m) @ (0.2 * so.model.Smooth(w.waves, 15.0))
+    whole = Misfit(
+        so.Parametric(Fe), d, q, loss=LOSSES[name], weights=(1.0 / np.linalg.norm(d)) * W, P=P, estimate_source=1e-2
+    )
+    misfit = whole.select([0, 2])
+    x, dx, z = point(misfit)
+    first, second = expansion(misfit, x, dx)
+    assert abs(first - 2) < 0.1 and abs(second - 3) < 0.25
+    assert dot_test(misfit.hessian(x)) < 1e-10 and z @ (misfit.gauss_newton(x) @ z) > 0
+    assert np.isclose(misfit(x)[0] + whole.select([1])(x)[0], whole(x)[0], rtol=1e-10)
 
 
 @pytest.mark.parametrize("how", [misfit_of, around])
