@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
+from seisops.engine.kept.announce import announced
 from seisops.engine.kept.disk import Folder, opened
 from seisops.engine.kept.notes import Notes
 from seisops.engine.threads import making
@@ -89,9 +90,15 @@ def compiled(sources: Sequence[str], function: str | None = None) -> list[Librar
             with (
                 tempfile.TemporaryDirectory(prefix="seisops-", ignore_cleanup_errors=True) as made,
                 ThreadPoolExecutor(max_workers=processors) as pool,
+                announced(f"compiling {len(missing)} pieces of a wave equation", len(lots)) as done,
             ):
-                done = pool.map(lambda lot: _compile("".join(texts[k] for k in lot), Path(made), lot[0][:16]), lots)
-                for lot, path in zip(lots, list(done), strict=True):
+
+                def compile_lot(lot: list[str]) -> Path:
+                    path = _compile("".join(texts[k] for k in lot), Path(made), lot[0][:16])
+                    done()
+                    return path
+
+                for lot, path in zip(lots, list(pool.map(compile_lot, lots)), strict=True):
                     for key in lot:
                         KNOWN.libraries[key] = _kept(folder, key, by_key[key], names[key], path)
                         KNOWN.compilations += 1

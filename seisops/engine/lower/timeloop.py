@@ -13,6 +13,7 @@ from seisops.engine.derive.born import Born
 from seisops.engine.derive.reverse import earliest, edges, reverse, unknown
 from seisops.engine.derive.strips import CORE, MODEL, Strips, reach
 from seisops.engine.derive.system import System, transpose
+from seisops.engine.kept.announce import announced
 from seisops.engine.lower.advance import Advance
 from seisops.engine.lower.assignment import Assignment
 from seisops.engine.lower.loop import Made
@@ -76,9 +77,13 @@ class TimeLoop:
         assignments = self._assignments(sheet)
         in_place = self._in_place(assignments)
         maker = Maker(self.template, self.strips, sheet.edges, in_place)
-        pieces = tuple(maker.piece(a) for a in assignments)
+        pieces = []
+        with announced(f"deriving {len(assignments)} pieces of a wave equation", len(assignments)) as done:
+            for a in assignments:
+                pieces.append(maker.piece(a))
+                done()
         integers = frozenset(name for name, f in maker.functions.items() if np.dtype(f.dtype).kind == "i")
-        return Made(pieces, integers, tuple(u.name for u in in_place), tuple(maker.constancy.found.values()))
+        return Made(tuple(pieces), integers, tuple(u.name for u in in_place), tuple(maker.constancy.found.values()))
 
     def _in_place(self, assignments: list) -> dict:
         """Where a field's newest level may take the place of its oldest: ``{function: (newest, oldest)}``, time offsets.

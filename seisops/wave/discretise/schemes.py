@@ -12,6 +12,7 @@ from seisops.engine import backend
 from seisops.engine.arrays import VECTOR, whole
 from seisops.engine.backend.compiled import chosen
 from seisops.engine.facts import Layer, Reach
+from seisops.engine.kept.announce import announced
 from seisops.engine.kept.notes import Notes, is_noted, told
 from seisops.engine.kernel import Kernel
 from seisops.engine.scheme import Scheme
@@ -123,16 +124,22 @@ def _layer_kind(boundary) -> tuple | None:
 
 def _interior(equation: WaveEquation, template: tuple[int, int, str]) -> Interior:
     chosen()  # of an equation this is derived first: what compiles it is noted before Devito is there
-    from seisops.wave.discretise.assembly import interior
+    with announced("deriving how far a wave equation looks", 1) as done:
+        from seisops.wave.discretise.assembly import interior  # loads Devito, which takes seconds
 
-    return interior(equation, template)
+        found = interior(equation, template)
+        done()
+    return found
 
 
 def _both(equation: WaveEquation, template: tuple[int, int, str, int], faces: Faces) -> Both:
-    from seisops.engine.derivation import Both
-    from seisops.engine.symbols.template import Template
+    with announced("deriving a wave equation and its adjoint", 1) as done:
+        from seisops.engine.derivation import Both
+        from seisops.engine.symbols.template import Template
 
-    return Both.of(equation.system(Template(*template), faces.kind, faces.surface))
+        both = Both.of(equation.system(Template(*template), faces.kind, faces.surface))
+        done()
+    return both
 
 
 def model_shape(shape: tuple[int, ...], faces: Faces) -> tuple[int, ...]:
