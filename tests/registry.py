@@ -64,7 +64,8 @@ from seisops.wave import equations
 from seisops.wave.modeling import Solve
 from seisops.wave.sampling.channel import Channel
 from seisops.wave.sampling.combination import Combination, Combined
-from seisops.wave.sampling.imaging import Imaging, perturbation_space
+from seisops.wave.sampling.imaging import Imaging
+from seisops.wave.sampling.perturbation import Perturbation
 from seisops.wave.storage.layout import Layout
 from seisops.wave.storage.policies import (
     Auto,
@@ -307,7 +308,7 @@ def zero(w):
 
 @operator(Embedding, select=False)
 def embedding(w):
-    return Embedding(w.waves.model(), perturbation_space(w.waves, ("m", "vp")), 1)
+    return Embedding(w.waves.model(), Perturbation(("m", "vp")).space(w.waves), 1)
 
 
 @operator(Embedding)

@@ -22,7 +22,7 @@ from seisops.wave.equation import WaveEquation
 from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian, Parametric, names
 from seisops.wave.modeling import Modeling
-from seisops.wave.sampling.imaging import perturbation_space
+from seisops.wave.sampling.perturbation import Perturbation
 from seisops.wave.sampling.projection import Projection
 from seisops.wave.space import Wavefield
 from seisops.wave.storage.policies import Policy, policy
@@ -368,7 +368,7 @@ class Recipe:
 
     def models(self, wrt: tuple[str, ...], grid: Grid | None = None) -> Space:
         """Of perturbations of so many parameters, on the whole grid or another."""
-        return perturbation_space(Wavefield(grid or self.medium.grid, Time(2, 1.0), 1, self.dtype.name), wrt)
+        return Perturbation(wrt).space(Wavefield(grid or self.medium.grid, Time(2, 1.0), 1, self.dtype.name))
 
     def restriction(self, shot: int, wrt: tuple[str, ...]) -> LinearOperator:
         """From a model, or those of several parameters, to the window of a shot."""

@@ -23,6 +23,7 @@ from seisops.wave.modeling import Modeling
 from seisops.wave.sampling.projection import Projection
 from seisops.wave.space import Wavefield
 from seisops.wave.storage.layout import Layout
+from seisops.wave.sampling.perturbation import Perturbation
 from seisops.wave.storage.policies import Auto, Policy, policy
 from seisops.wave.storage.pool import Pool
 from seisops.wave.time import Time
@@ -244,7 +245,7 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
         If `F` contains no solve.
     """
     workers = integer("plan workers", workers, minimum=1)
-    modeling, wrt, own = next(_planned(F), (None, (), None))
+    modeling, by, own = next(_planned(F), (None, None, None))
     if not isinstance(modeling, Modeling):
         raise ParameterError(
             f"plan: {F!r:.200} contains no Modeling: give a modeling operator such as Pr * Ainv * Ps.H, a Jacobian or a map"
@@ -254,8 +255,8 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
     itemsize = np.dtype(d.dtype).itemsize
     cells = int(np.prod(d.padding.shape))
     levels = sum(u.order + 1 for u in fields)
-    wrt = wrt or modeling.medium.perturbable[:1]
-    coefficients = tuple(sorted({c for name in wrt for c in modeling.medium.derivatives(name, wrt)}))
+    by = by or Perturbation(modeling.medium.perturbable[:1])
+    coefficients = tuple(sorted({c for moved in by.derivatives(modeling.medium).values() for c in moved}))
     layout = modeling.solver.layout(coefficients, chosen.every)
     # a field beside its derivative: histories of both
     both = replace(layout, shapes=2 * layout.shapes, state_shapes=2 * layout.state_shapes)
@@ -279,13 +280,15 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
     )
 
 
-def _planned(x: Any) -> Iterator[tuple[Propagator, tuple[str, ...], Policy | None]]:
+def _planned(x: Any) -> Iterator[tuple[Propagator, Perturbation | None, Policy | None]]:
     """The solves in an operator or a map, with what they are differentiated by, and how, where that is settled."""
     match x:
         case Propagator():
-            yield x, (), None
-        case Jacobian() | Parametric():
-            yield from ((modeling, x.wrt, x.policy) for modeling, *_ in _planned(x.F))
+            yield x, None, None
+        case Jacobian():
+            yield from ((modeling, x.by, x.policy) for modeling, *_ in _planned(x.scattering))
+        case Parametric():
+            yield from ((modeling, Perturbation(x.wrt), x.policy) for modeling, *_ in _planned(x.F))
         case Composed():
             for m in (x.outer, *x.inner):
                 yield from _planned(m)

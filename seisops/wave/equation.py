@@ -114,6 +114,10 @@ class WaveEquation:
     quantities : mapping of str to Quantity
         Units, and values that are plausible, of parameters and of what they follow from. Numbers beyond them are refused,
         as those of another unit, unless `ranges` says that they are meant. By default any finite numbers are taken.
+    reflects : mapping of str to str
+        By a coefficient that is a squared slowness, the one that multiplies the whole equation, in its divergence as well, as
+        one over density does: perturbed, it reflects and lets waves pass unchanged. Needed by
+        ``Jacobian(condition="inverse_scattering")`` alone.
     leapfrog : bool
         Whether time is discretised by centred second differences (or by first differences staggered in time), so that
         its dispersion is known and can be undone.
@@ -147,6 +151,7 @@ class WaveEquation:
     defaults: Mapping[str, float | None] = {}
     settings: Mapping[str, Callable[[Any], Any]] = {}
     quantities: Mapping[str, Quantity] = {}
+    reflects: Mapping[str, str] = {}
     leapfrog: bool = False
     multiaxial: float = 0.0
     ending: tuple[str, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,6 +28,8 @@ from seisops.operators import (
 from seisops.spaces import join, split
 from seisops.wave.modeling import Modeling
 from seisops.wave.sampling.imaging import Imaging
+from seisops.wave.sampling.lags import Lags
+from seisops.wave.sampling.perturbation import CONDITIONS, Perturbation
 from seisops.wave.storage.policies import Policy, policy
 from seisops.wave.storage.pool import Pool
 from seisops.wave.tangent import direction, tangent
@@ -54,11 +56,34 @@ class Jacobian(LinearOperator):
         several it has a leading axis (parameter, x, [y,] z).
     storage : str or Policy, optional
         How the background wavefield is kept; see :mod:`seisops.storage`.
+    lags : mapping of str to sequence of int, optional
+        Subsurface half offsets h in whole cells, by axis, evenly spaced: with ``lags={"x": range(-10, 11)}`` the domain is
+        (lag, x, [y,] z), with lags along several axes it has one for each (after that of several parameters).
+    condition : {"correlation", "inverse_scattering"}, optional
+        How a perturbation scatters: as it does, or back only.
 
     Raises
     ------
     ParameterError
-        If F contains no solve, solves of different media, or the medium has no such parameter.
+        If F contains no solve, solves of different media, or the medium has no such parameter; if lags are not whole numbers,
+        or do not fit into the grid, or the parameter is averaged or differentiated in the wave equation; if the medium has
+        no such condition.
+
+    Notes
+    -----
+    With lags, J.H correlates the background at x - h with the adjoint field at x + h, for squared slowness
+    :math:`I(h, x) = -\sum_t u_{tt}(x - h)\, v(x + h)`, and J scatters at x + h what the background is at x - h
+    (Sava & Vasconcelos 2011, doi:10.1111/j.1365-2478.2010.00888.x; Symes 2008, doi:10.1111/j.1365-2478.2008.00698.x). In the right
+    velocities images are at h = 0. Nothing comes from beyond the layer. It takes one march for all lags.
+
+    Of squared slowness m and a velocity that goes with it, ``"inverse_scattering"`` is the derivative by density in its place, which
+    lets waves pass unchanged and reflects at normal incidence as m does: with b = 1 / density
+
+    .. math:: J^H y = -\frac{b}{2 m} \sum_t \big( m\, u_{tt}\, v + \nabla u \cdot \nabla v \big),
+
+    in which waves that travel the same way cancel, and with them the low wavenumbers of backscattering and of diving waves
+    (Op 't Root, Stolk & de Hoop 2012, doi:10.1016/j.matpur.2012.02.009; Whitmore & Crawley 2012, doi:10.1190/segam2012-0779.1).
+    Of a medium without density it is that of the same medium with a density of 1.
     """
 
     symbol = "J"
@@ -68,48 +93,75 @@ class Jacobian(LinearOperator):
         """What F is distributed over works its Jacobian off, too."""
         return object.__new__(cls) if there(F) is None else sent(cls, F, *args, **options)
 
-    def __init__(self, F: LinearOperator, q: ArrayLike, wrt: str | Sequence[str] = "m", storage="auto"):
-        self._set(F, q, wrt, policy(storage))
+    def __init__(
+        self,
+        F: LinearOperator,
+        q: ArrayLike,
+        wrt: str | Sequence[str] = "m",
+        storage="auto",
+        lags: Mapping[str, Sequence[int]] | None = None,
+        condition: str = CONDITIONS[0],
+    ):
+        F = fuse(F)
+        along = None if lags is None else Lags(the_modeling(F).domain.grid, lags)
+        self._set(F, q, Perturbation(names(wrt), along, condition), policy(storage))
 
     @classmethod
     def within(cls, pool: Pool, F: LinearOperator, q: ArrayLike, wrt: str | Sequence[str], storage: Policy) -> Jacobian:
         """A Jacobian whose memory is part of that of others."""
         new = object.__new__(cls)
-        new._set(F, q, wrt, storage, pool)
+        new._set(fuse(F), q, Perturbation(names(wrt)), storage, pool)
         return new
 
-    def _set(self, F, q, wrt, storage: Policy, pool: Pool | None = None) -> None:
-        self.F = fuse(F)
+    def _set(self, F, q, by: Perturbation, storage: Policy, pool: Pool | None = None) -> None:
+        self.F = F
         self.q = self.F.domain.owned(q)
         self.F.domain.require_finite(self.q, "Jacobian(F, q): q")
         self.q.flags.writeable = False
-        self.wrt = names(wrt)
-        self.policy = storage
+        self.by, self.policy = by, storage
         self._pool = pool or Pool(storage.keep_bytes, device_of(self.F))
-        self._operator = derivative(self.F, self.q, self.wrt, self.policy, False, self._pool)[1]
+        self._operator = derivative(self.scattering, self.q, by, self.policy, False, self._pool)[1]
         super().__init__(self._operator.domain, self._operator.range)
 
     @classmethod
     def _at_run(cls, F, q, wrt, storage: Policy, pool: Pool):
         """The value of F q, and the Jacobian with its backgrounds already kept, in memory from a pool."""
         new = object.__new__(cls)
-        new.F, new.q, new.wrt, new.policy, new._pool = F, q, wrt, storage, pool
-        value, new._operator = derivative(F, q, wrt, storage, True, pool)
+        new.F, new.q, new.by, new.policy, new._pool = F, q, Perturbation(wrt), storage, pool
+        value, new._operator = derivative(F, q, new.by, storage, True, pool)
         LinearOperator.__init__(new, new._operator.domain, new._operator.range)
         return value, new
 
     def _fingerprint(self) -> list:
-        return [self.F, self.q, self.wrt, self.policy]
+        return [self.F, self.q, self.by, self.policy]
+
+    @property
+    def wrt(self) -> tuple[str, ...]:
+        """Perturbed parameters."""
+        return self.by.wrt
+
+    @property
+    def scattering(self) -> LinearOperator:
+        """The expression that is differentiated: F, in a medium that has all that scatters."""
+        modeling = the_modeling(self.F)
+        missing = self.by.missing(modeling.medium)
+        return self.F.at(**dict.fromkeys(missing, 1.0)) if missing else self.F
 
     @property
     def shots(self):
         return self.F.shots
 
     def select(self, shots):
-        return Jacobian(self.F.select(shots), self.F.domain.take(self.q, shots), self.wrt, self.policy)
+        return self._of(self.F.select(shots), self.F.domain.take(self.q, shots))
 
     def at(self, **parameters):
-        return Jacobian(self.F.at(**parameters), self.q, self.wrt, self.policy)
+        return self._of(self.F.at(**parameters), self.q)
+
+    def _of(self, F, q) -> Jacobian:
+        """The same of something else."""
+        new = object.__new__(Jacobian)
+        new._set(fuse(F), q, self.by, self.policy)
+        return new
 
     @property
     def held_bytes(self) -> int:
@@ -138,8 +190,12 @@ class Jacobian(LinearOperator):
         Raises
         ------
         ParameterError
-            If the derivative is by several parameters, or made of several histories.
+            If the derivative is by several parameters, or made of several histories, or has lags.
         """
+        if self.by.lags:
+            raise ParameterError(
+                "illumination is that of one image, and J has lags: take it of a Jacobian without them"
+            )
         if len(self.wrt) > 1:
             raise ParameterError(f"illumination is that of one parameter, and J is by {', '.join(self.wrt)}")
         out = np.zeros(self.domain.shape)
@@ -301,31 +357,31 @@ def the_modeling(op: LinearOperator) -> Modeling:
 
 
 def derivative(
-    op: LinearOperator, x: NDArray, wrt: tuple[str, ...], storage: Policy, run: bool, pool: Pool
+    op: LinearOperator, x: NDArray, by: Perturbation, storage: Policy, run: bool, pool: Pool
 ) -> tuple[NDArray | None, LinearOperator]:
     """The value of ``op x`` (if `run`) and its derivative with respect to parameters, for a normal form.
 
     The derivative looks at x again: nobody may change it.
     """
-    the_modeling(op).medium.check_wrt(wrt)
-    return _derivative(op, x, wrt, storage, run, pool)
+    by.check(the_modeling(op).medium)
+    return _derivative(op, x, by, storage, run, pool)
 
 
-def _derivative(op, x, wrt, storage, run, pool):
+def _derivative(op, x, by, storage, run, pool):
     if not propagates(op):
         # flat: what stands beside our operators may not know their shapes, or may use the array that it returns again
         return (op.range.owned(op.matvec(x.ravel())) if run else None), None
     if isinstance(op, FusedSolve):
-        return _of_solve(op, x, wrt, storage, run, pool)
+        return _of_solve(op, x, by, storage, run, pool)
     if isinstance(op, Scaled):
-        value, jacobian = _derivative(op.op, x, wrt, storage, run, pool)
+        value, jacobian = _derivative(op.op, x, by, storage, run, pool)
         return (value * value.dtype.type(op.scalar) if run else None), scale(op.scalar, jacobian)
     if isinstance(op, Product):
         jacobians, factors = [], list(op.children)
         while factors:
             factor = factors.pop()
             more = run or any(propagates(f) for f in factors)
-            value, jacobian = _derivative(factor, x, wrt, storage, more, pool)
+            value, jacobian = _derivative(factor, x, by, storage, more, pool)
             if jacobian is not None:
                 jacobians.append(compose(*factors, jacobian))
             x = value
@@ -334,7 +390,7 @@ def _derivative(op, x, wrt, storage, run, pool):
         parts = split(x, [child.domain for child in op.children])
     else:
         parts = [x] * len(op.children)
-    pairs = [_derivative(child, part, wrt, storage, run, pool) for child, part in zip(op.children, parts, strict=True)]
+    pairs = [_derivative(child, part, by, storage, run, pool) for child, part in zip(op.children, parts, strict=True)]
     values, jacobians = zip(*pairs, strict=True)
     if isinstance(op, Sum | HStack):
         return (sum(values) if run else None), add(*(j for j in jacobians if j is not None))
@@ -345,10 +401,13 @@ def _derivative(op, x, wrt, storage, run, pool):
     raise ParameterError(f"cannot differentiate {op}")
 
 
-def _of_solve(op: FusedSolve, x, wrt, storage, run, pool):
+def _of_solve(op: FusedSolve, x, by, storage, run, pool):
     if op.is_adjoint:
         raise ParameterError(f"{op} is an adjoint solve: differentiate the operator that it is the adjoint of")
     modeling, solve = op.propagator, op.solution()
-    imaging = Imaging(modeling.domain, modeling.medium, wrt, storage, solve.at_source(x), pool)
+    source = solve.at_source(x)
+    imaging = Imaging(modeling.domain, modeling.medium, by, storage, source, pool)
+    if by.lags:
+        source.layout(imaging.coefficients, imaging.every)  # refuses what has no lags
     value = solve.apply(x, imaging) if run else None
     return value, FusedSolve(modeling, op.readers, (imaging,))

@@ -3,12 +3,15 @@
 Differentiating ``A(p) u = q`` gives ``A du = -(dA/dp dp) u``: the Born source. It is a sum of terms "linear expression
 of (dp times a factor of the background field)". Those factors are all that has to be remembered of the background;
 the source is linear in dp, and its transpose is the imaging condition.
+
+A perturbation may scatter what the background is some cells away (:func:`~seisops.engine.symbols.names.displaced`): the same
+rows, with the factors of another place. That is how subsurface offsets are made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import sympy
@@ -17,12 +20,34 @@ from devito import Derivative
 from seisops.engine.derive.describe import in_order
 from seisops.engine.derive.layers import restricted
 from seisops.engine.derive.system import System, linearize
+from seisops.engine.symbols.names import displacement
 from seisops.engine.symbols.stencils import stencil
 from seisops.engine.symbols.template import Template
 from seisops.engine.symbols.terms import depends, leaves, shifts
 from seisops.errors import ParameterError
 
-__all__ = ["Born", "born", "combinations"]
+__all__ = ["Apart", "Born", "born", "combinations"]
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Source rows that take the background some cells away.
+
+    Attributes
+    ----------
+    rows : tuple of expressions
+        As those of :class:`Born`, linear in one tangent, which they have in the same cell.
+    cells : mapping of devito.Dimension to int
+        How far away. Nothing comes from beyond the grid.
+    """
+
+    rows: tuple
+    cells: Mapping
+
+    @property
+    def within(self) -> dict:
+        """Where the background is in the grid, as the `beyond` of an assignment: fewer cells before, and after."""
+        return {d: (min(n, 0), -max(n, 0)) for d, n in self.cells.items()}
 
 
 @dataclass(frozen=True)
@@ -42,6 +67,8 @@ class Born:
         What is saved in each, in terms of the background's fields.
     every : int
         Every how many time steps the background is saved and acts.
+    apart : tuple of Apart
+        Rows of the tangents that take the background from elsewhere.
     """
 
     template: Template
@@ -50,6 +77,7 @@ class Born:
     histories: tuple
     factors: tuple
     every: int
+    apart: tuple[Apart, ...] = ()
 
     def beyond(self, term, tangent) -> dict:
         """How many cells beyond the grid, along each axis, a term of a row looks at a tangent: ``{axis: cells}``.
@@ -75,7 +103,8 @@ def born(system: System, wrt: Sequence[str], every: int = 1, present: bool = Fal
     With `present`, the background is not kept, but there at each step.
     """
     template = system.template
-    tangents = {template.parameter(name): template.perturbation(name) for name in wrt}
+    coefficients = tuple(dict.fromkeys(displacement(name)[0] for name in wrt))
+    tangents = {template.parameter(name): template.perturbation(name) for name in coefficients}
     sources = [-linearize(r, tangents) for r in system.residuals]
     wanted: dict = {}  # factors of the background, and whether they are looked at in other cells
 
@@ -86,7 +115,7 @@ def born(system: System, wrt: Sequence[str], every: int = 1, present: bool = Fal
     for row in sources:
         _separated(row, system.fields, tangents.values(), noted)
     if not wanted:
-        raise ParameterError(f"the wave equation does not depend on {', '.join(wrt)}")
+        raise ParameterError(f"the wave equation does not depend on {', '.join(coefficients)}")
     made_of = combinations(list(wanted), system.fields)
     around: dict = {}
     for factor, of in made_of.items():
@@ -94,7 +123,7 @@ def born(system: System, wrt: Sequence[str], every: int = 1, present: bool = Fal
     histories = {}
     for factor, halo in around.items():
         # symbols are shared by name: what differs in kind needs a name of its own
-        name = f"history{len(histories)}_{'_'.join(wrt)}_{'now' if present else every}"
+        name = f"history{len(histories)}_{'_'.join(coefficients)}_{'now' if present else every}"
         made = template.present(name, halo=halo) if present else template.saved(name, every=every, halo=halo)
         histories[factor] = made
 
@@ -102,7 +131,43 @@ def born(system: System, wrt: Sequence[str], every: int = 1, present: bool = Fal
         return {histories[kept]: c for kept, c in made_of[factor].items()}
 
     rows = tuple(_separated(row, system.fields, tangents.values(), saved) for row in sources)
-    return Born(template, rows, tuple(tangents.values()), tuple(histories.values()), tuple(histories), every)
+    found = Born(template, rows, tuple(tangents.values()), tuple(histories.values()), tuple(histories), every)
+    return found if coefficients == tuple(wrt) else _apart(found, system, wrt)
+
+
+def _apart(found: Born, system: System, wrt: Sequence[str]) -> Born:
+    """The same by what is displaced, too."""
+    template, here, apart = found.template, {}, []
+    for name in wrt:
+        coefficient, cells = displacement(name)
+        tangent = template.perturbation(coefficient)
+        zero = {other: sympy.S.Zero for other in found.tangents if other is not tangent}
+        if not cells:
+            here[tangent] = name
+            continue
+        rows = [row.xreplace(zero) for row in found.rows]
+        _require_pointwise(coefficient, rows, tangent, system)
+        by_axis = {d: cells[d.name] for d in template.dimensions if d.name in cells}
+        moved = {d: d + n * d.spacing for d, n in by_axis.items()}
+        elsewhere = {h: h.subs(moved) for h in found.histories} | {tangent: template.perturbation(name)}
+        apart.append(Apart(tuple(row.xreplace(elsewhere) for row in rows), by_axis))
+    zero = {tangent: sympy.S.Zero for tangent in found.tangents if tangent not in here}
+    rows = tuple(row.xreplace(zero) for row in found.rows) if zero else found.rows
+    return replace(found, rows=rows, tangents=tuple(template.perturbation(name) for name in wrt), apart=tuple(apart))
+
+
+def _require_pointwise(coefficient: str, rows: Sequence, tangent, system: System) -> None:
+    """Refuse what does more with a perturbation than multiply it by the background in the grid's cells."""
+    for row, field in zip(rows, system.fields, strict=True):
+        averaged = row.atoms(Derivative) or any(_shifted(f, [tangent]) for f in leaves(row))
+        layered = row != 0 and (
+            field.name in system.compact or any(f.function.name in system.compact for f in leaves(row))
+        )
+        if averaged or layered:
+            raise ParameterError(
+                f"images with lags are of coefficients that multiply the background in the same cell: {coefficient} is "
+                f"{'averaged or differentiated' if averaged else 'in the absorbing layer, too,'} in the wave equation"
+            )
 
 
 def _separated(expr, fields: Collection, tangents: Collection, remember: Callable, around: bool = False):

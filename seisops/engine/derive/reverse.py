@@ -88,6 +88,10 @@ def unknown(strips: Strips, born: Born) -> str:
 
     In the ring they follow if nobody looks around there, neither they at the fields nor others at them.
     """
-    looking = any(h.function.space_order for h in born.histories) or any(f.has(Derivative) for f in born.factors)
+    looking = (
+        bool(born.apart)
+        or any(h.function.space_order for h in born.histories)
+        or any(f.has(Derivative) for f in born.factors)
+    )
     layered = any(set(strips.separate(f)) != {frozenset()} for f in born.factors)
     return "strip" if looking or layered else "layer"

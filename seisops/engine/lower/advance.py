@@ -176,6 +176,10 @@ class Advance:
         out: list[Assignment] = []
         if self._kick(step) != 0:
             out += self.sheet.everywhere(step.field, self._kick(step), self._when, add=True)
+        for apart in self.born.apart if self.write.image else ():
+            if (row := apart.rows[step.index]) != 0:
+                kick = self.born.every * step.scale * row
+                out += self.sheet.within(apart.within, step.field, kick, self._when)
         for port in self.write.at_points(self.side):
             for i, s in self.system.entries[port.component].weights:
                 if i == step.index:

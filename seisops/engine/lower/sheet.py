@@ -54,6 +54,10 @@ class Sheet:
                 out += self.add(lhs, part, {**corner, **box}, when)
         return out
 
+    def within(self, part: Mapping, lhs, rhs, when: tuple = ()) -> list[Assignment]:
+        """``lhs += rhs`` on a part of the grid: the `beyond` of assignments."""
+        return [replace(a, beyond=dict(part)) for a in self.everywhere(lhs, rhs, when, add=True)]
+
     def keep(self, function, expr, edge: Edge) -> list[Assignment]:
         """Keep an expression along an edge, as that of a function."""
         place = self.along(edge)

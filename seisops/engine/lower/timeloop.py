@@ -123,7 +123,7 @@ class TimeLoop:
     def _pointwise(self) -> bool:
         """Whether images are made in pieces: they need the background's factors in the same cell only, kept in one place."""
         twice = self.strips.overlapping and unknown(self.strips, self.born) == "strip"
-        return not twice and not any(h.function.space_order for h in self.born.histories)
+        return not twice and not self.born.apart and not any(h.function.space_order for h in self.born.histories)
 
     def _within(self, factor):
         """What is left of an expression inside the strips."""
@@ -179,7 +179,7 @@ class TimeLoop:
             if self.again and self._pointwise:
                 out += self._in_pieces(sheet, image, expr)
             else:
-                out += [replace(a, beyond=dict(around)) for a in sheet.everywhere(image, expr, when, add=True)]
+                out += sheet.within(dict(around), image, expr, when)
         return out
 
     def _gradients(self) -> dict:
@@ -190,6 +190,12 @@ class TimeLoop:
             for term in sympy.Add.make_args(row):
                 for p, expr in transpose(term, weighted, self.born.tangents).items():
                     key = p, tuple(self._around(expr, self.born.beyond(term, p)).items())
+                    out[key] = out.get(key, sympy.S.Zero) + expr
+        for apart in self.born.apart:
+            for row, w in zip(apart.rows, self.system.fields, strict=True):
+                if row != 0:
+                    ((p, expr),) = transpose(row, self._weighted(w), self.born.tangents).items()
+                    key = p, tuple(apart.within.items())
                     out[key] = out.get(key, sympy.S.Zero) + expr
         return out
 

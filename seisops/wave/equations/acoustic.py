@@ -58,6 +58,7 @@ class Acoustic(WaveEquation):
     relations = {"m": lambda vp: vp**-2, "b": lambda rho: 1 / rho}
     inverses = {"vp": lambda m: m**-0.5, "rho": lambda b: 1 / b}
     components = {"p": {"u": 1.0}}
+    reflects = {"m": "b"}
     leapfrog = True
     surface = {"u": -1}
     quantities = {"vp": P_VELOCITY, "m": SQUARED_SLOWNESS, "rho": DENSITY}

@@ -86,6 +86,7 @@ class ViscoAcoustic(WaveEquation):
         "qp": lambda tau, f0, mechanisms: quality(tau, *at_f0(f0, mechanisms)),
         "rho": lambda b: 1 / b,
     }
+    reflects = {"m": "b"}
     leapfrog = True
     quantities = {"vp": P_VELOCITY, "qp": QUALITY, "rho": DENSITY, "m": SQUARED_SLOWNESS, "tau": RELAXATION}
 

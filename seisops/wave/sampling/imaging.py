@@ -13,10 +13,10 @@ import numpy as np
 from seisops.engine.lower.ports import Ports
 from seisops.errors import ParameterError, SpaceError
 from seisops.operators import Sampler
-from seisops.spaces import Axis, Space
 from seisops.wave.discretise.padding import Padding
 from seisops.wave.equation import WaveEquation
 from seisops.wave.sampling.coupling import Coupling
+from seisops.wave.sampling.perturbation import Perturbation, moved
 from seisops.wave.sampling.ways import ImageWay
 from seisops.wave.space import Wavefield
 from seisops.wave.storage.background import Background, March, Run
@@ -24,17 +24,9 @@ from seisops.wave.storage.layout import Layout
 from seisops.wave.storage.policies import Policy
 from seisops.wave.storage.pool import Arrays, Pool
 
-__all__ = ["Imaging", "perturbation_space"]
+__all__ = ["Imaging"]
 
 Found = TypeVar("Found")
-
-
-def perturbation_space(waves: Wavefield, wrt: tuple[str, ...]) -> Space:
-    """The model's space for one parameter; with a leading axis (parameter) for several."""
-    model = waves.model()
-    if len(wrt) == 1:
-        return model
-    return Space("perturbation", [Axis("parameter", len(wrt)), *model.axes], model.dtype)
 
 
 class Source(Protocol):
@@ -66,8 +58,8 @@ class Imaging(Coupling, Sampler):
     waves : Wavefield
     medium : WaveEquation
         Where to linearise.
-    wrt : tuple of str
-        Perturbed parameters.
+    by : Perturbation
+        What is perturbed.
     storage : Policy
         How backgrounds are kept.
     source : Source
@@ -82,15 +74,16 @@ class Imaging(Coupling, Sampler):
         self,
         waves: Wavefield,
         medium: WaveEquation,
-        wrt: tuple[str, ...],
+        by: Perturbation,
         storage: Policy,
         source: Source,
         pool: Pool,
     ):
-        self.medium, self.wrt, self.storage, self.source, self.pool = medium, wrt, storage, source, pool
-        self.derivatives = {name: medium.derivatives(name, wrt) for name in wrt}
-        self.coefficients = tuple(sorted({c for d in self.derivatives.values() for c in d}))
-        super().__init__(waves, perturbation_space(waves, wrt))
+        self.medium, self.by, self.storage, self.source, self.pool = medium, by, storage, source, pool
+        self.derivatives = by.derivatives(medium)
+        self._moved = sorted({c for d in self.derivatives.values() for c in d})
+        self.coefficients = tuple(name for c in self._moved for name in by.named(c))
+        super().__init__(waves, by.space(waves))
         self._join()
 
     def _join(self) -> None:
@@ -122,7 +115,7 @@ class Imaging(Coupling, Sampler):
         return self.storage.every
 
     def _fingerprint(self) -> list:
-        return [self.medium, self.wrt, self.storage, self.source.solve, self.source.x]
+        return [self.medium, self.by, self.storage, self.source.solve, self.source.x]
 
     # -- backgrounds
 
@@ -249,7 +242,7 @@ class Imaging(Coupling, Sampler):
         """
         if len(self.source.layout(self.coefficients, self.every).shapes) > 1:
             raise ParameterError(
-                f"derivatives by {', '.join(self.wrt)} of {type(self.medium).__name__} are made of several histories of the "
+                f"derivatives by {', '.join(self.by.wrt)} of {type(self.medium).__name__} are made of several histories of the "
                 "background, of different units, which have no illumination in common: probe the Hessian instead, "
                 "so.model.Illumination(J, probes=8)"
             )
@@ -273,7 +266,7 @@ class Imaging(Coupling, Sampler):
         return self
 
     def entering(self, shot, x, where):
-        odd = frozenset(c for c in self.coefficients if self.medium.odd(c))
+        odd = frozenset(c for c in self._moved if self.medium.odd(c))
         return [ImageWay(self.spread(x, where.padding), odd)]
 
     def leaving(self, shot, where):
@@ -288,22 +281,31 @@ class Imaging(Coupling, Sampler):
     # -- perturbations
 
     def spread(self, perturbation: np.ndarray, padding: Padding) -> dict[str, np.ndarray]:
-        """Perturbations of the padded coefficients."""
-        parts = perturbation[None] if len(self.wrt) == 1 else perturbation
+        """Perturbations of the padded coefficients, where they scatter."""
+        parts, axes = self.by.apart(perturbation, padding.grid.ndim), padding.grid.axes
         out = {c: np.zeros(padding.shape, self.domain.dtype) for c in self.coefficients}
-        for name, part in zip(self.wrt, parts, strict=True):
+        for name, part in zip(self.by.wrt, parts, strict=True):
             for c, factor in self.derivatives[name].items():
-                out[c] += padding.apply(np.asarray(factor * part, self.domain.dtype), self.medium.ends(c))
+                for called, cells, image in zip(self.by.named(c), self.by.offsets, part, strict=True):
+                    padded = padding.apply(np.asarray(factor * image, self.domain.dtype), self.medium.ends(c))
+                    out[called] += moved(padded, [cells.get(axis, 0) for axis in axes])
         return out
 
     def gather(self, images: dict[str, np.ndarray], padding: Padding) -> np.ndarray:
         """Transpose of `spread`."""
-        folded = {c: padding.apply_adjoint(image, self.medium.ends(c)) for c, image in images.items()}
+        axes, folded = padding.grid.axes, {}
+        for c in self._moved:
+            for called, cells in zip(self.by.named(c), self.by.offsets, strict=True):
+                back = moved(images[called], [-cells.get(axis, 0) for axis in axes])
+                folded[called] = padding.apply_adjoint(back, self.medium.ends(c))
         parts = [
-            sum(np.asarray(factor * folded[c], self.domain.dtype) for c, factor in self.derivatives[name].items())
-            for name in self.wrt
+            sum(
+                np.asarray(factor * np.stack([folded[called] for called in self.by.named(c)]), self.domain.dtype)
+                for c, factor in self.derivatives[name].items()
+            )
+            for name in self.by.wrt
         ]
-        return parts[0] if len(parts) == 1 else np.stack(parts)
+        return np.stack(parts).reshape(self.range.shape)
 
     def select(self, shots: Sequence[int]):
         raise SpaceError("the background of an image belongs to its shots: select the shots of the Jacobian instead")
