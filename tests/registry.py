@@ -235,6 +235,16 @@ def jacobian_by_two_names(w):
     return w.jacobian(w.extended, wrt=("m", "rho"))
 
 
+@operator(so.Jacobian)
+def jacobian_with_lags(w):
+    return w.jacobian(wrt="vp", lags={"x": (-3, 0, 3), "z": range(2)})
+
+
+@operator(so.Jacobian)
+def jacobian_of_what_reflects(w):
+    return w.jacobian(condition="inverse_scattering")
+
+
 @operator(
     Imaging, select=False, apart=False
 )  # shots are selected of its Jacobian; a wavefield does not reach into the layer, where there is an image
@@ -397,6 +407,12 @@ def splines(w):
     return so.model.Splines(w.waves, (60.0, 40.0))
 
 
+@operator(so.model.AngleGathers, select=False)
+def angle_gathers(w):
+    J = w.jacobian(lags={"x": range(-3, 4)})
+    return so.model.AngleGathers(J, (-0.8, 0.0, 0.3, 1.0))
+
+
 # ---- inversion
 
 
@@ -450,6 +466,12 @@ def windowed_modeling(w):
 def shotwise(w):
     F = windowed(w)
     return F.jacobian(F.domain.random(5))
+
+
+@operator(Shotwise)
+def shotwise_with_lags(w):
+    F = windowed(w)
+    return F.jacobian(F.domain.random(5), lags={"x": range(-2, 3)})
 
 
 # ---- maps, and a point of each

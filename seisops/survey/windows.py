@@ -22,7 +22,7 @@ from seisops.wave.equation import WaveEquation
 from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian, Parametric, names
 from seisops.wave.modeling import Modeling
-from seisops.wave.sampling.perturbation import Perturbation
+from seisops.wave.sampling.perturbation import CONDITIONS, Perturbation
 from seisops.wave.sampling.projection import Projection
 from seisops.wave.space import Wavefield
 from seisops.wave.storage.policies import Policy, policy
@@ -366,16 +366,17 @@ class Recipe:
         named = [self.heard, self.driven] if self.heard or self.driven else []
         return [self.medium, [self.discretisations[time] for time in axes], self.interpolation, *named, geometry]
 
-    def models(self, wrt: tuple[str, ...], grid: Grid | None = None) -> Space:
-        """Of perturbations of so many parameters, on the whole grid or another."""
-        return Perturbation(wrt).space(Wavefield(grid or self.medium.grid, Time(2, 1.0), 1, self.dtype.name))
+    def models(self, by: Perturbation, grid: Grid | None = None) -> Space:
+        """Of perturbations, on the whole grid or another."""
+        return by.space(Wavefield(grid or self.medium.grid, Time(2, 1.0), 1, self.dtype.name))
 
-    def restriction(self, shot: int, wrt: tuple[str, ...]) -> LinearOperator:
-        """From a model, or those of several parameters, to the window of a shot."""
+    def restriction(self, shot: int, by: Perturbation) -> LinearOperator:
+        """From perturbations to the window of a shot."""
         first, shape = self.window(shot)
-        part, whole = self.models(wrt, self.medium.grid.window(first, shape)), self.models(wrt)
+        part, whole = self.models(by, self.medium.grid.window(first, shape)), self.models(by)
         where = tuple(slice(i, i + n) for i, n in zip(first, shape, strict=True))
-        return Embedding(part, whole, where if len(wrt) == 1 else (slice(None), *where)).H
+        leading = (slice(None),) * (len(whole.shape) - len(where))
+        return Embedding(part, whole, (*leading, *where)).H
 
     def space(self, counts: Sequence[int]) -> Space:
         """Of traces, so many in each shot."""
@@ -407,19 +408,19 @@ class JacobianOf:
     numbers: tuple[int, ...]
     space: Space
     q: NDArray
-    wrt: tuple[str, ...]
+    by: Perturbation
     storage: Policy
     pool: Pool
 
     def __call__(self, shot: int) -> LinearOperator:
         number, q = self.numbers[shot], self.space.take(self.q, [shot]).ravel()
-        J = Jacobian.within(self.pool, self.recipe.modeling(number), q, self.wrt, self.storage)
-        return compose(J, self.recipe.restriction(number, self.wrt))
+        J = Jacobian.within(self.pool, self.recipe.modeling(number), q, self.by, self.storage)
+        return compose(J, self.recipe.restriction(number, self.by))
 
     def made_of(self, shots: Sequence[int]) -> list:
-        """What the recipe takes for the shots, their source, the parameters and the storage."""
+        """What the recipe takes for the shots, their source, what is perturbed and the storage."""
         recipe = self.recipe.made_of([self.numbers[i] for i in shots])
-        return [*recipe, self.space.take(self.q, shots), self.wrt, self.storage]
+        return [*recipe, self.space.take(self.q, shots), self.by, self.storage]
 
 
 @dataclass(frozen=True)
@@ -433,7 +434,7 @@ class ParametricOf:
 
     def __call__(self, shot: int) -> Map:
         G = Parametric.within(self.pool, self.recipe.modeling(shot), self.wrt, self.storage)
-        R = self.recipe.restriction(shot, self.wrt[:1])
+        R = self.recipe.restriction(shot, Perturbation(self.wrt[:1]))
         n = len(self.wrt)
         domain = [*[R.domain] * n, G.domain[-1]]
         windows = [Arranged(LinearMap(R), domain, [(i,)]) for i in range(n)]
@@ -477,7 +478,14 @@ class WindowedModeling(Shotwise):
             discretisation.check(medium)
         return WindowedModeling(replace(self.recipe, medium=medium), self.numbers)
 
-    def jacobian(self, q: ArrayLike, wrt: str | Sequence[str] = "m", storage="auto") -> Shotwise:
+    def jacobian(
+        self,
+        q: ArrayLike,
+        wrt: str | Sequence[str] = "m",
+        storage="auto",
+        lags: Mapping[str, Sequence[int]] | None = None,
+        condition: str = CONDITIONS[0],
+    ) -> Shotwise:
         """Return the Born operator at a source: from one model on the whole grid to the traces of all shots.
 
         Parameters
@@ -489,15 +497,17 @@ class WindowedModeling(Shotwise):
             (parameter, x, [y,] z).
         storage : str or Policy, optional
             How each shot keeps its background; see :mod:`seisops.storage`.
+        lags, condition
+            As of :class:`~seisops.Jacobian`.
         """
-        wrt = names(wrt)
-        self.recipe.medium.check_wrt(wrt)
+        by = Perturbation.of(self.recipe.medium.grid, names(wrt), lags, condition)
+        by.check(self.recipe.medium)
         storage = policy(storage)
         pool = Pool(storage.keep_bytes)
         q = self.domain.owned(q)
         self.domain.require_finite(q, "jacobian(q): q")
-        build = JacobianOf(self.recipe, self.numbers, self.domain, q, wrt, storage, pool)
-        return Shotwise(Parts(build, range(len(self.numbers)), True), self.recipe.models(wrt), self.range)
+        build = JacobianOf(self.recipe, self.numbers, self.domain, q, by, storage, pool)
+        return Shotwise(Parts(build, range(len(self.numbers)), True), self.recipe.models(by), self.range)
 
     def as_map(self, wrt: str | Sequence[str] = "m", storage="auto") -> ShotwiseMap:
         """Return the nonlinear map ``(m, q) -> F(m) q``, with models on the whole grid.
@@ -513,7 +523,7 @@ class WindowedModeling(Shotwise):
         self.recipe.medium.check_wrt(wrt)
         storage = policy(storage)
         build = ParametricOf(self.recipe, wrt, storage, Pool(storage.keep_bytes))
-        domain = [*[self.recipe.models(wrt[:1])] * len(wrt), self.domain]
+        domain = [*[self.recipe.models(Perturbation(wrt[:1]))] * len(wrt), self.domain]
         return ShotwiseMap(Parts(build, self.numbers, False), domain, self.range, build.pool)
 
 

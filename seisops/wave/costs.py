@@ -20,10 +20,10 @@ from seisops.operators import LinearOperator, Propagator
 from seisops.wave._validate import integer
 from seisops.wave.jacobian import Jacobian, Parametric
 from seisops.wave.modeling import Modeling
+from seisops.wave.sampling.perturbation import Perturbation
 from seisops.wave.sampling.projection import Projection
 from seisops.wave.space import Wavefield
 from seisops.wave.storage.layout import Layout
-from seisops.wave.sampling.perturbation import Perturbation
 from seisops.wave.storage.policies import Auto, Policy, policy
 from seisops.wave.storage.pool import Pool
 from seisops.wave.time import Time

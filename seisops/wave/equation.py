@@ -115,8 +115,8 @@ class WaveEquation:
         Units, and values that are plausible, of parameters and of what they follow from. Numbers beyond them are refused,
         as those of another unit, unless `ranges` says that they are meant. By default any finite numbers are taken.
     reflects : mapping of str to str
-        By a coefficient that is a squared slowness, the one that multiplies the whole equation, in its divergence as well, as
-        one over density does: perturbed, it reflects and lets waves pass unchanged. Needed by
+        By a coefficient that is a squared slowness, the one that multiplies the whole equation, in its divergence as well,
+        as one over density does: perturbed, it reflects and lets waves pass unchanged. Needed by
         ``Jacobian(condition="inverse_scattering")`` alone.
     leapfrog : bool
         Whether time is discretised by centred second differences (or by first differences staggered in time), so that
@@ -350,6 +350,12 @@ class WaveEquation:
         # equations that take no ranges have none
         ranges = {"ranges": self._ranges} if self._ranges else {}
         return type(self)(self.grid, **ranges, **given)
+
+    def supplied(self, names: Iterable[str]) -> WaveEquation:
+        """The same with coefficients that it was made without, 1 everywhere."""
+        values = {**self._values, **{name: np.ones(self.grid.shape) for name in names}}
+        values = {c: values[c] for c in self._declared.coefficients if c in values}
+        return _thaw(type(self), self.grid, values, self._ranges, self._settings)
 
     def coefficients(self) -> Mapping[str, np.ndarray]:
         """Arrays of what the residual calls `parameters`."""

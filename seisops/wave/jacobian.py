@@ -28,7 +28,6 @@ from seisops.operators import (
 from seisops.spaces import join, split
 from seisops.wave.modeling import Modeling
 from seisops.wave.sampling.imaging import Imaging
-from seisops.wave.sampling.lags import Lags
 from seisops.wave.sampling.perturbation import CONDITIONS, Perturbation
 from seisops.wave.storage.policies import Policy, policy
 from seisops.wave.storage.pool import Pool
@@ -65,25 +64,27 @@ class Jacobian(LinearOperator):
     Raises
     ------
     ParameterError
-        If F contains no solve, solves of different media, or the medium has no such parameter; if lags are not whole numbers,
-        or do not fit into the grid, or the parameter is averaged or differentiated in the wave equation; if the medium has
-        no such condition.
+        If F contains no solve, solves of different media, or the medium has no such parameter; if lags are not whole
+        numbers of cells, do not fit into the grid, or the parameter is averaged or differentiated in the wave equation; if
+        the medium or the parameter has no such condition.
 
     Notes
     -----
     With lags, J.H correlates the background at x - h with the adjoint field at x + h, for squared slowness
-    :math:`I(h, x) = -\sum_t u_{tt}(x - h)\, v(x + h)`, and J scatters at x + h what the background is at x - h
-    (Sava & Vasconcelos 2011, doi:10.1111/j.1365-2478.2010.00888.x; Symes 2008, doi:10.1111/j.1365-2478.2008.00698.x). In the right
-    velocities images are at h = 0. Nothing comes from beyond the layer. It takes one march for all lags.
+    :math:`I(h, x) = -V \sum_t u_{tt}(x - h)\, v(x + h)` (V a cell's volume), and J scatters at x + h what it is at x - h
+    (Sava & Vasconcelos 2011, doi:10.1111/j.1365-2478.2010.00888.x; Symes 2008,
+    doi:10.1111/j.1365-2478.2008.00698.x). In the right velocities images are at h = 0. Nothing comes from beyond the layer.
+    One solve serves all lags.
 
-    Of squared slowness m and a velocity that goes with it, ``"inverse_scattering"`` is the derivative by density in its place, which
-    lets waves pass unchanged and reflects at normal incidence as m does: with b = 1 / density
+    Of squared slowness m, or of a velocity, ``"inverse_scattering"`` is the derivative by density in its place, which lets
+    waves pass unchanged and reflects at normal incidence as m does: with b = 1 / density
 
-    .. math:: J^H y = -\frac{b}{2 m} \sum_t \big( m\, u_{tt}\, v + \nabla u \cdot \nabla v \big),
+    .. math:: J^H y = -V \frac{b}{2 m} \sum_t \big( m\, u_{tt}\, v + \nabla u \cdot \nabla v \big),
 
     in which waves that travel the same way cancel, and with them the low wavenumbers of backscattering and of diving waves
-    (Op 't Root, Stolk & de Hoop 2012, doi:10.1016/j.matpur.2012.02.009; Whitmore & Crawley 2012, doi:10.1190/segam2012-0779.1).
-    Of a medium without density it is that of the same medium with a density of 1.
+    (Op 't Root, Stolk & de Hoop 2012, doi:10.1016/j.matpur.2012.02.009; Whitmore & Crawley 2012,
+    doi:10.1190/segam2012-0779.1). At an angle of incidence :math:`\gamma` it reflects :math:`\cos^2\gamma` times as m
+    does. Of a medium without density it is that of the same medium with a density of 1.
     """
 
     symbol = "J"
@@ -103,14 +104,14 @@ class Jacobian(LinearOperator):
         condition: str = CONDITIONS[0],
     ):
         F = fuse(F)
-        along = None if lags is None else Lags(the_modeling(F).domain.grid, lags)
-        self._set(F, q, Perturbation(names(wrt), along, condition), policy(storage))
+        by = Perturbation.of(the_modeling(F).domain.grid, names(wrt), lags, condition)
+        self._set(F, q, by, policy(storage))
 
     @classmethod
-    def within(cls, pool: Pool, F: LinearOperator, q: ArrayLike, wrt: str | Sequence[str], storage: Policy) -> Jacobian:
+    def within(cls, pool: Pool, F: LinearOperator, q: ArrayLike, by: Perturbation, storage: Policy) -> Jacobian:
         """A Jacobian whose memory is part of that of others."""
         new = object.__new__(cls)
-        new._set(fuse(F), q, Perturbation(names(wrt)), storage, pool)
+        new._set(fuse(F), q, by, storage, pool)
         return new
 
     def _set(self, F, q, by: Perturbation, storage: Policy, pool: Pool | None = None) -> None:
@@ -143,9 +144,12 @@ class Jacobian(LinearOperator):
     @property
     def scattering(self) -> LinearOperator:
         """The expression that is differentiated: F, in a medium that has all that scatters."""
-        modeling = the_modeling(self.F)
-        missing = self.by.missing(modeling.medium)
-        return self.F.at(**dict.fromkeys(missing, 1.0)) if missing else self.F
+        missing = self.by.missing(the_modeling(self.F).medium)
+
+        def supplied(leaf: LinearOperator) -> LinearOperator:
+            return leaf.over(leaf.medium.supplied(missing)) if isinstance(leaf, Modeling) else leaf
+
+        return self.F.map_leaves(supplied) if missing else self.F
 
     @property
     def shots(self):

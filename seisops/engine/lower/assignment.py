@@ -30,8 +30,8 @@ class Assignment:
     part : (axis, first cell, number of cells), optional
         A part of the strip that is enough.
     beyond : mapping
-        Cells before and after those of the grid that belong to it, ``{axis: (before, after)}``; negative for those of the grid
-        that do not.
+        Cells before and after those of the grid that belong to it, ``{axis: (before, after)}``; negative for cells of the
+        grid that do not.
     behind : int
         Steps by which it may be done later, with the sign of the direction of time; see
         :class:`~seisops.engine.lower.piece.Piece`.

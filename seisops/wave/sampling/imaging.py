@@ -242,8 +242,8 @@ class Imaging(Coupling, Sampler):
         """
         if len(self.source.layout(self.coefficients, self.every).shapes) > 1:
             raise ParameterError(
-                f"derivatives by {', '.join(self.by.wrt)} of {type(self.medium).__name__} are made of several histories of the "
-                "background, of different units, which have no illumination in common: probe the Hessian instead, "
+                f"derivatives by {', '.join(self.by.wrt)} of {type(self.medium).__name__} are made of several histories of "
+                "the background, of different units, which have no illumination in common: probe the Hessian instead, "
                 "so.model.Illumination(J, probes=8)"
             )
         total = np.zeros(self.domain.grid.shape)

@@ -58,8 +58,8 @@ def _numbers(grid: Grid, axis: str, cells: Sequence[int]) -> tuple[int, ...]:
     steps = {b - a for a, b in zip(numbers, numbers[1:], strict=False)}
     if not numbers or len(steps) > 1 or any(step < 1 for step in steps):
         raise ParameterError(
-            f"Jacobian(lags={{{axis!r}: {shown(cells)}}}): lags are whole numbers of cells, ascending and evenly spaced, such "
-            "as range(-10, 11)"
+            f"Jacobian(lags={{{axis!r}: {shown(cells)}}}): lags are whole numbers of cells, ascending and evenly spaced, "
+            "such as range(-10, 11)"
         )
     size, most = grid.shape[grid.axes.index(axis)], max(map(abs, numbers))
     if 2 * most >= size:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from seisops.engine.symbols.names import displaced
 from seisops.errors import ParameterError, shown
 from seisops.spaces import Axis, Space
 from seisops.wave.equation import WaveEquation
+from seisops.wave.grid import Grid
 from seisops.wave.sampling.lags import Lags
 from seisops.wave.space import Wavefield
 
@@ -38,6 +39,13 @@ class Perturbation:
     wrt: tuple[str, ...]
     lags: Lags | None = None
     condition: str = CONDITIONS[0]
+
+    @classmethod
+    def of(
+        cls, grid: Grid, wrt: tuple[str, ...], lags: Mapping[str, Sequence[int]] | None, condition: str
+    ) -> Perturbation:
+        """What users ask for."""
+        return cls(wrt, None if lags is None else Lags(grid, lags), condition)
 
     def __post_init__(self):
         if self.condition not in CONDITIONS:
@@ -86,8 +94,9 @@ class Perturbation:
             moved = set(medium.derivatives(name, self.wrt))
             if not moved <= set(medium.reflects):
                 raise ParameterError(
-                    f'Jacobian(wrt={name!r}, condition="inverse_scattering"): {name} of {kind} is no velocity: its derivative '
-                    f"moves {', '.join(sorted(moved))}; take it by {' or '.join(medium.reflects)}, or leave the condition out"
+                    f'Jacobian(wrt={name!r}, condition="inverse_scattering"): {name} of {kind} is no velocity: its '
+                    f"derivative moves {', '.join(sorted(moved))}; take it by {' or '.join(medium.reflects)}, or leave the "
+                    "condition out"
                 )
 
     def missing(self, medium: WaveEquation) -> list[str]:
