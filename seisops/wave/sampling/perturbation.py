@@ -135,7 +135,8 @@ def moved(array: NDArray, cells: Sequence[int]) -> NDArray:
     if not any(cells):
         return array
     out = np.zeros_like(array)
-    to = tuple(slice(max(n, 0), size + min(n, 0)) for n, size in zip(cells, array.shape, strict=True))
-    of = tuple(slice(max(-n, 0), size + min(-n, 0)) for n, size in zip(cells, array.shape, strict=True))
+    by = [min(max(n, -size), size) for n, size in zip(cells, array.shape, strict=True)]
+    to = tuple(slice(max(n, 0), size + min(n, 0)) for n, size in zip(by, array.shape, strict=True))
+    of = tuple(slice(max(-n, 0), size + min(-n, 0)) for n, size in zip(by, array.shape, strict=True))
     out[to] = array[of]
     return out
