@@ -29,6 +29,7 @@ from seisops.wave.equations.viscoelastic import ViscoElastic
 from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian, Parametric
 from seisops.wave.modeling import Modeling
+from seisops.wave.positions import Positions
 from seisops.wave.quantities import Quantity
 from seisops.wave.sampling.directed import Dipole, Force, MomentTensor, double_couple
 from seisops.wave.sampling.fibre import Fibre
@@ -65,6 +66,7 @@ __all__ = [
     "PML",
     "Parametric",
     "ParameterError",
+    "Positions",
     "Projection",
     "Quantity",
     "SeisopsError",

@@ -58,7 +58,7 @@ ROOMS = {
         ("sampling",),
         ("solver", "suitability"),
         ("modeling",),
-        ("tangent",),
+        ("tangent", "positions"),
         ("jacobian",),
         ("costs",),
     ),
