@@ -17,6 +17,7 @@ from seisops.errors import (
 from seisops.fusion import fuse
 from seisops.maps import Map
 from seisops.operators import BlockDiag, HStack, Identity, LinearOperator, VStack
+from seisops.shotwise import PerShot
 from seisops.spaces import Space
 from seisops.wave.boundaries import PML, Sponge
 from seisops.wave.equation import WaveEquation
@@ -66,6 +67,7 @@ __all__ = [
     "PML",
     "Parametric",
     "ParameterError",
+    "PerShot",
     "Positions",
     "Projection",
     "Quantity",

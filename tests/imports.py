@@ -21,6 +21,7 @@ LAYERS = (
     ("fusion",),
     ("elsewhere",),
     ("maps",),
+    ("shotwise",),
     ("check",),
     ("engine",),
     ("wave",),

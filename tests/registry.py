@@ -59,7 +59,8 @@ from seisops.operators import (
     Sum,
     Zero,
 )
-from seisops.survey.windows import Shotwise, ShotwiseMap, WindowedModeling
+from seisops.shotwise import Shotwise, ShotwiseMap
+from seisops.survey.windows import WindowedModeling
 from seisops.wave import equations
 from seisops.wave.modeling import Solve
 from seisops.wave.positions import Displaced
@@ -520,6 +521,12 @@ def linear(w):
 def shotwise_map(w):
     F = windowed(w)
     return F.as_map(), point(w, F)
+
+
+@map_(so.PerShot)
+def per_shot(w):
+    m, q = point(w, w.F)
+    return so.PerShot(so.Parametric(w.F)), (np.stack([m, 1.1 * m]), q)
 
 
 def observed(w: World):

@@ -170,8 +170,9 @@ class Parametric(Map):
     solve for each product, as long as the forward wavefields fit the policy's budget: that of all linearisations together
     that are open at a time, those of selected shots and of the tangent included. Its ``pullback`` gives the gradients by
     all arguments in one solve. ``G.second`` costs four: the field and its derivative forward, their adjoints backward.
-    The derivative by positions of receivers is made of what is heard in the solve forward, ndim traces for each receiver, and
-    costs no solve of its own; that by positions of sources is read in the solve backward.
+    The derivative by positions of receivers is made of what is heard in the solve forward, ndim traces for each receiver,
+    and costs no solve of its own; that by positions of sources is read in the solve backward. Of positions alone,
+    ``G.second`` costs six.
     """
 
     def __new__(cls, F: LinearOperator | None = None, *args, **options):

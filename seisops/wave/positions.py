@@ -40,15 +40,16 @@ class Positions:
 
     Notes
     -----
-    x is in metres, and has the shape in which the points were given: ``(points, ndim)`` for all shots, which adds up
-    the gradients of shots, ``(shots, points, ndim)``, or where shots have different numbers of points ``(all points, ndim)``,
-    shot by shot. It has the dtype of the wavefield: in float32, 1e-7 of the largest coordinate.
+    x is in metres, and has the shape in which the points were given: ``(points, ndim)`` for all shots, of which gradients
+    are sums over shots, ``(shots, points, ndim)``, or where shots have different numbers of points ``(all points, ndim)``,
+    shot by shot. It has the dtype of the wavefield: in float32 it is rounded by 6e-8 of itself. Points outside the model
+    are refused, or beyond the margin of the Projection.
 
-    The derivative is that of the weights by which fields are interpolated, of any order and exact. Of a field
-    in between it is what the interpolation has: a windowed sinc has slopes within 4e-3 of those of plane waves at 8 points for a
-    wavelength and 2e-2 at 32, a linear one those between nodes. Fields are continuous as points pass nodes; slopes have
-    a step there (of 2.8e-3 per cell of the field 4 cells away), of which the derivative is the mean. What is heard as a
-    derivative along an axis, as by a Dipole, has steps of 1e-4 of itself.
+    What is differentiated are the weights by which fields are interpolated, to any order and exactly. The slope of a
+    windowed sinc differs from that of plane waves by 4e-3 at 8 points for a wavelength and by 2e-2 at 32; a linear
+    interpolation has the slopes between nodes. As a point passes a node its data are continuous, but for what is heard as a
+    derivative, as by a Dipole, which has a step of 1e-4 of itself; their slopes have a step there, of 2.8e-3 per cell of the
+    field 4 cells away. On the node the derivative is the mean of both sides.
     """
 
     of: Projection | Combined
@@ -104,8 +105,8 @@ def steered(F: LinearOperator, arguments: Sequence[Any]) -> tuple[LinearOperator
         for projection in argument.projections:
             if id(projection) not in leaves:
                 raise ParameterError(
-                    f"{argument!r}: these points are not in {F._formula()}. Give the object that the expression was made of; "
-                    "of selected shots, select the map, Parametric(F, ...).select(shots)"
+                    f"{argument!r}: these points are not in {F._formula()}. Give the object that the expression was made "
+                    "of; for some shots, select those of the map, Parametric(F, ...).select(shots)"
                 )
             if id(projection) in numbers:
                 raise ParameterError(f"{argument!r} is given twice, or shares points with another argument")

@@ -20,9 +20,9 @@ __all__ = ["Moving"]
 class Moving(Projection):
     """A projection whose points are a variable, or its derivative in directions in which they move.
 
-    Its weights are :math:`D_{d_1} \\dots D_{d_k} c(x)`: those of the projection, differentiated in k directions, which are those
-    of each point. They are linear in each direction; that makes this closed under differentiation: by the points it
-    has a direction more, by a direction another in its place.
+    Its weights are those of the projection, differentiated in some directions, of which each point has its own. They
+    are linear in each direction, so that the derivative of one is another: by the points it has a direction more, by a
+    direction an axis in its place.
 
     Parameters
     ----------

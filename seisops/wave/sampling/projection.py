@@ -96,7 +96,8 @@ class Projection(Coupling, Sampler):
         return self._known.get(key, lambda: self._made(shot, (*where, place, entering)))
 
     def _points_of(self, shot: int):
-        """What tells the points of a shot from others: shots that share them share one array, which lives as long as this."""
+        """What tells the points of a shot from others."""
+        # shots with the same points share one array of them, which lives as long as this
         return id(self.points.shot(shot))
 
     def _axis(self) -> int | None:
