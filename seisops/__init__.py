@@ -17,7 +17,6 @@ from seisops.errors import (
 from seisops.fusion import fuse
 from seisops.maps import Map
 from seisops.operators import BlockDiag, HStack, Identity, LinearOperator, VStack
-from seisops.shotwise import PerShot
 from seisops.spaces import Space
 from seisops.wave.boundaries import PML, Sponge
 from seisops.wave.equation import WaveEquation
@@ -30,6 +29,7 @@ from seisops.wave.equations.viscoelastic import ViscoElastic
 from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian, Parametric
 from seisops.wave.modeling import Modeling
+from seisops.wave.pershot import PerShot
 from seisops.wave.positions import Positions
 from seisops.wave.quantities import Quantity
 from seisops.wave.sampling.directed import Dipole, Force, MomentTensor, double_couple

@@ -1,19 +1,21 @@
-"""Operators and maps made of one for each shot; a map of which each shot has a model of its own."""
+"""Operators and maps that consist of one for each shot."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from numpy.typing import ArrayLike, NDArray
 
-from seisops.errors import ParameterError
+from seisops.engine.threads import side_by_side
 from seisops.maps import Linearization, Map
 from seisops.operators import LinearOperator
-from seisops.spaces import Axis, Space, shot_numbers
+from seisops.spaces import Space, shot_numbers
 
-__all__ = ["PerShot", "Parts", "Shotwise", "ShotwiseMap"]
+Found = TypeVar("Found")
+
+__all__ = ["Parts", "Shotwise", "ShotwiseMap"]
 
 
 class Build(Protocol):
@@ -102,13 +104,15 @@ class Shotwise(LinearOperator):
     parts : Parts
         Each maps a shot's part of `domain` (all of it, where shots share it) to the shot's part of `range`.
     domain, range : Space
+    together : bool, optional
+        Whether shots are worked off side by side, a thread each.
     """
 
     symbol = "S"
     solves = True
 
-    def __init__(self, parts: Parts, domain: Space, range: Space):
-        self.parts = parts
+    def __init__(self, parts: Parts, domain: Space, range: Space, together: bool = False):
+        self.parts, self.together = parts, together
         super().__init__(domain, range)
 
     def _fingerprint(self) -> list:
@@ -136,21 +140,28 @@ class Shotwise(LinearOperator):
 
     def select(self, shots: Sequence[int]) -> Shotwise:
         """Return the operators of some shots."""
-        return Shotwise(self.parts.select(shots), self.domain.select(shots), self.range.select(shots))
+        spaces = self.domain.select(shots), self.range.select(shots)
+        return Shotwise(self.parts.select(shots), *spaces, self.together)
 
     def _apply(self, x: NDArray) -> NDArray:
-        out = self.range.zeros()
-        for i, part in enumerate(self.parts):
-            one = part.matvec(self.domain.take(x, [i]).ravel())
-            self.range.put(out, one.reshape(self.range.select([i]).shape), [i])
-        return out
+        return self._of_all(lambda part, x: part.matvec(x), self.domain, x, self.range)
 
     def _apply_adjoint(self, y: NDArray) -> NDArray:
-        out = self.domain.zeros()
-        for i, part in enumerate(self.parts):
-            one = part.rmatvec(self.range.take(y, [i]).ravel())
-            self.domain.put(out, one.reshape(self.domain.select([i]).shape), [i])
+        return self._of_all(lambda part, y: part.rmatvec(y), self.range, y, self.domain)
+
+    def _of_all(self, product: Callable, given: Space, x: NDArray, made: Space) -> NDArray:
+        def one(i: int) -> NDArray:
+            return product(self.parts[i], given.take(x, [i]).ravel())
+
+        out = made.zeros()
+        for i, found in enumerate(_each(one, len(self.parts), self.together)):
+            made.put(out, found.reshape(made.select([i]).shape), [i])
         return out
+
+
+def _each(work: Callable[[int], Found], n: int, together: bool) -> Iterator[Found]:
+    """The results of some work for every shot, in order."""
+    return side_by_side(work, n) if together else map(work, range(n))
 
 
 class ShotwiseMap(Map):
@@ -164,10 +175,12 @@ class ShotwiseMap(Map):
     range : Space
     pool : Memory
         What the parts share, such as a :class:`~seisops.wave.storage.pool.Pool`.
+    together : bool, optional
+        Whether shots are worked off side by side, a thread each.
     """
 
-    def __init__(self, parts: Parts, domain: Sequence[Space], range: Space, pool: Memory):
-        self.parts, self.pool = parts, pool
+    def __init__(self, parts: Parts, domain: Sequence[Space], range: Space, pool: Memory, together: bool = False):
+        self.parts, self.pool, self._together = parts, pool, together
         super().__init__(domain, range)
 
     def _fingerprint(self) -> list:
@@ -181,7 +194,7 @@ class ShotwiseMap(Map):
     def select(self, shots: Sequence[int]) -> ShotwiseMap:
         """Return the maps of some shots."""
         domain = [space.select(shots) for space in self._domain]
-        return ShotwiseMap(self.parts.select(shots), domain, self._range.select(shots), self.pool)
+        return ShotwiseMap(self.parts.select(shots), domain, self._range.select(shots), self.pool, self._together)
 
     @property
     def held_bytes(self) -> int:
@@ -206,16 +219,25 @@ class ShotwiseMap(Map):
 
     def _call(self, *x: NDArray) -> NDArray:
         out = self._range.zeros()
-        for i, part in enumerate(self.parts):
-            self._put(out, part(*self._of(x, i)), i)
+        for i, value in enumerate(self.each(lambda i: self.parts[i](*self._of(x, i)))):
+            self._put(out, value, i)
         return out
+
+    @property
+    def together(self) -> bool:
+        """Whether shots are worked off side by side, a thread each."""
+        return self._together
+
+    def each(self, work: Callable[[int], Found]) -> Iterator[Found]:
+        """The results of some work for every shot, in order."""
+        return _each(work, len(self.parts), self.together)
 
     def _linearize(self, *x: NDArray) -> Linearization:
         return ShotwiseLinearization(self, x)
 
     def _make_tangent(self) -> Map:
         parts = Parts(Tangents(self.parts), range(len(self.parts)), False)
-        return ShotwiseMap(parts, self._domain * 2, self._range, self.pool)
+        return ShotwiseMap(parts, self._domain * 2, self._range, self.pool, self.together)
 
 
 class Tangents:
@@ -240,9 +262,9 @@ class ShotwiseLinearization(Linearization):
         self._parts: list[Linearization] = []
         value = of.range.zeros()
         try:
-            for i, part in enumerate(of.parts):
-                self._parts.append(part.linearize_at(*of._of(x, i)))
-                of._put(value, self._parts[-1].value, i)
+            for i, at_x in enumerate(of.each(lambda i: of.parts[i].linearize_at(*of._of(x, i)))):
+                self._parts.append(at_x)
+                of._put(value, at_x.value, i)
         except BaseException:
             self._close_parts()
             raise
@@ -250,7 +272,8 @@ class ShotwiseLinearization(Linearization):
         def jacobians() -> list[Shotwise]:
             columns = zip(*(part.jacobians for part in self._parts), strict=True)
             return [
-                Shotwise(Parts.of(column), space, of.range) for space, column in zip(of.domain, columns, strict=True)
+                Shotwise(Parts.of(column), space, of.range, of.together)
+                for space, column in zip(of.domain, columns, strict=True)
             ]
 
         super().__init__(value, jacobians, self._close_parts)
@@ -269,12 +292,16 @@ class ShotwiseLinearization(Linearization):
         self._require_open()
         of, out = self._of, self._of.range.zeros()
         dx = [None if part is None else space.asarray(part) for space, part in zip(of.domain, dx, strict=True)]
-        for i, at_x in enumerate(self._parts):
+
+        def pushed(i: int) -> NDArray:
             given = (
                 None if part is None else space.take(part, [i]).ravel()
                 for space, part in zip(of.domain, dx, strict=True)
             )
-            of._put(out, at_x.pushforward(*given), i)
+            return self._parts[i].pushforward(*given)
+
+        for i, value in enumerate(of.each(pushed)):
+            of._put(out, value, i)
         return out
 
     def pullback(self, y: ArrayLike, wanted: Sequence[bool] | None = None) -> tuple[NDArray | None, ...]:
@@ -284,73 +311,9 @@ class ShotwiseLinearization(Linearization):
         wanted = [True] * len(of.domain) if wanted is None else list(wanted)
         y = of.range.asarray(y)
         out = [space.zeros() if want else None for space, want in zip(of.domain, wanted, strict=True)]
-        for i, at_x in enumerate(self._parts):
-            found = at_x.pullback(of.range.take(y, [i]).ravel(), wanted)
+        pulled = of.each(lambda i: self._parts[i].pullback(of.range.take(y, [i]).ravel(), wanted))
+        for i, found in enumerate(pulled):
             for space, total, part in zip(of.domain, out, found, strict=True):
                 if part is not None:
                     space.put(total, part.reshape(space.select([i]).shape), [i])
         return tuple(out)
-
-
-# ---- a model for each shot
-
-
-@dataclass(frozen=True)
-class SelectedShot:
-    """A map of some shots, for one of them."""
-
-    map: Map
-
-    def __call__(self, shot: int) -> Map:
-        return self.map.select([shot])
-
-    def made_of(self, shots: Sequence[int]) -> list:
-        """The map for the shots."""
-        return [self.map.select(shots)]
-
-
-class PerShot(ShotwiseMap):
-    r"""A map of which each shot has a model of its own, :math:`(m_1, \dots, m_n, q) \mapsto (F_s(m_s)\, q_s)_s`.
-
-    What all shots of the map share, such as the model of a :class:`~seisops.Parametric`, has a leading axis of shots here:
-    ``so.PerShot(so.Parametric(F))`` takes m of shape (shots, x, [y,] z), and its gradients have that shape. It is the
-    convention of batches of models in machine learning, where each example has its model, its sources and its data.
-
-    Parameters
-    ----------
-    G : Map
-        A map that consists of shots, and has an argument that they share.
-
-    Raises
-    ------
-    ParameterError
-        If it is something else.
-
-    Notes
-    -----
-    Each shot is solved on its own, with the discretisation (time step, layer) that all have in common: as many solves as
-    of G, one shot after another. Kernels, and the memory for forward wavefields, are those of G.
-    """
-
-    def __init__(self, G: Map):
-        what = f"PerShot({G!r:.80})"
-        if not isinstance(G, Map):
-            raise ParameterError(f"{what}: give a map, such as Parametric(F), the map (m, q) -> F(m) q")
-        if G.shots is None or all(space.shots is not None for space in G.domain):
-            raise ParameterError(f"{what}: {'it has no shots' if G.shots is None else 'shots share no argument of it'}")
-        self.map = G
-        domain = [space if space.shots is not None else _for_each(space, G.shots) for space in G.domain]
-        super().__init__(Parts(SelectedShot(G), range(G.shots), True), domain, G.range, G)
-
-    @property
-    def _parts(self) -> tuple[Map, ...]:
-        return (self.map,)
-
-    def select(self, shots: Sequence[int]) -> PerShot:
-        """Return the map of some shots."""
-        return PerShot(self.map.select(shots))
-
-
-def _for_each(space: Space, shots: int) -> Space:
-    """The space of one array for each shot."""
-    return Space(space.name, [Axis("shot", shots), *space.axes], space.dtype)

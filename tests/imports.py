@@ -21,9 +21,9 @@ LAYERS = (
     ("fusion",),
     ("elsewhere",),
     ("maps",),
-    ("shotwise",),
     ("check",),
     ("engine",),
+    ("shotwise",),
     ("wave",),
     ("memory",),
     ("survey", "storage"),
@@ -61,6 +61,7 @@ ROOMS = {
         ("modeling",),
         ("tangent", "positions"),
         ("jacobian",),
+        ("pershot",),
         ("costs",),
     ),
 }

@@ -7,7 +7,7 @@ A node at distance x cells has the weight :math:`c(x) = W(x) S(x)`, where, with 
 
 for half a window of a nodes. Both are entire functions of x, also where the formulas in common use divide by zero: in the
 node and at the ends of the window. The derivative of the integral is that of its integrand, that of
-:math:`{}_0F_1(; n; z)` is :math:`{}_0F_1(; n + 1; z) / n`, and the chain rule with a quadratic s is a finite sum (Faa di Bruno).
+:math:`{}_0F_1(; n; z)` is :math:`{}_0F_1(; n + 1; z) / n`, and the chain rule with a quadratic s is a finite sum.
 
 On a node the window moves on, by a node that has weight zero there, but not derivative zero: to either side the weights have
 different derivatives, by W(a) / a = 2.8e-3 per cell in the nodes at the ends. Half of both is what differences to
