@@ -29,6 +29,8 @@ from seisops.wave.equations.viscoelastic import ViscoElastic
 from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian, Parametric
 from seisops.wave.modeling import Modeling
+from seisops.wave.pershot import PerShot
+from seisops.wave.positions import Positions
 from seisops.wave.quantities import Quantity
 from seisops.wave.sampling.directed import Dipole, Force, MomentTensor, double_couple
 from seisops.wave.sampling.fibre import Fibre
@@ -65,6 +67,8 @@ __all__ = [
     "PML",
     "Parametric",
     "ParameterError",
+    "PerShot",
+    "Positions",
     "Projection",
     "Quantity",
     "SeisopsError",

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Any
 
 from numpy.typing import DTypeLike, NDArray
@@ -470,8 +469,11 @@ def _merge(group: list[LinearOperator], stack: type[Stack]) -> list[LinearOperat
 
 
 def _merged_column(ops: list[LinearOperator]) -> LinearOperator:
-    merged = [op for _, group in groupby(ops, _written_alike) for op in _merge(list(group), BlockDiag)]
-    return merged[0] if len(merged) == 1 < len(ops) else VStack(merged)
+    groups = _grouped(ops)
+    order = [i for numbers in groups for i in numbers]
+    merged = [op for numbers in groups for op in _merge([ops[i] for i in numbers], BlockDiag)]
+    column = merged[0] if len(merged) == 1 < len(ops) else VStack(merged)
+    return column if order == sorted(order) else compose(Gather([ops[i].range for i in order], order), column)
 
 
 def _merged_sum(ops: list[LinearOperator]) -> LinearOperator:
@@ -481,10 +483,15 @@ def _merged_sum(ops: list[LinearOperator]) -> LinearOperator:
 
 
 def _merged_terms(terms: list[LinearOperator]) -> list[LinearOperator]:
-    groups: dict[tuple, list[LinearOperator]] = {}
-    for term in terms:
-        groups.setdefault(_written_alike(term), []).append(term)
-    return [term for group in groups.values() for term in _merge(group, HStack)]
+    return [op for numbers in _grouped(terms) for op in _merge([terms[i] for i in numbers], HStack)]
+
+
+def _grouped(ops: Sequence[LinearOperator]) -> list[list[int]]:
+    """The numbers of operators that differ only in what they read, together."""
+    groups: dict[tuple, list[int]] = {}
+    for i, op in enumerate(ops):
+        groups.setdefault(_written_alike(op), []).append(i)
+    return list(groups.values())
 
 
 # ---- opening what PyLops built

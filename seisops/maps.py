@@ -335,6 +335,12 @@ class Map(ABC):
     def _require_all(self, x: Sequence[ArrayLike]) -> None:
         if len(x) != len(self._domain):
             raise SpaceError(f"{self!r} takes {len(self._domain)} arguments, got {len(x)}")
+        for i, (space, array) in enumerate(zip(self._domain, x, strict=True)):
+            if space.shots is None and getattr(array, "shape", None) == (self.shots, *space.shape):
+                raise SpaceError(
+                    f"argument {i} of {self!r} is one {space} for all {self.shots} shots, got an array of shape "
+                    f"{array.shape}: seisops.PerShot(G) is the map G of which each shot has its own"
+                )
 
     def _point(self, x: Sequence[ArrayLike]) -> tuple[NDArray, ...]:
         self._require_all(x)

@@ -21,6 +21,7 @@ from seisops.errors import ParameterError, SelectionError, SpaceError, shown
 
 __all__ = [
     "Anonymous",
+    "AtPoints",
     "Axis",
     "DirectSum",
     "PerShot",
@@ -304,7 +305,130 @@ class Space:
         return f"<{'; '.join([f'{self} {self._dtype}', *even, *apart])}>"
 
 
-class Traces(Space):
+class AtPoints(Space):
+    """Arrays at points, shot by shot, with one axis that all points have.
+
+    Parameters
+    ----------
+    name : str
+        What the arrays are.
+    counts : sequence of int
+        Number of points of every shot.
+    last : Axis
+        What there is at every point; the fastest axis.
+    dtype : dtype, optional
+        The dtype of the arrays.
+
+    Notes
+    -----
+    If all shots have as many points, arrays have shape ``(shots, points, last)``; otherwise ``(sum(counts),
+    last)``, where the points of shot ``i`` are those from ``offsets[i]`` to ``offsets[i + 1]``. Flattened
+    arrays are the same in both cases.
+    """
+
+    #: What a point is called where shots have different numbers of them.
+    one = "point"
+
+    def __init__(self, name: str, counts: Sequence[int], last: Axis, dtype: DTypeLike = "float32") -> None:
+        self._counts = tuple(int(count) for count in counts)
+        if not self._counts:
+            raise ParameterError(f"{name} need at least one shot")
+        if self.ragged:
+            points = [Axis(self.one, sum(self._counts))]
+        else:
+            points = [Axis("shot", len(self._counts)), Axis("point", self._counts[0])]
+        super().__init__(name, [*points, last], dtype)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Number of points of every shot."""
+        return self._counts
+
+    @property
+    def last(self) -> Axis:
+        """What there is at every point."""
+        return self._axes[-1]
+
+    @property
+    def ragged(self) -> bool:
+        """Whether the number of points differs from shot to shot."""
+        return len(set(self._counts)) > 1
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """The first point of every shot, and the number of points."""
+        offsets = [0]
+        for count in self._counts:
+            offsets.append(offsets[-1] + count)
+        return tuple(offsets)
+
+    @property
+    def shots(self) -> int:
+        """The number of shots."""
+        return len(self._counts)
+
+    def shot(self, x: NDArray, i: int) -> NDArray:
+        """Return what belongs to one shot, as a view ``(points, last)``.
+
+        Parameters
+        ----------
+        x : ndarray
+            An array of this space, of shape `shape`.
+        i : int
+            The shot.
+        """
+        (i,) = self._numbers([i])
+        if x.shape != self.shape:
+            raise SpaceError(f"an array of shape {x.shape} is not in {self}: expected shape {self.shape}")
+        if not self.ragged:
+            return x[i]
+        offsets = self.offsets
+        return x[offsets[i] : offsets[i + 1]]
+
+    def select(self, shots: Sequence[int]) -> AtPoints:
+        """Return the space of the points of some shots."""
+        return self._of([self._counts[i] for i in self._numbers(shots)])
+
+    def _of(self, counts: Sequence[int]) -> AtPoints:
+        """The same at so many points."""
+        return AtPoints(self._name, counts, self.last, self._dtype)
+
+    def take(self, x: NDArray, shots: Sequence[int]) -> NDArray:
+        """Return what belongs to some shots."""
+        return super().take(x, shots).reshape(self.select(shots).shape)
+
+    def put(self, x: NDArray, part: NDArray, shots: Sequence[int]) -> None:
+        """Write what belongs to some shots back in place."""
+        super().put(x, part.reshape(-1, part.shape[-1]) if self.ragged else part, shots)
+
+    def _at(self, shots: Sequence[int]) -> tuple:
+        shots = self._numbers(shots)
+        if not self.ragged:
+            return (shots,)
+        offsets = self.offsets
+        return (np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in shots]).astype(int),)
+
+    def place(self, element: int) -> dict[str, int]:
+        """Return shot, point of the shot and place on the last axis of an element."""
+        point, sample = divmod(element, self.last.size)
+        shot = bisect_right(self.offsets, point) - 1
+        return {"shot": shot, self.one: point - self.offsets[shot], self.last.name: sample}
+
+    def _identity(self) -> tuple:
+        return (*super()._identity(), self._counts)
+
+    def __str__(self) -> str:
+        if not self.ragged:
+            return super().__str__()
+        points, last = self._axes
+        return f"{self._name}[{points.name}={points.size} in {self.shots} shots, {last.name}={last.size}]"
+
+    def __repr__(self) -> str:
+        counts = f"; points={list(self._counts)}>" if self.ragged else ">"
+        return super().__repr__()[:-1] + counts
+
+
+class Traces(AtPoints):
     """Time series at points, shot by shot; time is the fastest axis.
 
     Parameters
@@ -325,102 +449,25 @@ class Traces(Space):
     arrays are the same in both cases.
     """
 
+    one = "trace"
+
     def __init__(
         self, counts: Sequence[int], time_axis: Axis, dtype: DTypeLike = "float32", name: str = "traces"
     ) -> None:
-        self._counts = tuple(int(count) for count in counts)
-        if not self._counts:
-            raise ParameterError(f"{name} need at least one shot")
-        self._time_axis = time_axis
-        if self.ragged:
-            traces = [Axis("trace", sum(self._counts))]
-        else:
-            traces = [Axis("shot", len(self._counts)), Axis("point", self._counts[0])]
-        super().__init__(name, [*traces, time_axis], dtype)
-
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """Number of points of every shot."""
-        return self._counts
+        super().__init__(name, counts, time_axis, dtype)
 
     @property
     def time_axis(self) -> Axis:
         """The time axis of the traces."""
-        return self._time_axis
+        return self.last
 
-    @property
-    def ragged(self) -> bool:
-        """Whether the number of points differs from shot to shot."""
-        return len(set(self._counts)) > 1
-
-    @property
-    def offsets(self) -> tuple[int, ...]:
-        """The first trace of every shot, and the number of traces."""
-        offsets = [0]
-        for count in self._counts:
-            offsets.append(offsets[-1] + count)
-        return tuple(offsets)
-
-    @property
-    def shots(self) -> int:
-        """The number of shots."""
-        return len(self._counts)
-
-    def shot(self, x: NDArray, i: int) -> NDArray:
-        """Return the traces of one shot, as a view ``(points, nt)``.
-
-        Parameters
-        ----------
-        x : ndarray
-            An array of this space, of shape `shape`.
-        i : int
-            The shot.
-        """
-        (i,) = self._numbers([i])
-        if x.shape != self.shape:
-            raise SpaceError(f"an array of shape {x.shape} is not in {self}: expected shape {self.shape}")
-        if not self.ragged:
-            return x[i]
-        offsets = self.offsets
-        return x[offsets[i] : offsets[i + 1]]
-
-    def select(self, shots: Sequence[int]) -> Traces:
-        """Return the space of the traces of some shots."""
-        return Traces([self._counts[i] for i in self._numbers(shots)], self._time_axis, self._dtype, self._name)
-
-    def take(self, x: NDArray, shots: Sequence[int]) -> NDArray:
-        """Return the traces of some shots."""
-        return super().take(x, shots).reshape(self.select(shots).shape)
-
-    def put(self, x: NDArray, part: NDArray, shots: Sequence[int]) -> None:
-        """Write the traces of some shots back in place."""
-        super().put(x, part.reshape(-1, part.shape[-1]) if self.ragged else part, shots)
-
-    def _at(self, shots: Sequence[int]) -> tuple:
-        shots = self._numbers(shots)
-        if not self.ragged:
-            return (shots,)
-        offsets = self.offsets
-        return (np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in shots]).astype(int),)
+    def _of(self, counts: Sequence[int]) -> Traces:
+        return Traces(counts, self.last, self._dtype, self._name)
 
     def place(self, element: int) -> dict[str, int]:
         """Return shot, trace of the shot and sample of an element."""
-        trace, sample = divmod(element, self._time_axis.size)
-        shot = bisect_right(self.offsets, trace) - 1
-        return {"shot": shot, "trace": trace - self.offsets[shot], "sample": sample}
-
-    def _identity(self) -> tuple:
-        return (*super()._identity(), self._counts)
-
-    def __str__(self) -> str:
-        if not self.ragged:
-            return super().__str__()
-        trace, time = self._axes
-        return f"{self._name}[{trace.name}={trace.size} in {self.shots} shots, {time.name}={time.size}]"
-
-    def __repr__(self) -> str:
-        counts = f"; points={list(self._counts)}>" if self.ragged else ">"
-        return super().__repr__()[:-1] + counts
+        place = super().place(element)
+        return {"shot": place["shot"], "trace": place["trace"], "sample": place[self.last.name]}
 
 
 class DirectSum(Space):

@@ -23,6 +23,7 @@ LAYERS = (
     ("maps",),
     ("check",),
     ("engine",),
+    ("shotwise",),
     ("wave",),
     ("memory",),
     ("survey", "storage"),
@@ -58,8 +59,9 @@ ROOMS = {
         ("sampling",),
         ("solver", "suitability"),
         ("modeling",),
-        ("tangent",),
+        ("tangent", "positions"),
         ("jacobian",),
+        ("pershot",),
         ("costs",),
     ),
 }

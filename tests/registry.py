@@ -59,12 +59,15 @@ from seisops.operators import (
     Sum,
     Zero,
 )
-from seisops.survey.windows import Shotwise, ShotwiseMap, WindowedModeling
+from seisops.shotwise import Shotwise, ShotwiseMap
+from seisops.survey.windows import WindowedModeling
 from seisops.wave import equations
 from seisops.wave.modeling import Solve
+from seisops.wave.positions import Displaced
 from seisops.wave.sampling.channel import Channel
 from seisops.wave.sampling.combination import Combination, Combined
 from seisops.wave.sampling.imaging import Imaging
+from seisops.wave.sampling.moving import Moving
 from seisops.wave.sampling.perturbation import Perturbation
 from seisops.wave.storage.layout import Layout
 from seisops.wave.storage.policies import (
@@ -250,6 +253,23 @@ def jacobian_of_what_reflects(w):
 )  # shots are selected of its Jacobian; a wavefield does not reach into the layer, where there is an image
 def imaging(w):
     return w.jacobian(storage=so.storage.Full())._operator
+
+
+@operator(Moving)
+def moving(w):
+    P = w.deep(2, 3)
+    direction = P.domain.positions(P.points.counts, P.points.shared).random(6)
+    return Moving(P, (0, None, 1), (1, direction))
+
+
+@operator(Displaced)
+def displaced(w):
+    return Displaced(w.waves.positions(w.Pr.points.counts, False), w.Pr.range, w.Pr.range.random(7), 1)
+
+
+@operator(Displaced)
+def displaced_in_all_shots(w):
+    return Displaced(w.waves.positions(w.Pr.points.counts, True), w.Pr.range, w.Pr.range.random(7), 0)
 
 
 @operator(Channel, apart=False)  # both wavefields are in no space
@@ -486,6 +506,16 @@ def parametric(w):
     return so.Parametric(w.F), point(w, w.F)
 
 
+@map_(so.Parametric)
+def parametric_by_positions(w):
+    # near the origin, as a part of a coordinate is how far they move; in the middles of cells
+    heard, driven = (np.array(cells) * 10.0 + 5.0 for cells in ([(0, 2), (3, 1)], [[(2, 3)], [(4, 1)]]))
+    Pr, Ps = so.Projection(w.waves, heard), so.Projection(w.waves, driven)  # of all shots, and of each
+    F = Pr * w.A * Ps.H
+    m, q = point(w, F)
+    return so.Parametric(F, (so.Positions(Pr), "m", so.Positions(Ps))), (heard, m, driven, q)
+
+
 @map_(Composed)
 def composed(w):
     F = w.F
@@ -514,6 +544,12 @@ def linear(w):
 def shotwise_map(w):
     F = windowed(w)
     return F.as_map(), point(w, F)
+
+
+@map_(so.PerShot)
+def per_shot(w):
+    m, q = point(w, w.F)
+    return so.PerShot(so.Parametric(w.F)), (np.stack([m, 1.1 * m]), q)
 
 
 def observed(w: World):

@@ -29,7 +29,7 @@ runpy.run_path({path!r}, run_name="__main__")
 
 
 #: Those of ``docs/gallery.rst``, which draw what they find.
-GALLERY = ("cycle_skipping", "elastic_fwi", "multiscale_fwi", "robust_fwi", "tti_lsrtm")
+GALLERY = ("cycle_skipping", "elastic_fwi", "multiscale_fwi", "robust_fwi", "source_location", "tti_lsrtm")
 
 #: How far the loss of an example must fall, relative to the first, where it is not 0.7.
 FALLS = {"torch_unrolled_lsrtm": 0.85}
@@ -87,6 +87,10 @@ def test_example(path, tmp_path):
     elif path.stem == "robust_fwi":
         good, squares, student = (float(n) for n in re.findall(r"model (\d+) %", said))
         assert good < 80.0 and student < good + 3.0 and squares > 120.0, said
+    elif path.stem == "source_location":
+        distances = [tuple(map(float, pair)) for pair in re.findall(r": (\S+) m -> (\S+) m", said)]
+        assert len(distances) == 2 and all(before > 100.0 and after < 10.0 for before, after in distances), said
+        assert (tmp_path / "figure.png").stat().st_size > 10_000
     elif path.stem.startswith("torch_"):
         fell = re.search(r"^loss: 1\.00\d* -> (\S+)", said, re.MULTILINE)
         assert float(fell[1]) < FALLS.get(path.stem, 0.7), said

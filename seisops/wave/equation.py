@@ -570,9 +570,13 @@ def broadcast(grid: Grid, name: str, value, quantity: Quantity = ANY) -> np.ndar
     a = numbers(name, value)
     if a.ndim and a.shape != grid.shape:
         hint = " (transposed?)" if a.shape == grid.shape[::-1] else ""
+        fix = (
+            "a medium is that of all shots; so.PerShot(so.Parametric(F)) is the map of which each shot has its own"
+            if a.shape[1:] == grid.shape
+            else "pass an array of the grid's shape or one number"
+        )
         raise ParameterError(
-            f"{name} has shape {a.shape}{hint}, the grid has shape {grid.shape} in the order {tuple(grid.axes)}: "
-            "pass an array of the grid's shape or one number"
+            f"{name} has shape {a.shape}{hint}, the grid has shape {grid.shape} in the order {tuple(grid.axes)}: {fix}"
         )
     check_possible(name, a, quantity)
     return np.array(np.broadcast_to(a, grid.shape), order="C")

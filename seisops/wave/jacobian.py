@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,15 +19,18 @@ from seisops.operators import (
     LinearOperator,
     Product,
     Propagator,
+    Sampler,
     Scaled,
     Sum,
     VStack,
+    Zero,
     add,
     compose,
     scale,
 )
 from seisops.spaces import join, split
 from seisops.wave.modeling import Modeling
+from seisops.wave.positions import Displaced, Positions, Variable, by_points, placed, steered
 from seisops.wave.sampling.imaging import Imaging
 from seisops.wave.sampling.perturbation import CONDITIONS, Perturbation
 from seisops.wave.storage.policies import Policy, policy
@@ -121,17 +125,8 @@ class Jacobian(LinearOperator):
         self.q.flags.writeable = False
         self.by, self.policy = by, storage
         self._pool = pool or Pool(storage.keep_bytes, device_of(self.F))
-        self._operator = derivative(self.scattering, self.q, by, self.policy, False, self._pool)[1]
+        (self._operator,) = derivatives(self.scattering, self.q, By(by), self.policy, False, self._pool)[1]
         super().__init__(self._operator.domain, self._operator.range)
-
-    @classmethod
-    def _at_run(cls, F, q, wrt, storage: Policy, pool: Pool):
-        """The value of F q, and the Jacobian with its backgrounds already kept, in memory from a pool."""
-        new = object.__new__(cls)
-        new.F, new.q, new.by, new.policy, new._pool = F, q, Perturbation(wrt), storage, pool
-        value, new._operator = derivative(F, q, new.by, storage, True, pool)
-        LinearOperator.__init__(new, new._operator.domain, new._operator.range)
-        return value, new
 
     def _fingerprint(self) -> list:
         return [self.F, self.q, self.by, self.policy]
@@ -177,12 +172,8 @@ class Jacobian(LinearOperator):
 
     def forget(self) -> None:
         """Release the backgrounds that are held, which are computed again when needed, and what is spare."""
-        self._hand_in()
-        self._pool.clear()
-
-    def _hand_in(self) -> None:
-        """Leave the memory of the backgrounds to whoever shares the pool."""
         self._operator.forget()
+        self._pool.clear()
 
     def illumination(self) -> NDArray:
         r"""Return how much the source illuminates each cell, :math:`\sum_s \int h^2 dt` over all shots.
@@ -221,14 +212,15 @@ class Jacobian(LinearOperator):
 
 
 class Parametric(Map):
-    """The nonlinear map ``(m, q) -> F(m) q``.
+    """The nonlinear map ``(m, q) -> F(m) q``, also of the positions of sources and receivers.
 
     Parameters
     ----------
     F : LinearOperator
         A modeling expression; its discretisation (time step, layer) stays frozen, so that the map is smooth.
-    wrt : str or tuple of str, optional
-        Parameters of the medium that become arguments, before q; by default ``"m"``, as of :class:`Jacobian`.
+    wrt : str, Positions or tuple of these, optional
+        Parameters of the medium, and positions of points, that become arguments, in this order and before q; by default
+        ``"m"``, as of :class:`Jacobian`.
     storage : str or Policy, optional
         How the linearisation keeps the forward wavefield; see :mod:`seisops.storage`.
 
@@ -238,30 +230,42 @@ class Parametric(Map):
     solve for each product, as long as the forward wavefields fit the policy's budget: that of all linearisations together
     that are open at a time, those of selected shots and of the tangent included. Its ``pullback`` gives the gradients by
     all arguments in one solve. ``G.second`` costs four: the field and its derivative forward, their adjoints backward.
+    The derivative by positions of receivers is made of what is heard in the solve forward, ndim traces for each receiver,
+    and costs no solve of its own; that by positions of sources is read in the solve backward. Of positions alone,
+    ``G.second`` costs six.
     """
 
     def __new__(cls, F: LinearOperator | None = None, *args, **options):
         """What F is distributed over works the map off, too."""
         return object.__new__(cls) if there(F) is None else sent(cls, F, *args, **options)
 
-    def __init__(self, F: LinearOperator, wrt: str | Sequence[str] = "m", storage="auto"):
-        self.F = fuse(F)
-        self.wrt = names(wrt)
+    def __init__(self, F: LinearOperator, wrt: str | Positions | Sequence[str | Positions] = "m", storage="auto"):
+        self.F, self.arguments = steered(fuse(F), arguments(wrt))
+        self.wrt = tuple(a for a in self.arguments if isinstance(a, str))
         self.policy = policy(storage)
         modeling = the_modeling(self.F)
         self._pool = Pool(self.policy.keep_bytes, device_of(self.F))
-        modeling.medium.check_wrt(self.wrt)
-        super().__init__((*(modeling.domain.model() for _ in self.wrt), self.F.domain), self.F.range)
+        if self.wrt:
+            modeling.medium.check_wrt(self.wrt)
+        model = modeling.domain.model()
+        spaces = (model if isinstance(a, str) else a.space for a in self.arguments)
+        super().__init__((*spaces, self.F.domain), self.F.range)
 
     def select(self, shots: Sequence[int]) -> Parametric:
-        return Parametric.within(self._pool, self.F.select(shots), self.wrt, self.policy)
+        some = tuple(a if isinstance(a, str) else a.select(shots) for a in self.arguments)
+        return Parametric.within(self._pool, self.F.select(shots), some, self.policy)
 
     @classmethod
-    def within(cls, pool: Pool, F: LinearOperator, wrt: str | Sequence[str], storage: Policy) -> Parametric:
+    def within(cls, pool: Pool, F: LinearOperator, wrt: str | Sequence[str | Variable], storage: Policy) -> Parametric:
         """A map whose memory is part of that of others."""
         new = cls(F, wrt, storage)
         new._pool = pool
         return new
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """Its arguments that are positions of points, or directions in which they move."""
+        return tuple(a for a in self.arguments if isinstance(a, Variable))
 
     @property
     def held_bytes(self) -> int:
@@ -283,29 +287,33 @@ class Parametric(Map):
         self._domain[-1].require_finite(point[-1], f"{self!r}: the source", "mend it, or set it to zero")
 
     def _fingerprint(self) -> list:
-        return [self.F, self.wrt, self.policy]
+        return [self.F, tuple(a if isinstance(a, str) else a.number for a in self.arguments), self.policy]
 
-    def _at(self, parameters) -> LinearOperator:
-        return self.F.at(**dict(zip(self.wrt, parameters, strict=True)))
+    def _at(self, values) -> LinearOperator:
+        named = list(zip(self.arguments, values, strict=True))
+        F = placed(self.F, {a.number: x for a, x in named if isinstance(a, Variable)})
+        return F.at(**{a: x for a, x in named if isinstance(a, str)}) if self.wrt else F
 
     def _call(self, *x):
-        *parameters, q = x
-        return self._at(parameters).matvec(q.ravel())
+        *values, q = x
+        return self._at(values).matvec(q.ravel())
 
     def _linearize(self, *x):
-        *parameters, q = x
-        F = fuse(self._at(parameters))
-        value, jacobian = Jacobian._at_run(F, q, self.wrt, self.policy, self._pool)
-        born = jacobian._operator  # not the leaf: expressions around the same solve are to merge with it
-        if len(self.wrt) == 1:
-            by_parameters = [born]
-        else:
-            model = self._domain[0]
-            by_parameters = [compose(born, Embedding(model, born.domain, i)) for i in range(len(self.wrt))]
-        return Linearization(value, (*by_parameters, F), close=jacobian._hand_in)
+        *values, q = x
+        F = fuse(self._at(values))
+        by = By(Perturbation(self.wrt) if self.wrt else None, self.variables)
+        value, found = derivatives(F, q, by, self.policy, True, self._pool)
+        jacobians: dict[str | Variable, LinearOperator] = dict(zip(self.variables, found[by.first :], strict=True))
+        if self.wrt:
+            born = found[0]  # not the leaf: expressions around the same solve are to merge with it
+            model, alone = the_modeling(F).domain.model(), len(self.wrt) == 1
+            for i, name in enumerate(self.wrt):
+                jacobians[name] = born if alone else compose(born, Embedding(model, born.domain, i))
+        close = found[0].forget if self.wrt else None  # to whoever shares the pool
+        return Linearization(value, (*(jacobians[a] for a in self.arguments), F), close=close)
 
     def jacobian(self, *x: ArrayLike, argument: int = 0) -> LinearOperator:
-        """The derivative by one argument at a point: a :class:`Jacobian` for a parameter, F for the source.
+        """The derivative by one argument at a point: a :class:`Jacobian` for a parameter of the medium, F for the source.
 
         Parameters
         ----------
@@ -314,16 +322,19 @@ class Parametric(Map):
         argument : int, optional
             The argument; by default the first.
         """
-        if not isinstance(argument, int | np.integer) or not 0 <= argument < len(self.wrt):
+        known = isinstance(argument, int | np.integer) and 0 <= argument < len(self.arguments)
+        if not known or not isinstance(self.arguments[argument], str):
             return super().jacobian(*x, argument=argument)
-        *parameters, q = self._point(x)
-        return Jacobian(self._at(parameters), q, self.wrt[argument], self.policy)
+        *values, q = self._point(x)
+        return Jacobian(self._at(values), q, self.arguments[argument], self.policy)
 
     def _make_tangent(self):
         medium = the_modeling(self.F).medium
-        directions = tuple(direction(medium, name) for name in self.wrt)
-        inner = Parametric.within(self._pool, tangent(self.F, self.wrt), (*self.wrt, *directions), self.policy)
-        n = len(self.wrt)
+        shift = 1 + max((v.number for v in self.variables), default=-1)
+        directions = tuple(direction(medium, a) if isinstance(a, str) else a.moved(shift) for a in self.arguments)
+        F = tangent(self.F, self.wrt, shift)
+        inner = Parametric.within(self._pool, F, (*self.arguments, *directions), self.policy)
+        n = len(self.arguments)
         parameters, sources = [*range(n), *range(n + 1, 2 * n + 1)], (n, 2 * n + 1)
         return Arranged(inner, self._domain * 2, [*((i,) for i in parameters), sources])
 
@@ -333,6 +344,17 @@ def names(wrt) -> tuple[str, ...]:
     out = (wrt,) if isinstance(wrt, str) else tuple(wrt) if isinstance(wrt, Iterable) else (wrt,)
     if not out or not all(isinstance(n, str) for n in out) or len(set(out)) != len(out):
         raise ParameterError(f"wrt={wrt!r:.80}: give the name of a parameter, or a tuple of different names")
+    return out
+
+
+def arguments(wrt) -> tuple[str | Positions | Variable, ...]:
+    """`wrt` of a map as a tuple of distinct names and positions."""
+    one = isinstance(wrt, str | Positions) or not isinstance(wrt, Iterable)
+    out = (wrt,) if one else tuple(wrt)
+    if not out or not all(isinstance(a, str | Positions | Variable) for a in out) or len(set(out)) != len(out):
+        raise ParameterError(
+            f"wrt={wrt!r:.80}: give the name of a parameter, so.Positions of points, or a tuple of different ones"
+        )
     return out
 
 
@@ -360,58 +382,123 @@ def the_modeling(op: LinearOperator) -> Modeling:
     return first
 
 
-def derivative(
-    op: LinearOperator, x: NDArray, by: Perturbation, storage: Policy, run: bool, pool: Pool
-) -> tuple[NDArray | None, LinearOperator]:
-    """The value of ``op x`` (if `run`) and its derivative with respect to parameters, for a normal form.
+@dataclass(frozen=True)
+class By:
+    """What expressions are differentiated by: parameters of the medium, all together, and each of some variables."""
 
-    The derivative looks at x again: nobody may change it.
+    medium: Perturbation | None
+    variables: tuple[Variable, ...] = ()
+
+    @property
+    def first(self) -> int:
+        """The number of the first derivative by a variable."""
+        return int(self.medium is not None)
+
+
+def derivatives(
+    op: LinearOperator, x: NDArray, by: By, storage: Policy, run: bool, pool: Pool
+) -> tuple[NDArray | None, list[LinearOperator]]:
+    """The value of ``op x`` (if `run`) and its derivatives, for a normal form.
+
+    They look at x again: nobody may change it.
     """
-    by.check(the_modeling(op).medium)
-    return _derivative(op, x, by, storage, run, pool)
+    if by.medium:
+        by.medium.check(the_modeling(op).medium)
+    value, found = _derivatives(op, x, by, storage, run, pool)
+    return value, [j for j in found if j is not None]
 
 
-def _derivative(op, x, by, storage, run, pool):
+def _derivatives(op, x, by, storage, run, pool):
+    """Value and derivatives, of which those that are zero are None."""
+    none = [None] * (by.first + len(by.variables))
     if not propagates(op):
         # flat: what stands beside our operators may not know their shapes, or may use the array that it returns again
-        return (op.range.owned(op.matvec(x.ravel())) if run else None), None
+        return (op.range.owned(op.matvec(x.ravel())) if run else None), none
     if isinstance(op, FusedSolve):
         return _of_solve(op, x, by, storage, run, pool)
     if isinstance(op, Scaled):
-        value, jacobian = _derivative(op.op, x, by, storage, run, pool)
-        return (value * value.dtype.type(op.scalar) if run else None), scale(op.scalar, jacobian)
+        value, found = _derivatives(op.op, x, by, storage, run, pool)
+        return (value * value.dtype.type(op.scalar) if run else None), [j and scale(op.scalar, j) for j in found]
     if isinstance(op, Product):
-        jacobians, factors = [], list(op.children)
+        terms, factors = [[] for _ in none], list(op.children)
         while factors:
             factor = factors.pop()
             more = run or any(propagates(f) for f in factors)
-            value, jacobian = _derivative(factor, x, by, storage, more, pool)
-            if jacobian is not None:
-                jacobians.append(compose(*factors, jacobian))
+            value, found = _derivatives(factor, x, by, storage, more, pool)
+            for those, j in zip(terms, found, strict=True):
+                if j is not None:
+                    those.append(compose(*factors, j))
             x = value
-        return x, add(*jacobians)
+        return x, [_sum(those) for those in terms]
     if isinstance(op, HStack | BlockDiag):
         parts = split(x, [child.domain for child in op.children])
     else:
         parts = [x] * len(op.children)
-    pairs = [_derivative(child, part, by, storage, run, pool) for child, part in zip(op.children, parts, strict=True)]
-    values, jacobians = zip(*pairs, strict=True)
+    pairs = [_derivatives(child, part, by, storage, run, pool) for child, part in zip(op.children, parts, strict=True)]
+    values, found = zip(*pairs, strict=True)
     if isinstance(op, Sum | HStack):
-        return (sum(values) if run else None), add(*(j for j in jacobians if j is not None))
+        return (sum(values) if run else None), [_sum(column) for column in zip(*found, strict=True)]
     if isinstance(op, VStack | BlockDiag):
-        if any(j is None for j in jacobians):
+        if by.medium and any(j is None for j, *_ in found):
             raise ParameterError(f"a block of {op} does not depend on the medium: differentiate the others alone")
-        return (join(values) if run else None), VStack(jacobians)
+        columns = [_column(op.children, column) for column in zip(*found, strict=True)]
+        return (join(values) if run else None), columns
     raise ParameterError(f"cannot differentiate {op}")
 
 
-def _of_solve(op: FusedSolve, x, by, storage, run, pool):
+def _sum(terms: Iterable[LinearOperator | None]) -> LinearOperator | None:
+    there = [j for j in terms if j is not None]
+    return add(*there) if there else None
+
+
+def _column(blocks: Sequence[LinearOperator], found: Sequence[LinearOperator | None]) -> LinearOperator | None:
+    """The column of derivatives of some blocks."""
+    domain = next((j.domain for j in found if j is not None), None)
+    if domain is None:
+        return None
+    return VStack([Zero(domain, b.range) if j is None else j for b, j in zip(blocks, found, strict=True)])
+
+
+def _of_solve(op: FusedSolve, x, by: By, storage, run, pool):
     if op.is_adjoint:
         raise ParameterError(f"{op} is an adjoint solve: differentiate the operator that it is the adjoint of")
-    modeling, solve = op.propagator, op.solution()
-    source = solve.at_source(x)
-    imaging = Imaging(modeling.domain, modeling.medium, by, storage, source, pool)
-    if by.lags:
-        source.layout(imaging.coefficients, imaging.every)  # refuses what has no lags
-    value = solve.apply(x, imaging) if run else None
-    return value, FusedSolve(modeling, op.readers, (imaging,))
+    modeling = op.propagator
+    heard = [by_points(op.readers, v) for v in by.variables]
+    slopes = tuple(s for samplers in heard for _, _, s in samplers)
+    imaging = None
+    if by.medium:
+        source = op.solution().at_source(x)
+        imaging = Imaging(modeling.domain, modeling.medium, by.medium, storage, source, pool)
+        if by.medium.lags:
+            source.layout(imaging.coefficients, imaging.every)  # refuses what has no lags
+    value, traces = None, iter(())
+    if run or slopes:
+        spaces = [s.range for s in (*op.readers, *slopes)]
+        value, *found = split(_with(op, slopes).solution().apply(x, imaging), [op.range, *spaces[len(op.readers) :]])
+        traces = iter(found)
+    out = [FusedSolve(modeling, op.readers, (imaging,))] if by.medium else []
+    given = split(x, [w.range for w in op.writers])
+    for variable, samplers in zip(by.variables, heard, strict=True):
+        terms = [_at_reader(op, i, Displaced(variable.space, s.range, next(traces), axis)) for i, axis, s in samplers]
+        driven = by_points(op.writers, variable)
+        if driven:
+            strengths = [Displaced(variable.space, s.range, given[i], axis) for i, axis, s in driven]
+            solve = FusedSolve(modeling, op.readers, tuple(s for _, _, s in driven))
+            solve.said = op.said
+            terms.append(compose(solve, VStack(strengths)))
+        out.append(_sum(terms))
+    return value, out
+
+
+def _with(op: FusedSolve, more: tuple[Sampler, ...]) -> FusedSolve:
+    """A solve in which more is read."""
+    if not more:
+        return op
+    read = FusedSolve(op.propagator, (*op.readers, *more), op.writers)
+    read.said = op.said
+    return read
+
+
+def _at_reader(op: FusedSolve, i: int, traces: LinearOperator) -> LinearOperator:
+    """What one of the readers of a solve hears, among all that they do."""
+    return compose(Embedding.among([r.range for r in op.readers], i), traces) if len(op.readers) > 1 else traces

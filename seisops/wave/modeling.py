@@ -114,6 +114,12 @@ class Modeling(Propagator):
             self._solver = Solver(self.discretisation, self.medium)
         return self._solver
 
+    @property
+    def side_by_side(self) -> bool:
+        """Whether several shots at once are better off than one on all cores: their fields stay close to each core."""
+        concurrent = backend.device(self.discretisation.device).concurrency > 1
+        return concurrent and self.solver.state_bytes <= SMALL
+
     @classmethod
     def _frozen(cls, waves: Wavefield, medium: WaveEquation, discretisation: Discretisation) -> Modeling:
         new = object.__new__(cls)
@@ -226,18 +232,13 @@ class Solve(LinearOperator):
         warn(self, parts)
         out = [r.range.zeros() for r in self.readers]
         one = partial(self._one_shot, parts=parts, recorder=imaging)
-        together = self._small and backend.device(self.modeling.discretisation.device).concurrency > 1
+        whole = any(s.range.extended for s in (*self.readers, *self.writers))
+        together = self.modeling.side_by_side and not whole
         shots = side_by_side(one, self.shots) if together else map(one, range(self.shots))
         for shot, found in enumerate(shots):
             for reader, o, values in zip(self.reading, out, found, strict=True):
                 reader.deliver(values, shot, o)
         return self.range.join(out) if len(out) > 1 else out[0]
-
-    @property
-    def _small(self) -> bool:
-        """Whether several shots at once are better off than one on all cores: their fields stay close to each core."""
-        whole = any(s.range.extended for s in (*self.readers, *self.writers))
-        return self.modeling.solver.state_bytes <= SMALL and not whole
 
     def at_source(self, x: NDArray) -> AtSource:
         """What makes the backgrounds of this solve's shots when it is applied to `x`."""

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 
 from seisops.engine import backend
 from seisops.errors import ParameterError
-from seisops.spaces import Axis, Space, Traces
+from seisops.spaces import AtPoints, Axis, Space, Traces
 from seisops.wave._validate import integer
 from seisops.wave.grid import Grid
 from seisops.wave.time import Time
@@ -88,6 +88,13 @@ class Wavefield(Space):
     def traces(self, counts: Sequence[int]) -> Traces:
         """The space of time series at `counts[i]` points of shot i."""
         return Traces(counts, Axis("time", self.time.n, self.time.step, self.time.start), self.dtype)
+
+    def positions(self, counts: Sequence[int], shared: bool) -> Space:
+        """The space of the coordinates, in metres, of `counts[i]` points of shot i, or of the same points in all shots."""
+        axis = Axis("axis", self.grid.ndim)
+        if shared:
+            return Space("positions", [Axis("point", counts[0]), axis], self.dtype)
+        return AtPoints("positions", counts, axis, self.dtype)
 
     def images(self) -> Space:
         """The space of one image for each shot."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ from seisops.operators import (
     Embedding,
     Gather,
     HStack,
+    Identity,
     LinearOperator,
     Product,
     Sampler,
@@ -25,9 +26,11 @@ from seisops.operators import (
     compose,
     scale,
 )
+from seisops.spaces import joint
 from seisops.wave.equation import WaveEquation, broadcast
 from seisops.wave.modeling import Modeling
 from seisops.wave.sampling.channel import Channel, located
+from seisops.wave.sampling.moving import Moving
 
 if TYPE_CHECKING:
     import sympy
@@ -137,7 +140,7 @@ def direction(medium: WaveEquation, name: str) -> str:
     return f"tan{medium.order}_{name}"
 
 
-def tangent(op: LinearOperator, wrt: Sequence[str]) -> LinearOperator:
+def tangent(op: LinearOperator, wrt: Sequence[str], shift: int = 0) -> LinearOperator:
     """The operator ``(q, dq) -> dF q + F dq``, with the direction of the medium among its medium's parameters.
 
     Parameters
@@ -146,6 +149,9 @@ def tangent(op: LinearOperator, wrt: Sequence[str]) -> LinearOperator:
         A modeling expression F.
     wrt : sequence of str
         Parameters of the medium that move; their directions are zero to begin with.
+    shift : int, optional
+        By how much the number of a direction is larger than that of the variable of points that moves in it; directions
+        are zero to begin with.
     """
     lifted: dict[int, Modeling] = {}
 
@@ -155,30 +161,73 @@ def tangent(op: LinearOperator, wrt: Sequence[str]) -> LinearOperator:
         return lifted[id(modeling)]
 
     normal = fuse(op)
-    return fuse(compose(Embedding.among([normal.range] * 2, 1).H, _pair(normal, lift)))
+    return fuse(compose(Embedding.among([normal.range] * 2, 1).H, _pair(normal, lift if wrt else None, shift)))
 
 
-def _pair(op: LinearOperator, lift) -> LinearOperator:
+def _pair(op: LinearOperator, lift: Callable[[Modeling], Modeling] | None, shift: int) -> LinearOperator:
     """``(x, dx) -> (F x, dF x + F dx)``."""
     if not propagates(op):
         return BlockDiag([op, op])
     match op:
         case FusedSolve() if not op.is_adjoint:
-            medium = op.propagator.medium
-            channels = len(medium.primal.channels) * 2**medium.order
-            return FusedSolve(lift(op.propagator), _twice(op.readers, channels), _twice(op.writers, channels))
+            return _pair_of_solves(op, shift) if lift is None else _pair_in_one(op, lift(op.propagator), shift)
         case Scaled():
-            return scale(op.scalar, _pair(op.op, lift))
+            return scale(op.scalar, _pair(op.op, lift, shift))
         case Product():
-            return compose(*(_pair(factor, lift) for factor in op.children))
+            return compose(*(_pair(factor, lift, shift) for factor in op.children))
         case Sum():
-            return Sum([_pair(term, lift) for term in op.children])
+            return Sum([_pair(term, lift, shift) for term in op.children])
         case Stack():
-            blocks = type(op)([_pair(block, lift) for block in op.children])
+            blocks = type(op)([_pair(block, lift, shift) for block in op.children])
             before = [] if isinstance(op, VStack) else [_sorted([block.domain for block in op.children]).H]
             after = [] if isinstance(op, HStack) else [_sorted([block.range for block in op.children])]
             return compose(*after, blocks, *before)
     raise ParameterError(f"cannot differentiate {op}")
+
+
+def _pair_in_one(op: FusedSolve, lifted: Modeling, shift: int) -> LinearOperator:
+    """That of a solve, by one of a field and its derivative together."""
+    medium = op.propagator.medium
+    channels = len(medium.primal.channels) * 2**medium.order
+    heard, driven = _moved(op.readers, shift), _moved(op.writers, shift)
+    readers = (*_twice(op.readers, channels), *(Channel(s, channel) for _, s, channel in heard))
+    writers = (*_twice(op.writers, channels), *(Channel(s, channel + channels) for _, s, channel in driven))
+    after, before = (
+        _added(samplers, [*range(2 * len(samplers)), *(start + i for i, _, _ in moved)])
+        for samplers, moved, start in ((op.readers, heard, len(op.readers)), (op.writers, driven, 0))
+    )
+    return compose(after, FusedSolve(lifted, readers, writers), before.H)
+
+
+def _pair_of_solves(op: FusedSolve, shift: int) -> LinearOperator:
+    """That of a solve whose medium does not move: one for the field, one for its derivative."""
+    heard, driven = _moved(op.readers, shift), _moved(op.writers, shift)
+    n, k = len(op.readers), len(op.writers)
+    field = FusedSolve(op.propagator, (*op.readers, *(_of(s, c) for _, s, c in heard)), op.writers)
+    derivative = FusedSolve(op.propagator, op.readers, (*(_of(s, c) for _, s, c in driven), *op.writers))
+    field.said = derivative.said = op.said
+    after = _added(op.readers, [*range(n), *(n + i for i, _, _ in heard), *range(n, 2 * n)])
+    before = _added(op.writers, [*range(k), *(i for i, _, _ in driven), *range(k, 2 * k)])
+    return compose(after, BlockDiag([field, derivative]), before.H)
+
+
+def _moved(samplers: Sequence[Sampler], shift: int) -> list[tuple[int, Sampler, int]]:
+    """What samplers become as their points move: the number of each, what they become, and of which wavefield."""
+    found = []
+    for i, (sampler, channel) in enumerate(map(located, samplers)):
+        if isinstance(sampler, Moving):
+            found += [(i, moved, channel) for moved in sampler.toward(shift)]
+    return found
+
+
+def _of(sampler: Sampler, channel: int) -> Sampler:
+    return Channel(sampler, channel) if channel else sampler
+
+
+def _added(samplers: Sequence[Sampler], targets: Sequence[int]) -> LinearOperator:
+    """From what some samplers find, of a field and its derivative and in addition, to the former with that added."""
+    spaces = [samplers[target % len(samplers)].range for target in targets]
+    return Identity(joint(spaces)) if list(targets) == [*range(len(spaces))] else Gather(spaces, targets)
 
 
 def _twice(samplers: Sequence[Sampler], channels: int) -> tuple[Sampler, ...]:

@@ -1,14 +1,16 @@
 """Points between the nodes of a grid: where they are, shot by shot, and their interpolation weights."""
 
+from functools import partial
 from itertools import accumulate
 
 import numpy as np
-from scipy.special import i0
+from scipy.special import i0, perm
 
 from seisops.errors import ParameterError, shown
 from seisops.spaces import shot_numbers
 from seisops.wave._validate import floats, number_or_nan
 from seisops.wave.grid import NODE_TOLERANCE, Grid
+from seisops.wave.sampling.moves import windowed_sincs
 
 #: Nodes per axis in the window of each interpolation, and of a derivative.
 WIDTHS = {"node": 1, "linear": 2, "sinc": 8}
@@ -39,11 +41,18 @@ class Coordinates:
         Number of shots.
     margin : float, optional
         Metres by which points may lie outside the extent, inside an absorbing layer; not negative.
+
+    Attributes
+    ----------
+    shared : bool
+        Whether one array holds for all shots.
     """
 
-    __slots__ = ("_shots", "grid")
+    __slots__ = ("_shots", "grid", "margin", "shared")
 
     grid: Grid
+    margin: float
+    shared: bool
     _shots: tuple
 
     def __init__(self, coordinates, grid, shots, margin=0.0):
@@ -52,21 +61,22 @@ class Coordinates:
                 f"margin={shown(margin)}: give the metres by which points may lie outside the model, 0 or more"
             )
         per_shot = _split_shots(coordinates, grid, shots)
-        if per_shot is None:
+        shared = per_shot is None
+        if shared:
             per_shot = (_checked(coordinates, grid, None, margin),) * shots
         else:
             per_shot = tuple(_checked(points, grid, shot, margin) for shot, points in enumerate(per_shot))
-        self._set(grid, per_shot)
+        self._set(grid, per_shot, margin, shared)
 
-    def _set(self, grid, per_shot):
-        object.__setattr__(self, "grid", grid)
-        object.__setattr__(self, "_shots", per_shot)
+    def _set(self, grid, per_shot, margin, shared):
+        for name, value in (("grid", grid), ("_shots", per_shot), ("margin", margin), ("shared", shared)):
+            object.__setattr__(self, name, value)
 
     def __setattr__(self, name, value):
         raise AttributeError(f"{type(self).__name__} is immutable: {name!r} cannot be set")
 
     def __reduce__(self):
-        return _rebuild, (self.grid, self._shots)
+        return _rebuild, (self.grid, self._shots, self.margin, self.shared)
 
     @property
     def counts(self):
@@ -108,7 +118,23 @@ class Coordinates:
         -------
         Coordinates
         """
-        return _rebuild(self.grid, tuple(self._shots[i] for i in shot_numbers(shots, len(self), self)))
+        chosen = tuple(self._shots[i] for i in shot_numbers(shots, len(self), self))
+        return _rebuild(self.grid, chosen, self.margin, self.shared)
+
+    def elsewhere(self, positions):
+        """The same points in other places, which are checked.
+
+        Parameters
+        ----------
+        positions : ndarray
+            Metres: (points, ndim) if all shots share them, (shots, points, ndim), or where shots have different numbers of
+            points (all points, ndim).
+        """
+        # an edge is no number of single precision
+        slack = np.finfo(positions.dtype).eps * max(abs(end) for ends in self.grid.extent for end in ends)
+        if positions.ndim == 2 and not self.shared:
+            positions = np.split(positions, self.offsets[1:-1])
+        return Coordinates(positions, self.grid, len(self), self.margin + slack)
 
     def __eq__(self, other):
         if not isinstance(other, Coordinates):
@@ -148,8 +174,9 @@ def on_nodes(coordinates, grid, place=None):
 
 
 def weights(
-    coordinates, grid, origin_index, padded_shape, interpolation="sinc", place=None, entering=False, derivative=None
-):
+    coordinates, grid, origin_index, padded_shape, interpolation="sinc", place=None, entering=False, derivative=None,
+    moved=None,
+):  # fmt: skip
     r"""Separable weights that interpolate a field on the padded grid at points anywhere in it.
 
     The value of a field `u` at point `p` is the sum over a window of `r` nodes per axis::
@@ -180,13 +207,17 @@ def weights(
     derivative : int, optional
         Number of an axis along which the derivative is taken, per metre, by the weights of :func:`slopes`; `interpolation`
         then is that across it.
+    moved : sequence of int, optional
+        For each axis, how often the weights are differentiated by the coordinates of the points along it, per metre. Weights
+        of all such derivatives have the same windows, of a node more. Where points lie on nodes, on which windows move on,
+        derivatives are the mean of those ahead and behind; see :mod:`seisops.wave.sampling.moves`.
 
     Returns
     -------
     gridpoints : ndarray of int32, shape (points, ndim)
         First node of each window in the padded grid.
     coefficients : ndarray of float64, shape (points, ndim, r)
-        Weights; `r` is 8, 2 or 1, and 10 with a derivative.
+        Weights; `r` is 8, 2 or 1, and 10 with a derivative; one more if moved.
 
     Notes
     -----
@@ -213,7 +244,7 @@ def weights(
         raise ParameterError('interpolation "node" needs every point on a node: use "sinc" or "linear"')
     if place is not None and (place.parity or place.closed) and origin_index[-1] != 0:
         raise ParameterError(f"a free surface needs the first z node at index 0, got origin_index {origin_index}")
-    r = WIDTHS[interpolation] if derivative is None else SLOPE
+    r = (WIDTHS[interpolation] if derivative is None else SLOPE) + (moved is not None)
     if min(padded_shape) < r:
         fewer = ', or interpolation="linear", which needs 2' if r == WIDTHS["sinc"] else ""
         what = f"{interpolation!r} interpolation" if derivative is None else "a derivative"
@@ -237,22 +268,43 @@ def weights(
     gridpoints = np.empty(cells.shape, dtype=np.int32)
     coefficients = np.empty((*cells.shape, r))
     for d, size in enumerate(padded_shape):
-        slope = d == derivative
-        nodes, values = slopes(cells[:, d]) if slope else window(cells[:, d], WIDTHS[interpolation])
-        if place is not None and d == grid.ndim - 1:
-            nodes, values = below(nodes, values, cells[:, d], place, slope)
-            if entering and place.weighted:
-                values = values / place.weight(size)[np.clip(nodes, 0, size - 1)]
-        offset = 0.0 if place is None else float(place.cell[d])
-        values = np.where(within(nodes, size, offset), values / grid.spacing[d] if slope else values, 0.0)
+        slope, order = int(d == derivative), 0 if moved is None else moved[d]
+        mirror = place if d == grid.ndim - 1 else None
+        make = slopes if slope else partial(window, r=WIDTHS[interpolation])
+        if moved is None:
+            nodes, values = make(cells[:, d])
+            if mirror is not None:
+                nodes, values = below(nodes, values, cells[:, d], mirror, slope)
+        else:
+            nodes, values = _both_sides(make, cells[:, d], order, mirror, slope)
+        if mirror is not None and entering and place.weighted:
+            values = values / place.weight(size)[np.clip(nodes, 0, size - 1)]
+        offset, orders = 0.0 if place is None else float(place.cell[d]), slope + order
+        values = np.where(within(nodes, size, offset), values / grid.spacing[d] ** orders if orders else values, 0.0)
         gridpoints[:, d], coefficients[:, d] = _fit(nodes, values, size, r)
     return gridpoints, coefficients
 
 
-def below(nodes, values, position, place, slope=False):
+def _both_sides(make, position, order, mirror, slope):
+    """Nodes and weights, differentiated by the position; on a node, half of those ahead of it and half of those behind.
+
+    Weights themselves are those ahead, as without derivatives; nodes are the same for all orders.
+    """
+    on_node = (_snapped(position) == np.rint(position)).astype(int)
+    sides = []
+    for behind in (0, on_node):
+        nodes, values = make(position, order=order, behind=behind)
+        values = values * (0.5 if order else float(behind is not on_node))
+        if mirror is not None:
+            nodes, values = below(nodes, values, position, mirror, slope + order, 0.5 if order else 1.0)
+        sides.append((nodes, values))
+    return (np.concatenate(part, axis=1) for part in zip(*sides, strict=True))
+
+
+def below(nodes, values, position, place, order=0, share=1.0):
     """Weights of samples along z, at positions in samples, without samples above a free surface; see :func:`weights`.
 
-    With `slope` they are those of a derivative.
+    With an `order` they are those of so many derivatives; with a `share` so much of them.
     """
     if place.parity:
         offset = float(place.cell[-1])
@@ -264,7 +316,7 @@ def below(nodes, values, position, place, slope=False):
     if above.any():
         known = np.arange(min(nodes.shape[1], ONE_SIDED))
         powers, at = known[:, None], position[above]
-        exact = powers * at ** np.maximum(powers - 1, 0) if slope else at**powers
+        exact = share * perm(powers, order) * at ** np.maximum(powers - order, 0)
         nodes, values = nodes.copy(), np.where(above[:, None], 0.0, values)
         nodes[above] = np.arange(nodes.shape[1])
         values[above, : len(known)] = np.linalg.solve(known[None, :] ** powers, exact).T
@@ -298,22 +350,30 @@ def _offset(place, ndim):
     return np.zeros(ndim) if place is None else np.array(place.cell, dtype=float)
 
 
-def window(position, r):
-    """Nodes around positions (in cells) and their weights, both of shape (points, r)."""
-    nearest = np.rint(position)
-    position = np.where(np.abs(position - nearest) <= NODE_TOLERANCE, nearest, position)
-    nodes = np.floor(position).astype(int)[:, None] + np.arange(1 - (r + 1) // 2, r // 2 + 1)
+def window(position, r, order=0, behind=0):
+    """Nodes around positions (in cells) and their weights, both of shape (points, r).
+
+    With an `order` weights are differentiated by the position so often; `behind` tells by how many nodes windows lie behind.
+    """
+    position = _snapped(position)
+    nodes = (np.floor(position).astype(int) - behind)[:, None] + np.arange(1 - (r + 1) // 2, r // 2 + 1)
     distance = nodes - position[:, None]
     if r == WIDTHS["sinc"]:
+        if order:
+            return nodes, windowed_sincs(distance, r / 2, KAISER_SHAPE, order)
         taper = np.sqrt(np.clip(1 - (2 * distance / r) ** 2, 0, None))
         window = i0(KAISER_SHAPE * taper) / i0(KAISER_SHAPE)
         # sin(pi x) is not exactly zero at the floating-point integers
         return nodes, np.where(distance == np.rint(distance), distance == 0, np.sinc(distance) * window)
+    if order:
+        return nodes, np.broadcast_to([-1.0, 1.0] if order == 1 else [0.0, 0.0], nodes.shape)
     return nodes, np.clip(1 - np.abs(distance), 0, None)
 
 
-def slopes(position):
+def slopes(position, order=0, behind=0):
     r"""Nodes around positions (in cells) and weights of the derivative there, per cell, both of shape (points, 10).
+
+    With an `order` weights are differentiated by the position so often; `behind` is that of :func:`window`.
 
     Notes
     -----
@@ -322,15 +382,20 @@ def slopes(position):
     The derivative of a windowed sinc (Hicks 2002) does not know that slow waves have small derivatives: with the window of
     :func:`weights` it is off by 4e-3 at 8 points for a wavelength and by 2e-2 at 32.
     """
-    nearest = np.rint(position)
-    position = np.where(np.abs(position - nearest) <= NODE_TOLERANCE, nearest, position)
-    first = np.floor(position).astype(int)
+    position = _snapped(position)
+    first = np.floor(position).astype(int) - behind
     window = np.arange(1 - SLOPE // 2, SLOPE // 2 + 1)
     k = BAND * (np.arange(64) + 0.5) / 64
     of_nodes = np.exp(1j * np.outer(k, window)) / k[:, None]
-    wanted = 1j * np.exp(1j * np.outer(k, position - first))
+    wanted = 1j * (1j * k[:, None]) ** order * np.exp(1j * np.outer(k, position - first))
     fitted = np.linalg.lstsq(np.r_[of_nodes.real, of_nodes.imag], np.r_[wanted.real, wanted.imag], rcond=None)[0]
     return first[:, None] + window, fitted.T
+
+
+def _snapped(position):
+    """Positions, of which those that differ from a node by rounding are on it."""
+    nearest = np.rint(position)
+    return np.where(np.abs(position - nearest) <= NODE_TOLERANCE, nearest, position)
 
 
 def _fit(nodes, values, size, r):
@@ -400,9 +465,9 @@ def _checked(points, grid, shot, margin):
     return points
 
 
-def _rebuild(grid, per_shot):
+def _rebuild(grid, per_shot, margin, shared):
     points = Coordinates.__new__(Coordinates)
-    points._set(grid, per_shot)
+    points._set(grid, per_shot, margin, shared)
     for array in per_shot:
         array.flags.writeable = False
     return points

@@ -90,19 +90,27 @@ class Projection(Coupling, Sampler):
 
     def taps(self, shot: int, origin_index, padded_shape, place: Place | None = None, entering: bool = False) -> Taps:
         """Cells and weights of one shot's points in a padded grid, for samples in some place; see :func:`weights`."""
-        coordinates, grid = self.points.shot(shot), self.domain.grid
         where = tuple(origin_index), tuple(padded_shape)
         entering = entering and place is not None and place.weighted  # else there is no difference
+        key = self._points_of(shot), *where, place and (place.cell, place.parity, place.closed, place.held), entering
+        return self._known.get(key, lambda: self._made(shot, (*where, place, entering)))
 
-        def make():
-            kind = "node" if on_nodes(coordinates, grid, place) else self.interpolation
-            axis = None if self.derivative is None else grid.axes.index(self.derivative)
-            return Taps.of(*weights(coordinates, grid, *where, kind, place, entering, axis), self.domain.dtype)
-
+    def _points_of(self, shot: int):
+        """What tells the points of a shot from others."""
         # shots with the same points share one array of them, which lives as long as this
-        return self._known.get(
-            (id(coordinates), *where, place and (place.cell, place.parity, place.closed, place.held), entering), make
-        )
+        return id(self.points.shot(shot))
+
+    def _axis(self) -> int | None:
+        """The axis along which the derivative is taken."""
+        return None if self.derivative is None else self.domain.grid.axes.index(self.derivative)
+
+    def _made(self, shot: int, there: tuple) -> Taps:
+        """The taps of a shot in a padded grid, for samples in a place there."""
+        coordinates, grid = self.points.shot(shot), self.domain.grid
+        origin_index, padded_shape, place, entering = there
+        kind = "node" if on_nodes(coordinates, grid, place) else self.interpolation
+        where = origin_index, padded_shape, kind, place, entering, self._axis()
+        return Taps.of(*weights(coordinates, grid, *where), self.domain.dtype)
 
     def _alone(self, shot: int) -> Taps:
         return self.taps(shot, (0,) * self.domain.grid.ndim, self.domain.grid.shape)

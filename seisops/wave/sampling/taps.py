@@ -39,11 +39,14 @@ class Taps:
     @classmethod
     def of(cls, gridpoints: np.ndarray, coefficients: np.ndarray, dtype) -> Taps:
         """The tensor product of separable windows."""
-        points, ndim, r = coefficients.shape
+        return cls.total(gridpoints, [(None, coefficients)], dtype)
+
+    @classmethod
+    def total(cls, gridpoints: np.ndarray, terms: Sequence[tuple[np.ndarray | None, np.ndarray]], dtype) -> Taps:
+        """The sum of tensor products of separable windows, each with a factor for every point, or with none."""
+        points, ndim, r = terms[0][1].shape
         window = np.indices((r,) * ndim).reshape(ndim, -1)
-        values = np.ones((points, window.shape[1]))
-        for d in range(ndim):
-            values *= coefficients[:, d, window[d]]
+        values = sum(_tensor(coefficients, window, factor) for factor, coefficients in terms)
         keep = max(1, int((values != 0).sum(axis=1).max(initial=0)))
         order = np.argsort(values == 0, axis=1, kind="stable")[:, :keep]
         cells = [(gridpoints[:, d, None] + window[d][order]).astype(np.int32) for d in range(ndim)]
@@ -105,6 +108,14 @@ class Taps:
         weights[row, column], points[row, column] = self.weights[point, tap], point
         cells = tuple(aligned(c.astype(np.int32)) for c in np.unravel_index(flat[new], shape))
         return cells, weights, points
+
+
+def _tensor(coefficients: np.ndarray, window: np.ndarray, factor: np.ndarray | None) -> np.ndarray:
+    points, ndim, _ = coefficients.shape
+    values = np.ones((points, window.shape[1]))
+    for d in range(ndim):
+        values *= coefficients[:, d, window[d]]
+    return values if factor is None else factor[:, None] * values
 
 
 class KnownTaps:
