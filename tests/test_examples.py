@@ -29,7 +29,9 @@ runpy.run_path({path!r}, run_name="__main__")
 
 
 #: Those of ``docs/gallery.rst``, which draw what they find.
-GALLERY = ("cycle_skipping", "elastic_fwi", "multiscale_fwi", "robust_fwi", "source_location", "tti_lsrtm")
+GALLERY = (
+    "angle_gathers", "cycle_skipping", "elastic_fwi", "multiscale_fwi", "robust_fwi", "source_location", "tti_lsrtm",
+)  # fmt: skip
 
 #: How far the loss of an example must fall, relative to the first, where it is not 0.7.
 FALLS = {"torch_unrolled_lsrtm": 0.85}
@@ -84,6 +86,9 @@ def test_example(path, tmp_path):
     elif path.stem == "cycle_skipping":
         squares, _, envelopes, _, reconstruction, _ = (float(n) for n in re.findall(r"model (\S+) of", said))
         assert max(envelopes, reconstruction) < 1.0 < squares, said
+    elif path.stem == "angle_gathers":
+        right, wrong = (float(n) for n in re.findall(r"energy is (\d+) m", said))
+        assert right < 0.9 * wrong, said
     elif path.stem == "robust_fwi":
         good, squares, student = (float(n) for n in re.findall(r"model (\d+) %", said))
         assert good < 80.0 and student < good + 3.0 and squares > 120.0, said

@@ -95,6 +95,22 @@ def test_solves_are_those_of_the_processor(host, name):
         assert np.linalg.norm(one - other) < tolerance * np.linalg.norm(one)
 
 
+def test_images_with_lags_are_those_of_the_processor(host):
+    grid, found = so.Grid((24, 19), 10.0), []
+    vp = np.random.default_rng(0).uniform(1500.0, 2500.0, grid.shape)
+    for device in ("cpu", "host"):
+        waves = so.Wavefield(grid, so.Time(25, 0.002), dtype="float64", device=device)
+        Pr, Ps = so.Projection(waves, [(40.0, 50.0), (155.0, 90.0)]), so.Projection(waves, [(120.0, 60.0)])
+        F = Pr * so.Modeling(waves, so.Acoustic(grid, vp=vp), so.PML(cells=3), space_order=4) * Ps.H
+        q, lags = F.domain.random(1), {"x": range(-8, 9, 4), "z": range(-1, 2)}
+        whole, again = (so.Jacobian(F, q, lags=lags, storage=s) for s in (so.storage.Full(), so.storage.Boundary()))
+        y = F.range.random(2)
+        found.append((whole @ whole.domain.random(3), whole.H @ y, again.H @ y))
+    assert host.launched > 100
+    for one, other in zip(*found, strict=True):
+        assert np.linalg.norm(one - other) < 1e-12 * np.linalg.norm(one)
+
+
 def test_windows_of_a_survey_are_solved_where_it_is_asked_for(host):
     grid = so.Grid((20, 17), 10.0)
     survey = so.Survey.from_arrays([[(50.0, 50.0)]], [[(100.0, 100.0)]], so.Time(25, 0.002))
