@@ -6,14 +6,14 @@ All that is said here to others is plain data, so that they need not derive what
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from seisops.engine.derive.born import Born, born
 from seisops.engine.derive.reverse import edges, reverse, unknown
 from seisops.engine.derive.strips import Strips, reach_of_layer, reach_of_parameters
 from seisops.engine.derive.system import System, adjoint
-from seisops.engine.facts import EdgeArray, Field, History, Layer, Marched, Reach
+from seisops.engine.facts import EdgeArray, Field, History, Keep, Layer, Marched, Reach
 from seisops.engine.lower.ports import Ports
 from seisops.engine.lower.timeloop import Replayed, TimeLoop
 from seisops.engine.symbols.names import PREFIX
@@ -97,25 +97,42 @@ class Derivation:
         axis = self.strips.template.dimensions.index(home)
         return Field(u.name, u.time_order, lead, parts, axis, self.strips.widths[home] + 2 * self.strips.halo)
 
-    def born(self, wrt: Sequence[str], every: int, present: bool) -> Born:
+    def born(self, wrt: Sequence[str], keep: Keep = Keep(), present: bool = False) -> Born:
         """Its derivative by some coefficients."""
-        key = (tuple(wrt), every, present)
+        key = (tuple(wrt), keep, present)
         if key not in self._borns:
-            self._borns[key] = born(self.both.system, *key)
+            self._borns[key] = born(self.both.system, *key, self.strips.compact)
         return self._borns[key]
 
-    def histories(self, wrt: Sequence[str], every: int, present: bool) -> tuple[History, ...]:
+    def histories(self, wrt: Sequence[str], keep: Keep, present: bool) -> tuple[History, ...]:
         """What of a background its derivative needs."""
-        kept = (h.function for h in self.born(wrt, every, present).histories)
-        return tuple(History(f.name, self.strips.template.halo if f.space_order else 0) for f in kept)
+        linearised = self.born(wrt, keep, present)
+        fields, strips = {u.name for u in self.both.system.fields}, self._beside(linearised)
+        out = []
+        for h, factor in zip(linearised.histories, linearised.factors, strict=True):
+            halo, before = self.strips.template.halo if h.function.space_order else 0, linearised.before
+            home = linearised.compact.get(h.function.name)
+            if home is not None:
+                axis, cells = self.strips.template.dimensions.index(home), strips.widths[home] + 2 * strips.halo
+                out += [History(part.name, halo, before, "", axis, cells) for _, part in strips.parts(h.function)]
+                continue
+            known = factor.function.name if getattr(factor, "is_DiscreteFunction", False) else ""
+            out.append(History(h.function.name, halo, before, known if known in fields else ""))
+        return tuple(out)
+
+    def _beside(self, linearised: Born | None) -> Strips:
+        """The strips, with what is kept of a background in them."""
+        if linearised is None or not linearised.compact:
+            return self.strips
+        return replace(self.strips, compact={**self.strips.compact, **linearised.compact})
 
     def beyond(self, wrt: Sequence[str]) -> frozenset[str]:
         """The coefficients whose perturbations and images go beyond the grid."""
-        return frozenset(p.name.removeprefix(f"{PREFIX}d_") for p in self.born(wrt, 1, False).continued)
+        return frozenset(p.name.removeprefix(f"{PREFIX}d_") for p in self.born(wrt).continued)
 
     def edges(self, wrt: Sequence[str]) -> tuple[EdgeArray, ...]:
         """What is kept along the edges to run a background backward."""
-        linearised, axes = self.born(wrt, 1, True), self.strips.template.dimensions
+        linearised, axes = self.born(wrt, present=True), self.strips.template.dimensions
         part = unknown(self.strips, linearised)
         kept = [(u, "ring") for u in self.reversed.fields] + [(h.function, part) for h in linearised.histories]
         return tuple(
@@ -125,9 +142,9 @@ class Derivation:
         )
 
     def loop(
-        self, transposed: bool, write: Ports, read: Ports, wrt: Sequence[str], every: int, again: Ports | None
+        self, transposed: bool, write: Ports, read: Ports, wrt: Sequence[str], keep: Keep, again: Ports | None
     ) -> TimeLoop:
         """A loop over time."""
-        linearised = self.born(wrt, every, bool(again) or read.edges) if wrt else None
+        linearised = self.born(wrt, keep, bool(again) or read.edges) if wrt else None
         replayed = Replayed(self.reversed, again) if again else None
-        return TimeLoop(self.system(transposed), write, read, linearised, self.strips, replayed)
+        return TimeLoop(self.system(transposed), write, read, linearised, self._beside(linearised), replayed)

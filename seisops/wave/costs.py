@@ -256,7 +256,7 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
     levels = sum(u.order + 1 for u in fields)
     wrt = wrt or modeling.medium.perturbable[:1]
     coefficients = tuple(sorted({c for name in wrt for c in modeling.medium.derivatives(name, wrt)}))
-    layout = modeling.solver.layout(coefficients, chosen.every)
+    layout = modeling.solver.layout(coefficients, chosen.keep)
     # a field beside its derivative: histories of both
     both = replace(layout, shapes=2 * layout.shapes, state_shapes=2 * layout.state_shapes)
     each = ceil(modeling.domain.shots / workers)
