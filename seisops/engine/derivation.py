@@ -6,7 +6,7 @@ All that is said here to others is plain data, so that they need not derive what
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from seisops.engine.derive.born import Born, born
@@ -101,30 +101,19 @@ class Derivation:
         """Its derivative by some coefficients."""
         key = (tuple(wrt), keep, present)
         if key not in self._borns:
-            self._borns[key] = born(self.both.system, *key, self.strips.compact)
+            self._borns[key] = born(self.both.system, *key)
         return self._borns[key]
 
     def histories(self, wrt: Sequence[str], keep: Keep, present: bool) -> tuple[History, ...]:
         """What of a background its derivative needs."""
         linearised = self.born(wrt, keep, present)
-        fields, strips = {u.name for u in self.both.system.fields}, self._beside(linearised)
         out = []
         for h, factor in zip(linearised.histories, linearised.factors, strict=True):
-            halo, before = self.strips.template.halo if h.function.space_order else 0, linearised.before
-            home = linearised.compact.get(h.function.name)
-            if home is not None:
-                axis, cells = self.strips.template.dimensions.index(home), strips.widths[home] + 2 * strips.halo
-                out += [History(part.name, halo, before, "", axis, cells) for _, part in strips.parts(h.function)]
-                continue
-            known = factor.function.name if getattr(factor, "is_DiscreteFunction", False) else ""
-            out.append(History(h.function.name, halo, before, known if known in fields else ""))
+            # of factors, which may be what lives in strips, nothing earlier is looked at
+            field = factor.function.name if factor in linearised.fields else ""
+            halo = self.strips.template.halo if h.function.space_order else 0
+            out.append(History(h.function.name, halo, linearised.before, field))
         return tuple(out)
-
-    def _beside(self, linearised: Born | None) -> Strips:
-        """The strips, with what is kept of a background in them."""
-        if linearised is None or not linearised.compact:
-            return self.strips
-        return replace(self.strips, compact={**self.strips.compact, **linearised.compact})
 
     def beyond(self, wrt: Sequence[str]) -> frozenset[str]:
         """The coefficients whose perturbations and images go beyond the grid."""
@@ -147,4 +136,4 @@ class Derivation:
         """A loop over time."""
         linearised = self.born(wrt, keep, bool(again) or read.edges) if wrt else None
         replayed = Replayed(self.reversed, again) if again else None
-        return TimeLoop(self.system(transposed), write, read, linearised, self._beside(linearised), replayed)
+        return TimeLoop(self.system(transposed), write, read, linearised, self.strips, replayed)

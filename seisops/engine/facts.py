@@ -146,18 +146,13 @@ class History:
     before : int
         Entries that precede that of the first step.
     field : str
-        Name of the field that it is; empty for a factor, and for what lives in strips, of which no earlier entries are
-        looked at.
-    axis, cells : int
-        As of `Field`.
+        Name of the field that it is, of which these are earlier levels; else empty.
     """
 
     name: str
     halo: int
     before: int = 0
     field: str = ""
-    axis: int = -1
-    cells: int = 0
 
 
 @dataclass(frozen=True)

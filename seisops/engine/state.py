@@ -12,21 +12,15 @@ from numpy.typing import DTypeLike
 from seisops.engine.arrays import in_rows
 from seisops.engine.backend import CPU, Device
 from seisops.engine.backend.memory import Pool, Pools
-from seisops.engine.facts import Field, History
+from seisops.engine.facts import Field
 from seisops.engine.symbols.names import PREFIX, two_levels
 
-__all__ = ["STATES", "States", "extents"]
+__all__ = ["STATES", "States"]
 
 State = Mapping[str, np.ndarray]
 
 #: The memory of all time levels in this process.
 STATES: Pools[Pool] = Pools()
-
-
-def extents(of: Field | History, shape: Sequence[int], halo: int, itemsize: int) -> tuple[int, ...]:
-    """Shape of an array that holds a field in a padded grid of a given shape, with a halo."""
-    cells = (of.cells if axis == of.axis else n + 2 * halo for axis, n in enumerate(shape))
-    return in_rows(tuple(cells), itemsize)
 
 
 class States:
@@ -55,16 +49,21 @@ class States:
         """Time steps after which all levels take the same places again, whether fields are advanced in place or not."""
         return lcm(*(n for u in self.fields for n in (u.order, u.order + 1)))
 
+    def _extents(self, u: Field, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of an array that holds a field, halo included."""
+        cells = tuple(u.cells if axis == u.axis else n + 2 * self.halo for axis, n in enumerate(shape))
+        return in_rows(cells, self.dtype.itemsize)
+
     def shapes(self, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
         """Shape of every array, halo and time levels included, for a padded grid of a given shape."""
         out = {}
         for u in self.fields:
-            cells = extents(u, shape, self.halo, self.dtype.itemsize)
+            extents = self._extents(u, shape)
             if u.name in self.in_place:
-                out[PREFIX + two_levels(u.name)] = (u.order, *cells)
+                out[PREFIX + two_levels(u.name)] = (u.order, *extents)
                 continue
             levels = () if u.compact else (u.order + 1,)
-            out.update({name: (*levels, *cells) for name in u.parts})
+            out.update({name: (*levels, *extents) for name in u.parts})
         return out
 
     def saved_shapes(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
@@ -99,11 +98,11 @@ class States:
             for place, a in zip(places, source, strict=True):
                 state[name][place] = a
 
-    def level(self, state: State, name: str, step: int, back: int, halo: int, shape: Sequence[int]) -> np.ndarray:
-        """A field on a padded grid of a given shape, so many steps before the level that comes at the time index `step`."""
+    def level(self, state: State, name: str, back: int, halo: int, shape: Sequence[int]) -> np.ndarray:
+        """A field at the time index 0, so many steps before its newest level, on a padded grid of a given shape."""
         (u,) = (u for u in self.fields if u.name == name)
         inside = tuple(slice(self.halo - halo, self.halo + n + halo) for n in shape)
-        return state[name][(step + u.lead - back) % (u.order + 1)][inside]
+        return state[name][(u.lead - back) % (u.order + 1)][inside]
 
     def _places(self, step: int) -> dict[str, list]:
         """Where what is read before it is written is, in each array, when the march goes on at a time index."""

@@ -23,7 +23,7 @@ from seisops.engine.backend.device import Array
 from seisops.engine.facts import History, Keep
 from seisops.engine.kernel import Kernel
 from seisops.engine.lower.ports import AGAIN, READ, WRITE, Bindings, Ports, Rows
-from seisops.engine.state import States, extents
+from seisops.engine.state import States
 from seisops.engine.symbols.closure import closure
 from seisops.engine.symbols.names import PREFIX
 from seisops.errors import AccuracyWarning, ParameterError, outside
@@ -117,8 +117,7 @@ class KernelMarch:
         for h, a in given:
             cells = tuple(slice(n + 2 * h.halo) for n in shape)
             for entry in range(h.before if h.field else 0):
-                back = h.before - entry
-                a[entry][cells] = self._states.level(self._state, h.field, 0, back, h.halo, shape)
+                a[entry][cells] = self._states.level(self._state, h.field, h.before - entry, h.halo, shape)
 
     def _blocks(self, first: int, last: int, most: int | None) -> list[tuple[int, int]]:
         """Rows `first` to `last` in blocks of `most`, in the order of the march; the last has one row more."""
@@ -168,13 +167,12 @@ class Solver:
     def layout(self, wrt: tuple[str, ...], keep: Keep = Keep()) -> Layout:
         """How the history of a shot lies in memory, for the derivative by some coefficients."""
         d, states, histories = self.discretisation, self.scheme.states(), self.scheme.histories(wrt, keep)
-        itemsize = np.dtype(d.dtype).itemsize
         return Layout(
             steps=d.steps,
             every=keep.every,
             before=max(h.before for h in histories),
             unit=lcm(states.period, keep.every),
-            shapes=tuple(extents(h, d.padding.shape, h.halo, itemsize) for h in histories),
+            shapes=tuple(d.extents(h.halo) for h in histories),
             dtype=d.dtype,
             step=d.dt,
             state_shapes=states.saved_shapes(d.padding.shape),

@@ -4,17 +4,15 @@ Differentiating ``A(p) u = q`` gives ``A du = -(dA/dp dp) u``: the Born source. 
 of (dp times a factor of the background field)". Those factors are all that has to be remembered of the background;
 the source is linear in dp, and its transpose is the imaging condition.
 
-Several factors are often made of fewer fields, as the differences in time and space that they are. Then the fields are kept
-in their place, each at the latest time at which it is looked at, and the factors are made again of what was kept at the same
-step and at those before.
+Several factors are often made of fewer fields at several times. Then the fields are kept in their place, each at the latest
+time at which it is looked at, and the factors are made again of what was kept at the same step and at those before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType
 
 import sympy
 from devito import Derivative
@@ -25,7 +23,7 @@ from seisops.engine.derive.system import System, linearize
 from seisops.engine.facts import Keep
 from seisops.engine.symbols.stencils import stencil
 from seisops.engine.symbols.template import Template
-from seisops.engine.symbols.terms import depends, leaves, move, replaced, shifts, time_offset
+from seisops.engine.symbols.terms import depends, differentiated, leaves, move, replaced, shifts, time_offset
 from seisops.errors import ParameterError
 
 __all__ = ["Born", "born", "combinations"]
@@ -50,8 +48,8 @@ class Born:
         Every how many time steps the background is saved and acts.
     before : int
         How many steps back the rows look at histories: so many entries precede that of the first step.
-    compact : mapping
-        Axis along which a history of a layer's field is compact, by the name of its symbol.
+    fields : frozenset
+        Those of the factors that are fields, which are looked at at several times.
     """
 
     template: Template
@@ -61,7 +59,7 @@ class Born:
     factors: tuple
     every: int
     before: int = 0
-    compact: Mapping = field(default_factory=dict)
+    fields: frozenset = frozenset()
 
     def beyond(self, term, tangent) -> dict:
         """How many cells beyond the grid, along each axis, a term of a row looks at a tangent: ``{axis: cells}``.
@@ -81,124 +79,86 @@ class Born:
         return frozenset(p for p in self.tangents if any(self.beyond(term, p) for term in terms))
 
 
-def born(
-    system: System, wrt: Sequence[str], keep: Keep = Keep(), present: bool = False, compact: Mapping = MappingProxyType({})
-) -> Born:
+def born(system: System, wrt: Sequence[str], keep: Keep = Keep(), present: bool = False) -> Born:
     """Linearise a system with respect to the parameters named in `wrt`.
 
-    Parameters
-    ----------
-    system : System
-    wrt : sequence of str
-    keep : Keep, optional
-    present : bool, optional
-        Whether the background is not kept, but there at each step.
-    compact : mapping, optional
-        Axes along which fields live in strips, by the names of their symbols.
+    With `present`, the background is not kept, but there at each step.
     """
-    template = system.template
+    template, fields = system.template, system.fields
     tangents = {template.parameter(name): template.perturbation(name) for name in wrt}
     sources = [-linearize(r, tangents) for r in system.residuals]
-    wanted: dict = {}  # factors of the background, whether they are looked at in other cells, and under derivatives
+    wanted: dict = {}  # factors of the background, and whether they are looked at in other cells
 
-    def noted(factor, around: bool, under: bool) -> dict:
-        before = wanted.get(factor, (False, False))
-        wanted[factor] = before[0] or around, before[1] or under
+    def noted(factor, around: bool) -> dict:
+        wanted[factor] = wanted.get(factor, False) or around
         return {factor: sympy.S.One}
 
     for row in sources:
-        _separated(row, system.fields, tangents.values(), noted)
+        _separated(row, fields, tangents.values(), noted)
     if not wanted:
         raise ParameterError(f"the wave equation does not depend on {', '.join(wrt)}")
-    made_of = combinations(list(wanted), system.fields)
-    again = _of_fields(system, wanted, made_of, compact) if keep.fields and keep.every == 1 and not present else None
+    made_of = combinations(list(wanted), fields)
+    again = _again(system, wanted, made_of) if keep.fields and keep.every == 1 and not present else {}
     if again:
-        made_of = {**combinations([f for f in wanted if f not in again.factors], system.fields), **again.factors}
+        made_of = {**combinations([f for f in wanted if f not in again], fields), **again}
     around: dict = {}
     for factor, of in made_of.items():
-        looked = wanted[factor][0] or again is not None and factor in again.factors and _elsewhere(factor)
-        around.update({kept: around.get(kept, False) or looked for kept in of})
-    before = again.before if again else 0
-    histories, strips = {}, {}
+        around.update({kept: around.get(kept, False) or wanted[factor] for kept in of})
+    before = max((_back(f, newest) for factor, of in again.items() for newest in of for f in leaves(factor)), default=0)
+    histories = {}
     for factor, halo in around.items():
         # symbols are shared by name: what differs in kind needs a name of its own
         how = "now" if present else f"{keep.every}{'_of_fields' if again else ''}"
         name = f"history{len(histories)}_{'_'.join(wrt)}_{how}"
         made = template.present(name, halo=halo) if present else template.saved(name, every=keep.every, halo=halo)
         histories[factor] = move(made, {template.time: template.time + before} if before else {})
-        if again and getattr(factor, "is_DiscreteFunction", False) and factor.function.name in compact:
-            strips[made.function.name] = compact[factor.function.name]
 
-    def saved(factor, around: bool, under: bool) -> dict:
-        if again and factor in again.factors:
-            return {replaced(factor, system.fields, kept): sympy.S.One}
-        return {histories[kept]: c for kept, c in made_of[factor].items()}
+    def saved(factor, around: bool) -> dict:
+        if factor not in again:
+            return {histories[kept]: c for kept, c in made_of[factor].items()}
+        newest = {f.function: f for f in again[factor]}
 
-    def kept(f):
-        """What was kept of a field, at the time of one of its appearances."""
-        newest = again.newest[f.function]
-        at = {d: 2 * d - s for d, s in shifts(f).items() if d.is_Space}
-        at[template.time] = template.time + time_offset(f) - time_offset(newest)
-        return move(histories[newest], at)
+        def earlier(f):
+            history = histories[newest[f.function]]
+            return move(history, {template.time: template.time - _back(f, newest[f.function])})
 
-    rows = tuple(_separated(row, system.fields, tangents.values(), saved) for row in sources)
-    factors, of = tuple(histories), tuple(histories.values())
-    return Born(template, rows, tuple(tangents.values()), of, factors, keep.every, before, strips)
+        return {replaced(factor, newest, earlier): sympy.S.One}
+
+    rows = tuple(_separated(row, fields, tangents.values(), saved) for row in sources)
+    kept, factors = tuple(histories.values()), tuple(histories)
+    earlier_too = frozenset(f for of in again.values() for f in of)
+    return Born(template, rows, tuple(tangents.values()), kept, factors, keep.every, before, earlier_too)
 
 
-@dataclass(frozen=True)
-class _Again:
-    """Factors of a background that are made again of its fields.
+def _again(system: System, wanted: Collection, made_of: Mapping) -> dict:
+    """Factors that are made of fields in the same cell, as ``{factor: {field: 1}}``; none if as much would have to be kept.
 
-    Attributes
-    ----------
-    factors : mapping
-        The fields that each is made of, as they are kept: ``{factor: {field: 1}}``.
-    newest : mapping
-        Each of the fields at the latest time at which it is looked at.
-    before : int
-        How many steps back they are looked at.
+    Differences in space would have to be taken again, which takes longer than to keep them.
     """
-
-    factors: Mapping
-    newest: Mapping
-    before: int
-
-
-def _of_fields(system: System, wanted: Mapping, made_of: Mapping, compact: Mapping) -> _Again | None:
-    """The factors that are made again of fields, if that leaves less to keep.
-
-    What is made again is not zero beyond the grid, as a history is, if it is made of what lies in other cells: so it must not
-    be looked at from there by derivatives.
-    """
-    leads = dict(zip(system.fields, system.leads, strict=True))
-    step = system.template.step
-    newest = {u: move(u, {step: step + k * step.spacing} if k else {}) for u, k in leads.items()}
-    can = {
-        factor: {newest[f.function]: sympy.S.One for f in in_order(leaves(factor)) if f.function in leads}
-        for factor, (_, under) in wanted.items()
-        if not (under and _elsewhere(factor))
-        # of what lives in strips there is but one time level to begin with
-        and all(f == newest[f.function] for f in leaves(factor) if f.function in leads and f.function.name in compact)
-    }
-    kept = {f for of in can.values() for f in of}
-    rest = combinations([f for f in wanted if f not in can], system.fields)
-    fewer = len({f for of in rest.values() for f in of}) + sum(f.function.name not in compact for f in kept)
-    if fewer >= len({f for of in made_of.values() for f in of}):
-        return None
-    back = (leads[f.function] - time_offset(f) for factor in can for f in leaves(factor) if f.function in leads)
-    return _Again(can, newest, max(back, default=0))
+    step, leads = system.template.step, dict(zip(system.fields, system.leads, strict=True))
+    found = {}
+    for factor in wanted:
+        looked = [f for f in in_order(leaves(factor)) if f.function in leads]
+        elsewhere = any(map(_cells, looked)) or any(differentiated(factor, f.function) for f in looked)
+        # of what lives in strips there is but one time level
+        if not elsewhere and not any(f.function.name in system.compact for f in looked):
+            newest = [move(f, {step: step + (leads[f.function] - time_offset(f)) * step.spacing}) for f in looked]
+            found[factor] = dict.fromkeys(newest, sympy.S.One)
+    kept = {f for of in found.values() for f in of}
+    rest = combinations([f for f in wanted if f not in found], system.fields)
+    fewer = len(kept) + len({f for of in rest.values() for f in of})
+    return found if fewer < len({f for of in made_of.values() for f in of}) else {}
 
 
-def _elsewhere(expr) -> bool:
-    """Whether an expression looks at other cells than its own."""
-    return expr.has(Derivative) or any(_cells(f) for f in leaves(expr))
+def _back(f, newest) -> int:
+    """How many steps lie between an appearance of a field and its newest one; 0 for another function."""
+    return time_offset(newest) - time_offset(f) if f.function is newest.function else 0
 
 
-def _separated(expr, fields: Collection, tangents: Collection, remember: Callable, under: bool = False):
+def _separated(expr, fields: Collection, tangents: Collection, remember: Callable, around: bool = False):
     """Replace the largest factors that contain fields, but no tangent, by sums ``{symbol: coefficient}`` of what is saved.
 
-    `remember` makes the sum of a factor, given whether it is looked at in other cells, and whether derivatives do so.
+    `remember` makes the sum of a factor, given whether it is looked at in other cells.
     """
     if not depends(expr, tangents) or getattr(expr, "is_DiscreteFunction", False):
         return expr
@@ -206,17 +166,17 @@ def _separated(expr, fields: Collection, tangents: Collection, remember: Callabl
         return expr._rebuild(expr=_separated(expr.expr, fields, tangents, remember, True))
     if expr.is_Add:
         # in an order of their own: that of SymPy differs from process to process, and the numbers of histories with it
-        return sympy.Add(*(_separated(a, fields, tangents, remember, under) for a in in_order(expr.args)))
+        return sympy.Add(*(_separated(a, fields, tangents, remember, around) for a in in_order(expr.args)))
     if not expr.is_Mul:
         raise ParameterError(f"the residual is not linear in the fields: {expr}")
     args = in_order(expr.args)
     background = [a for a in args if depends(a, fields) and not depends(a, tangents)]
-    others = sympy.Mul(*(_separated(a, fields, tangents, remember, under) for a in args if a not in background))
+    others = sympy.Mul(*(_separated(a, fields, tangents, remember, around) for a in args if a not in background))
     if not background:
         return others
     # the transpose of a perturbation's derivative (or average, or shift) is one of what stands beside it
     moved = any(isinstance(n, Derivative) or _shifted(n, tangents) for n in sympy.preorder_traversal(others))
-    of = remember(sympy.Mul(*background), under or moved, under)
+    of = remember(sympy.Mul(*background), around or moved)
     return sympy.Add(*(c * others * symbol for symbol, c in of.items()))
 
 

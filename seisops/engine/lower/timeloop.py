@@ -15,7 +15,7 @@ from seisops.engine.derive.strips import CORE, MODEL, Strips, reach
 from seisops.engine.derive.system import System, transpose
 from seisops.engine.kept.announce import announced
 from seisops.engine.lower.advance import Advance
-from seisops.engine.lower.assignment import GRID, Assignment
+from seisops.engine.lower.assignment import Assignment
 from seisops.engine.lower.loop import Made
 from seisops.engine.lower.maker import Maker
 from seisops.engine.lower.ports import AGAIN, READ, ImagePort, Ports
@@ -145,11 +145,8 @@ class TimeLoop:
         if self.read.history:
             when = template.when(self.born.every)
             for h, factor in zip(self.born.histories, self.born.factors, strict=True):
-                home = self.born.compact.get(h.function.name)
-                for box in self.strips.boxes(frozenset([home])) if home is not None else (GRID,):
-                    kept = sheet.everywhere(h, factor, when, box) + march.mirror(h, factor, when, box)
-                    # what lives in strips has one time level only
-                    out += [replace(a, behind=0 if box else self._behind(factor)) for a in kept]
+                kept = sheet.everywhere(h, factor, when) + march.mirror(h, factor, when)
+                out += [replace(a, behind=self._behind(factor)) for a in kept]
         if self.read.edges:
             out += self._keep_edges(sheet)
         if self.read.image:
