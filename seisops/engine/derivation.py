@@ -13,7 +13,7 @@ from seisops.engine.derive.born import Born, born
 from seisops.engine.derive.reverse import edges, reverse, unknown
 from seisops.engine.derive.strips import Strips, reach_of_layer, reach_of_parameters
 from seisops.engine.derive.system import System, adjoint
-from seisops.engine.facts import EdgeArray, Field, History, Layer, Marched, Reach
+from seisops.engine.facts import EdgeArray, Field, History, Keep, Layer, Marched, Reach
 from seisops.engine.lower.ports import Ports
 from seisops.engine.lower.timeloop import Replayed, TimeLoop
 from seisops.engine.symbols.names import PREFIX
@@ -97,25 +97,31 @@ class Derivation:
         axis = self.strips.template.dimensions.index(home)
         return Field(u.name, u.time_order, lead, parts, axis, self.strips.widths[home] + 2 * self.strips.halo)
 
-    def born(self, wrt: Sequence[str], every: int, present: bool) -> Born:
+    def born(self, wrt: Sequence[str], keep: Keep = Keep(), present: bool = False) -> Born:
         """Its derivative by some coefficients."""
-        key = (tuple(wrt), every, present)
+        key = (tuple(wrt), keep, present)
         if key not in self._borns:
             self._borns[key] = born(self.both.system, *key)
         return self._borns[key]
 
-    def histories(self, wrt: Sequence[str], every: int, present: bool) -> tuple[History, ...]:
+    def histories(self, wrt: Sequence[str], keep: Keep, present: bool) -> tuple[History, ...]:
         """What of a background its derivative needs."""
-        kept = (h.function for h in self.born(wrt, every, present).histories)
-        return tuple(History(f.name, self.strips.template.halo if f.space_order else 0) for f in kept)
+        linearised = self.born(wrt, keep, present)
+        out = []
+        for h, factor in zip(linearised.histories, linearised.factors, strict=True):
+            # of factors, which may be what lives in strips, nothing earlier is looked at
+            field = factor.function.name if factor in linearised.fields else ""
+            halo = self.strips.template.halo if h.function.space_order else 0
+            out.append(History(h.function.name, halo, linearised.before, field))
+        return tuple(out)
 
     def beyond(self, wrt: Sequence[str]) -> frozenset[str]:
         """The coefficients whose perturbations and images go beyond the grid."""
-        return frozenset(p.name.removeprefix(f"{PREFIX}d_") for p in self.born(wrt, 1, False).continued)
+        return frozenset(p.name.removeprefix(f"{PREFIX}d_") for p in self.born(wrt).continued)
 
     def edges(self, wrt: Sequence[str]) -> tuple[EdgeArray, ...]:
         """What is kept along the edges to run a background backward."""
-        linearised, axes = self.born(wrt, 1, True), self.strips.template.dimensions
+        linearised, axes = self.born(wrt, present=True), self.strips.template.dimensions
         part = unknown(self.strips, linearised)
         kept = [(u, "ring") for u in self.reversed.fields] + [(h.function, part) for h in linearised.histories]
         return tuple(
@@ -125,9 +131,9 @@ class Derivation:
         )
 
     def loop(
-        self, transposed: bool, write: Ports, read: Ports, wrt: Sequence[str], every: int, again: Ports | None
+        self, transposed: bool, write: Ports, read: Ports, wrt: Sequence[str], keep: Keep, again: Ports | None
     ) -> TimeLoop:
         """A loop over time."""
-        linearised = self.born(wrt, every, bool(again) or read.edges) if wrt else None
+        linearised = self.born(wrt, keep, bool(again) or read.edges) if wrt else None
         replayed = Replayed(self.reversed, again) if again else None
         return TimeLoop(self.system(transposed), write, read, linearised, self.strips, replayed)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from seisops.engine.symbols.places import Component
 
-__all__ = ["EdgeArray", "Field", "History", "Layer", "Marched", "Reach"]
+__all__ = ["EdgeArray", "Field", "History", "Keep", "Layer", "Marched", "Reach"]
 
 
 @dataclass(frozen=True)
@@ -117,11 +117,42 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Keep:
+    """What is kept of a background for its derivative.
+
+    Attributes
+    ----------
+    every : int
+        Every how many time steps it is kept, and acts.
+    fields : bool
+        Whether fields are kept in place of factors that can be made of them again, at this step and those before, where
+        there are fewer of them; at every step only.
+    """
+
+    every: int = 1
+    fields: bool = False
+
+
+@dataclass(frozen=True)
 class History:
-    """A factor of a background: the name of its symbol, and the cells around the grid that its arrays have."""
+    """What is kept of a background, step by step: a factor of it, or a field.
+
+    Attributes
+    ----------
+    name : str
+        Of its symbol.
+    halo : int
+        Cells around the grid that its arrays have.
+    before : int
+        Entries that precede that of the first step.
+    field : str
+        Name of the field that it is, of which these are earlier levels; else empty.
+    """
 
     name: str
     halo: int
+    before: int = 0
+    field: str = ""
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,12 @@ class States:
             for place, a in zip(places, source, strict=True):
                 state[name][place] = a
 
+    def level(self, state: State, name: str, back: int, halo: int, shape: Sequence[int]) -> np.ndarray:
+        """A field at the time index 0, so many steps before its newest level, on a padded grid of a given shape."""
+        (u,) = (u for u in self.fields if u.name == name)
+        inside = tuple(slice(self.halo - halo, self.halo + n + halo) for n in shape)
+        return state[name][(u.lead - back) % (u.order + 1)][inside]
+
     def _places(self, step: int) -> dict[str, list]:
         """Where what is read before it is written is, in each array, when the march goes on at a time index."""
         out: dict[str, list] = {}

@@ -257,7 +257,7 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
     levels = sum(u.order + 1 for u in fields)
     by = by or Perturbation(modeling.medium.perturbable[:1])
     coefficients = tuple(sorted({c for moved in by.derivatives(modeling.medium).values() for c in moved}))
-    layout = modeling.solver.layout(coefficients, chosen.every)
+    layout = modeling.solver.layout(coefficients, chosen.keep)
     # a field beside its derivative: histories of both
     both = replace(layout, shapes=2 * layout.shapes, state_shapes=2 * layout.state_shapes)
     each = ceil(modeling.domain.shots / workers)

@@ -470,7 +470,7 @@ def _of_solve(op: FusedSolve, x, by: By, storage, run, pool):
         source = op.solution().at_source(x)
         imaging = Imaging(modeling.domain, modeling.medium, by.medium, storage, source, pool)
         if by.medium.lags:
-            source.layout(imaging.coefficients, imaging.every)  # refuses what has no lags
+            source.layout(imaging.coefficients, imaging.keep)  # refuses what has no lags
     value, traces = None, iter(())
     if run or slopes:
         spaces = [s.range for s in (*op.readers, *slopes)]

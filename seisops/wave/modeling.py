@@ -9,6 +9,7 @@ from functools import partial
 from numpy.typing import NDArray
 
 from seisops.engine import backend
+from seisops.engine.facts import Keep
 from seisops.engine.lower.ports import Ports
 from seisops.engine.threads import side_by_side
 from seisops.errors import SpaceError
@@ -275,7 +276,7 @@ class Solve(LinearOperator):
         readers = list(zip(self.reading, self.where(entering=False), strict=True))
         wanted = [reader.leaving(shot, where) for reader, where in readers]
         met = recorder if recorder is not None else imaging[0] if imaging else None
-        derivative = (met.coefficients, met.every) if met is not None else ((), 1)
+        derivative = (met.coefficients, met.keep) if met is not None else ()
         ways = [way for several in wanted for way in several]
         run = partial(self.modeling.solver.run, self.is_adjoint, self.given(shot, parts), ways, *derivative)
         if recorder is not None:
@@ -304,15 +305,15 @@ class AtSource:
     def __init__(self, solve: Solve, x: NDArray):
         self.solve, self.x = solve, x
 
-    def layout(self, coefficients: tuple[str, ...], every: int) -> Layout:
+    def layout(self, coefficients: tuple[str, ...], keep: Keep) -> Layout:
         """How the history of a shot lies in memory."""
-        return self.solve.modeling.solver.layout(coefficients, every)
+        return self.solve.modeling.solver.layout(coefficients, keep)
 
     def again(
-        self, shot: int, coefficients: tuple[str, ...], every: int, records: Ports
+        self, shot: int, coefficients: tuple[str, ...], keep: Keep, records: Ports
     ) -> AbstractContextManager[March]:
         """A march for the background of a shot; see :data:`seisops.wave.storage.background.Start`."""
-        return self.solve.modeling.solver.background(self._given(shot), coefficients, every, records)
+        return self.solve.modeling.solver.background(self._given(shot), coefficients, keep, records)
 
     def replay(self, shot: int, edges: Arrays, end: Arrays) -> Replay:
         """What the background of a shot is made again from, beside an adjoint field."""

@@ -20,6 +20,7 @@ import numpy as np
 
 from seisops.engine import backend
 from seisops.engine.backend.device import Array
+from seisops.engine.facts import History, Keep
 from seisops.engine.kernel import Kernel
 from seisops.engine.lower.ports import AGAIN, READ, WRITE, Bindings, Ports, Rows
 from seisops.engine.state import States
@@ -70,10 +71,12 @@ class KernelMarch:
         The fields' time levels.
     bindings : Bindings
         All else that it is given.
-    histories : tuple of str
-        Names of the histories, or of what is kept along the edges.
+    histories : tuple of History
+        The histories, or what is kept along the edges.
     every : int
         Rows from one entry of a history to the next.
+    recording : bool
+        Whether it makes the histories.
     to_the_end : bool
         Whether the last row determines anything, forward.
     """
@@ -85,24 +88,36 @@ class KernelMarch:
         states: States,
         state: Mapping[str, Array],
         bindings: Bindings,
-        histories: tuple[str, ...],
+        histories: tuple[History, ...],
         every: int,
+        recording: bool,
         to_the_end: bool,
     ):
         self._kernel, self._discretisation, self._states, self._state = kernel, discretisation, states, state
         self._bindings, self._histories, self._every = bindings | Bindings(state), histories, every
-        self._to_the_end = to_the_end
+        self._recording, self._to_the_end = recording, to_the_end
 
     def __call__(self, first: int, last: int, histories: Arrays = ()) -> None:
         """Go through rows `first` to `last`, with the histories there."""
         d, kernel = self._discretisation, self._kernel
-        given = zip(self._histories, histories, strict=True)
-        bindings = self._bindings | Bindings(rows={name: Rows(a, self._every, first) for name, a in given})
+        given = list(zip(self._histories, histories, strict=True))
+        rows = {h.name: Rows(a, self._every, first, h.before) for h, a in given}
+        bindings = self._bindings | Bindings(rows=rows)
+        if self._recording:
+            self._begin(given)
         for start, stop in self._blocks(first, last, bindings.most):
             arrays = bindings.part(start, stop)
             end = stop if self._to_the_end else min(stop, d.steps - 1)
             kernel.run(d.padding.shape, d.grid.spacing, d.dt, (0, end - start), arrays, bindings.bounds)
             bindings.done(start, stop)
+
+    def _begin(self, given: Sequence[tuple[History, Array]]) -> None:
+        """Fill in what precedes the entry of the first row: the levels from which the march goes on."""
+        shape = self._discretisation.padding.shape
+        for h, a in given:
+            cells = tuple(slice(n + 2 * h.halo) for n in shape)
+            for entry in range(h.before if h.field else 0):
+                a[entry][cells] = self._states.level(self._state, h.field, h.before - entry, h.halo, shape)
 
     def _blocks(self, first: int, last: int, most: int | None) -> list[tuple[int, int]]:
         """Rows `first` to `last` in blocks of `most`, in the order of the march; the last has one row more."""
@@ -149,14 +164,15 @@ class Solver:
             padded = padding.apply(a, medium.ends(name))
             self.coefficients[PREFIX + name] = room.put(discretisation.with_halo(padded, odd=medium.odd(name)))
 
-    def layout(self, wrt: tuple[str, ...], every: int = 1) -> Layout:
+    def layout(self, wrt: tuple[str, ...], keep: Keep = Keep()) -> Layout:
         """How the history of a shot lies in memory, for the derivative by some coefficients."""
-        d, states = self.discretisation, self.scheme.states()
+        d, states, histories = self.discretisation, self.scheme.states(), self.scheme.histories(wrt, keep)
         return Layout(
             steps=d.steps,
-            every=every,
-            unit=lcm(states.period, every),
-            shapes=tuple(d.extents(h.halo) for h in self.scheme.histories(wrt, every)),
+            every=keep.every,
+            before=max(h.before for h in histories),
+            unit=lcm(states.period, keep.every),
+            shapes=tuple(d.extents(h.halo) for h in histories),
             dtype=d.dtype,
             step=d.dt,
             state_shapes=states.saved_shapes(d.padding.shape),
@@ -175,7 +191,7 @@ class Solver:
         given: Sequence[Way],
         wanted: Sequence[Way],
         wrt: tuple[str, ...] = (),
-        every: int = 1,
+        keep: Keep = Keep(),
         records: Ports | None = None,
         through: Callable[[March], None] | None = None,
         replay: Replay | None = None,
@@ -190,8 +206,8 @@ class Solver:
             What enters the wavefield, and what leaves it.
         wrt : tuple of str
             Coefficients with respect to which images and histories differentiate.
-        every : int
-            Every how many steps the background is kept.
+        keep : Keep
+            What is kept of the background.
         records : Ports, optional
             What is taken down of a background.
         through : callable, optional
@@ -204,13 +220,13 @@ class Solver:
         list
             What was read, a result for each way that was wanted.
         """
-        room = Room(self.device, self.scheme, self.discretisation, transposed, wrt, every)
+        room = Room(self.device, self.scheme, self.discretisation, transposed, wrt, keep.every)
         write, entering, _ = opened(given, WRITE, room)
         read, leaving, results = opened(wanted, READ, room, records)
         with ExitStack() as stack:
             again, beside = self._again(replay, wrt, stack) if replay else (None, Bindings())
             bindings = entering | leaving | beside
-            march = stack.enter_context(self._march(transposed, write, read, wrt, every, bindings, again))
+            march = stack.enter_context(self._march(transposed, write, read, wrt, keep, bindings, again))
             if through:
                 through(march)
             else:
@@ -232,12 +248,12 @@ class Solver:
         )
 
     @contextmanager
-    def background(self, given: Sequence[Way], wrt: tuple[str, ...], every: int, records: Ports) -> Iterator[March]:
+    def background(self, given: Sequence[Way], wrt: tuple[str, ...], keep: Keep, records: Ports) -> Iterator[March]:
         """A march for a background; see :data:`seisops.wave.storage.background.Start`."""
         write, bindings, _ = opened(
-            given, WRITE, Room(self.device, self.scheme, self.discretisation, False, wrt, every)
+            given, WRITE, Room(self.device, self.scheme, self.discretisation, False, wrt, keep.every)
         )
-        with self._march(False, write, records, wrt, every, bindings) as march:
+        with self._march(False, write, records, wrt, keep, bindings) as march:
             yield march
 
     def edges(self, wrt: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
@@ -275,26 +291,26 @@ class Solver:
         write: Ports,
         read: Ports,
         wrt: tuple[str, ...],
-        every: int,
+        keep: Keep,
         bindings: Bindings,
         again: Ports | None = None,
     ) -> Iterator[KernelMarch]:
-        kernel = self.scheme.kernel(transposed, write, read, wrt, every, again)
+        kernel = self.scheme.kernel(transposed, write, read, wrt, keep, again)
         d = self.discretisation
         self.coefficients.update(
             kernel.constants(self.coefficients, d.grid.spacing, d.dt)
         )  # for all marches of the medium
         states, shape = self.scheme.states(transposed, kernel), self.discretisation.padding.shape
         if read.edges:
-            kept = tuple(name for name, _ in self.scheme.edges(wrt, shape))
+            kept = tuple(History(name, 0) for name, _ in self.scheme.edges(wrt, shape))
         else:
-            kept = tuple(h.name for h in self.scheme.histories(wrt, every)) if wrt and not again else ()
+            kept = self.scheme.histories(wrt, keep) if wrt and not again else ()
         medium = Bindings({**self.coefficients, **self.discretisation.profiles(self.scheme.layer)})
         # forward the last row determines nothing, but what is observed at its own time, and where a march backward begins
         to_the_end = transposed or read.edges or any(c.lead < 1 for c in self.scheme.of(transposed).exits)
         with states.borrow(shape) as state:
-            rows = 1 if read.edges else every
-            yield KernelMarch(kernel, self.discretisation, states, state, medium | bindings, kept, rows, to_the_end)
+            rows = 1 if read.edges else keep.every
+            yield KernelMarch(kernel, d, states, state, medium | bindings, kept, rows, read.history, to_the_end)
 
     def _again(self, replay: Replay, wrt: tuple[str, ...], stack: ExitStack) -> tuple[Ports, Bindings]:
         """Lay out a background that is to be made again from its end; what enters it, and all that it is given."""
@@ -305,7 +321,7 @@ class Solver:
         names = (name for name, _ in self.scheme.edges(wrt, shape))
         kept = {name: Rows(a) for name, a in zip(names, replay.edges, strict=True)}
         room = Room(self.device, self.scheme, d)
-        histories = self.scheme.histories(wrt, 1, present=True)
+        histories = self.scheme.histories(wrt, present=True)
         present = {now.name: room.zeros((1, *d.extents(now.halo))) for now in histories}
         write, entering, _ = opened(replay.given, AGAIN, room)
         return write, entering | Bindings({**state, **present}, kept)

@@ -13,13 +13,14 @@ import seisops as so
 from seisops.engine.derive.born import born, combinations
 from seisops.engine.derive.layers import PMLStretch, Stretch
 from seisops.engine.derive.system import System, adjoint, expand_time, linearize, march, transpose
+from seisops.engine.facts import Keep
 from seisops.engine.stability.plane_waves import stable_step
 from seisops.engine.stability.rows import TakenApart
 from seisops.engine.symbols.location import sign
 from seisops.engine.symbols.names import PREFIX
 from seisops.engine.symbols.stencils import evaluate, stencil
 from seisops.engine.symbols.template import Template
-from seisops.engine.symbols.terms import leaves, time_offset
+from seisops.engine.symbols.terms import leaves, move, replaced, time_offset
 from seisops.errors import ParameterError, UnstableError
 
 SHAPE = (7, 6)
@@ -496,3 +497,40 @@ def test_no_two_factors_of_the_background_are_alike():
     system = so.Elastic(grid, 2000.0, 1000.0, 2000.0).system(Template(2, 4, "float64"), so.PML(cells=4), "")
     assert len(born(system, ("lam", "mu", "rho")).histories) == 5
     assert len(born(system, ("lam",)).histories) == 1
+
+
+MADE_OF_FIELDS = {
+    "anisotropic": (lambda grid: so.TTI(grid, 2000.0, 0.2, 0.1), ("m", "epsilon", "anellipticity"), 4, 2),
+    "viscoacoustic": (lambda grid: so.ViscoAcoustic(grid, 2000.0, 50.0, f0=10.0), ("m", "tau"), 2, 1),
+    "tilted": (lambda grid: so.TTI(grid, 2000.0, 0.2, 0.1, 0.3), ("m", "epsilon", "anellipticity", "theta"), 8, 6),
+    "acoustic": (lambda grid: so.Acoustic(grid, 2000.0), ("m",), 1, 1),
+    "density": (lambda grid: so.Acoustic(grid, 2000.0, 2000.0), ("m", "b"), 3, 3),
+    "elastic": (lambda grid: so.Elastic(grid, 2000.0, 1000.0, 2000.0), ("lam", "mu", "rho"), 5, 5),
+}
+
+
+@pytest.mark.parametrize("name", MADE_OF_FIELDS)
+def test_fields_are_kept_where_they_are_fewer_than_their_factors(name):
+    """With what was kept written in, Born sources are the same."""
+    make, wrt, factors, fields = MADE_OF_FIELDS[name]
+    template = Template(2, 4, "float64")
+    system = make(so.Grid((20, 20), 10.0)).system(template, so.PML(cells=4), "")
+    many, few = born(system, wrt), born(system, wrt, Keep(fields=True))
+    assert (len(many.histories), len(few.histories)) == (factors, fields)
+    assert (few.before > 0) == (fields < factors) == bool(few.fields) and many.before == 0
+    assert many.continued == few.continued
+    for rows in zip(many.rows, few.rows, strict=True):
+        one, other = (_written_in(row, b) for row, b in zip(rows, (many, few), strict=True))
+        assert sympy.expand(one - other) == 0
+
+
+def _written_in(row, b):
+    """A row, with the background's fields in place of its histories."""
+    time, step = b.template.time, b.template.step
+    known = {h.function: f for h, f in zip(b.histories, b.factors, strict=True)}
+
+    def at(h):
+        back = int(h.indices[0] - time) - b.before
+        return move(known[h.function], {step: step + back * step.spacing} if back else {})
+
+    return replaced(row, known, at)

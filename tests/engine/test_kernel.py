@@ -10,7 +10,7 @@ import pytest
 
 from seisops.engine.arrays import ALIGNMENT, ROW, aligned, in_rows, zeros
 from seisops.engine.derive.system import System, expand_time
-from seisops.engine.facts import Field, Marched
+from seisops.engine.facts import Field, Keep, Marched
 from seisops.engine.kernel import Kernel
 from seisops.engine.lower.loop import Loop
 from seisops.engine.lower.piece import End
@@ -60,7 +60,7 @@ def kernel(waves, kind, every=1, transposed=None):
     write, read = KINDS[kind]
     wrt = ("m",) if write.image or read.image or read.history else ()
     # gradients are read from the adjoint field, and nothing else here is
-    return waves.kernel(read.image if transposed is None else transposed, write, read, wrt, every)
+    return waves.kernel(read.image if transposed is None else transposed, write, read, wrt, Keep(every))
 
 
 @pytest.mark.parametrize("kind", KINDS)

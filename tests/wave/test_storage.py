@@ -5,20 +5,21 @@ import math
 import os
 import pickle
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import zip_longest
 
 import numpy as np
 import pytest
-from cases import TOLERANCE, world
-from registry import POLICIES, layout, least, policies, whole
+from cases import BOUNDARIES, TOLERANCE, world
+from registry import POLICIES, example, layout, least, policies, whole
 
 import seisops as so
 from seisops.check import dot_test, taylor_test
 from seisops.engine.kernel import Kernel
 from seisops.errors import ParameterError, UnfusedError
 from seisops.wave.sampling.imaging import Imaging
+from seisops.wave.solver import KernelMarch
 from seisops.wave.storage import schedule
 from seisops.wave.storage.background import Checkpoints, Whole
 from seisops.wave.storage.layout import Layout
@@ -101,7 +102,7 @@ def test_histories_are_as_many_as_the_page_says(root):
             asked = [(name,) for name in re.findall(r"``(\w+)``", group.partition("with")[0])]
             for wrt in [*asked, *([tuple(given)] if together else [])]:
                 coefficients = tuple(sorted({c for name in wrt for c in medium.derivatives(name, wrt)}))
-                assert len(solver.layout(coefficients).shapes) == count, (kind, wrt)
+                assert len(solver.layout(coefficients, Full().keep).shapes) == count, (kind, wrt)
     assert len({kind for kind, *_ in rows}) == 6 and len(rows) > 10
 
 
@@ -221,6 +222,105 @@ def test_worlds(options, name, tmp_path):
     for _ in range(2):
         assert same(products(J, dm, y), wanted)
     assert dot_test(J) < TOLERANCE[w.dtype]
+
+
+@dataclass(frozen=True)
+class OfFactors(Full):
+    """The factors themselves, as policies keep them that do not give back what they were given."""
+
+    fields = False
+
+
+#: Media of which fields are kept, in place of factors that are made of them at several times; and parameters.
+OF_FIELDS = {
+    "viscoacoustic": (so.ViscoAcoustic, ("vp", "qp")),
+    "anisotropic": (so.TTI, ("vp", "epsilon", "delta")),
+    "tilted": (so.TTI, ("vp", "epsilon", "delta", "theta")),
+}
+WITH_FIELDS = {
+    "none held": lambda sizes, path: Full(keep_bytes=0),
+    "subsampled": lambda sizes, path: Subsampled(every=1),
+    "checkpoints": lambda sizes, path: Checkpointed(),
+    "three checkpoints": lambda sizes, path: Checkpointed(n=3),
+    "one copy": lambda sizes, path: Checkpointed(bytes=sizes.buffer_bytes(sizes.unit) + sizes.state_bytes),
+    "part of the history": lambda sizes, path: Checkpointed(bytes=sizes.whole_bytes * 3 // 4),
+    "disk": lambda sizes, path: Disk(path),
+    "auto, none held": lambda sizes, path: Auto(keep_bytes=0),
+}
+
+
+@cache
+def of_fields(name, surface=False):
+    """A solve in such a medium, its source, and its parameters."""
+    w, (kind, wrt) = world(surface=surface), OF_FIELDS[name]
+    medium = example(kind, w.grid, wrt)
+    A = so.Modeling(w.waves, medium, boundary=BOUNDARIES["pml"], free_surface=surface, space_order=w.order)
+    return w, w.Pr * A * w.Ps.H, wrt
+
+
+@pytest.mark.parametrize("surface", [False, True], ids=["", "free surface"])
+@pytest.mark.parametrize("name", OF_FIELDS)
+def test_fields_in_place_of_factors(name, surface):
+    """Fewer arrays, of which the same is made again, to rounding."""
+    w, F, wrt = of_fields(name, surface)
+    fields, factors = (so.Jacobian(F, source(w, F), wrt, storage=s) for s in (Full(), OfFactors()))
+    few, many = (so.plan(J, trial=False).history_bytes for J in (fields, factors))
+    assert few < 0.9 * many
+    dm, y = fields.domain.random(1), fields.range.random(2)
+    for found, wanted in zip(products(fields, dm, y), products(factors, dm, y), strict=True):
+        assert relative(found, wanted) < 1e-12
+    assert dot_test(fields) < TOLERANCE["float64"] and dot_test(factors) < TOLERANCE["float64"]
+
+
+@pytest.mark.parametrize("name", OF_FIELDS)
+@pytest.mark.parametrize("storage", WITH_FIELDS)
+def test_fields_change_no_bit(storage, name, tmp_path):
+    """Wherever segments begin: what precedes them is what it was."""
+    w, F, wrt = of_fields(name)
+    full = so.Jacobian(F, source(w, F), wrt, storage=Full())
+    layout = imaging(full).source.layout(imaging(full).coefficients, Full().keep)
+    assert layout.before == 2
+    dm, y = full.domain.random(1), full.range.random(2)
+    J = so.Jacobian(F, source(w, F), wrt, storage=WITH_FIELDS[storage](layout, tmp_path))
+    for _ in range(2):
+        assert same(products(J, dm, y), products(full, dm, y))
+    assert dot_test(J) < TOLERANCE["float64"]
+
+
+def test_what_precedes_a_segment_counts(monkeypatch):
+    """The checks themselves: segments that begin with nothing before them are noticed."""
+    w, F, wrt = of_fields("anisotropic")
+    full, parts = (so.Jacobian(F, source(w, F), wrt, storage=s) for s in (Full(), Checkpointed(n=3)))
+    y = full.range.random(2)
+    wanted = full.H @ y
+    assert same((parts.H @ y,), (wanted,))
+    monkeypatch.setattr(
+        KernelMarch, "_begin", lambda self, given: [a.__setitem__(slice(h.before), 0) for h, a in given]
+    )
+    assert relative(so.Jacobian(F, source(w, F), wrt, storage=Checkpointed(n=3)).H @ y, wanted) > 1e-3
+
+
+def test_fields_beside_blocks_of_a_wavefield():
+    """Where the march goes on block by block, all of them look back."""
+    w, F, wrt = of_fields("viscoacoustic")
+    snaps = so.Snapshots(w.waves, w.time.samples[[9, 14]])
+    F = snaps * so.fuse(F).propagator * w.Ps.H
+    for storage in (Full(), Checkpointed(n=3)):
+        J = so.Jacobian(F, source(w, F), wrt, storage=storage)
+        assert dot_test(J) < TOLERANCE["float64"]
+        G = so.Parametric(F, wrt, storage=storage)
+        medium = J.F.propagator.medium
+        with G.linearize(*(medium.get(n) for n in wrt), source(w, F)) as at:
+            y = F.range.random(2)
+            both = np.stack(at.pullback(y)[: len(wrt)])
+        assert relative(both, J.H @ y) < 1e-12
+
+
+@pytest.mark.parametrize("name", APPROXIMATE)
+def test_factors_are_kept_where_they_change(name):
+    """Rounded or projected, they are as exact as their policy says; what is made of rounded fields is not."""
+    storage, _ = APPROXIMATE[name]
+    assert storage.keep.fields == (storage.keep.every == 1 and isinstance(storage, Subsampled))
 
 
 EXPRESSIONS = {

@@ -6,6 +6,9 @@ the source is linear in dp, and its transpose is the imaging condition.
 
 A perturbation may scatter what the background is some cells away (:func:`~seisops.engine.symbols.names.displaced`): the same
 rows, with the factors of another place. That is how subsurface offsets are made.
+
+Several factors are often made of fewer fields at several times. Then the fields are kept in their place, each at the latest
+time at which it is looked at, and the factors are made again of what was kept at the same step and at those before.
 """
 
 from __future__ import annotations
@@ -20,10 +23,11 @@ from devito import Derivative
 from seisops.engine.derive.describe import in_order
 from seisops.engine.derive.layers import restricted
 from seisops.engine.derive.system import System, linearize
+from seisops.engine.facts import Keep
 from seisops.engine.symbols.names import displacement
 from seisops.engine.symbols.stencils import stencil
 from seisops.engine.symbols.template import Template
-from seisops.engine.symbols.terms import depends, leaves, shifts
+from seisops.engine.symbols.terms import depends, differentiated, leaves, move, replaced, shifts, time_offset
 from seisops.errors import ParameterError
 
 __all__ = ["Apart", "Born", "born", "combinations"]
@@ -62,11 +66,15 @@ class Born:
     tangents : tuple of devito.Function
         The perturbations, in the order asked for.
     histories : tuple of indexed devito functions
-        Factors of the background field, at the time index of the residual: saved, or present only.
+        Factors of the background field, or fields, at the time index of the residual: saved, or present only.
     factors : tuple of expressions
         What is saved in each, in terms of the background's fields.
     every : int
         Every how many time steps the background is saved and acts.
+    before : int
+        How many steps back the rows look at histories: so many entries precede that of the first step.
+    fields : frozenset
+        Those of the factors that are fields, which are looked at at several times.
     apart : tuple of Apart
         Rows of the tangents that take the background from elsewhere.
     """
@@ -77,6 +85,8 @@ class Born:
     histories: tuple
     factors: tuple
     every: int
+    before: int = 0
+    fields: frozenset = frozenset()
     apart: tuple[Apart, ...] = ()
 
     def beyond(self, term, tangent) -> dict:
@@ -97,12 +107,12 @@ class Born:
         return frozenset(p for p in self.tangents if any(self.beyond(term, p) for term in terms))
 
 
-def born(system: System, wrt: Sequence[str], every: int = 1, present: bool = False) -> Born:
+def born(system: System, wrt: Sequence[str], keep: Keep = Keep(), present: bool = False) -> Born:
     """Linearise a system with respect to the parameters named in `wrt`.
 
     With `present`, the background is not kept, but there at each step.
     """
-    template = system.template
+    template, fields = system.template, system.fields
     coefficients = tuple(dict.fromkeys(displacement(name)[0] for name in wrt))
     tangents = {template.parameter(name): template.perturbation(name) for name in coefficients}
     sources = [-linearize(r, tangents) for r in system.residuals]
@@ -113,31 +123,72 @@ def born(system: System, wrt: Sequence[str], every: int = 1, present: bool = Fal
         return {factor: sympy.S.One}
 
     for row in sources:
-        _separated(row, system.fields, tangents.values(), noted)
+        _separated(row, fields, tangents.values(), noted)
     if not wanted:
         raise ParameterError(f"the wave equation does not depend on {', '.join(coefficients)}")
-    made_of = combinations(list(wanted), system.fields)
+    made_of = combinations(list(wanted), fields)
+    again = _again(system, wanted, made_of) if keep.fields and keep.every == 1 and not present else {}
+    if again:
+        made_of = {**combinations([f for f in wanted if f not in again], fields), **again}
     around: dict = {}
     for factor, of in made_of.items():
         around.update({kept: around.get(kept, False) or wanted[factor] for kept in of})
+    before = max((_back(f, newest) for factor, of in again.items() for newest in of for f in leaves(factor)), default=0)
     histories = {}
     for factor, halo in around.items():
         # symbols are shared by name: what differs in kind needs a name of its own
-        name = f"history{len(histories)}_{'_'.join(coefficients)}_{'now' if present else every}"
-        made = template.present(name, halo=halo) if present else template.saved(name, every=every, halo=halo)
-        histories[factor] = made
+        how = "now" if present else f"{keep.every}{'_of_fields' if again else ''}"
+        name = f"history{len(histories)}_{'_'.join(coefficients)}_{how}"
+        made = template.present(name, halo=halo) if present else template.saved(name, every=keep.every, halo=halo)
+        histories[factor] = move(made, {template.time: template.time + before} if before else {})
 
     def saved(factor, around: bool) -> dict:
-        return {histories[kept]: c for kept, c in made_of[factor].items()}
+        if factor not in again:
+            return {histories[kept]: c for kept, c in made_of[factor].items()}
+        newest = {f.function: f for f in again[factor]}
 
-    rows = tuple(_separated(row, system.fields, tangents.values(), saved) for row in sources)
-    found = Born(template, rows, tuple(tangents.values()), tuple(histories.values()), tuple(histories), every)
+        def earlier(f):
+            history = histories[newest[f.function]]
+            return move(history, {template.time: template.time - _back(f, newest[f.function])})
+
+        return {replaced(factor, newest, earlier): sympy.S.One}
+
+    rows = tuple(_separated(row, fields, tangents.values(), saved) for row in sources)
+    kept, factors = tuple(histories.values()), tuple(histories)
+    earlier_too = frozenset(f for of in again.values() for f in of)
+    found = Born(template, rows, tuple(tangents.values()), kept, factors, keep.every, before, earlier_too)
     return found if coefficients == tuple(wrt) else _apart(found, system, wrt)
+
+
+def _again(system: System, wanted: Collection, made_of: Mapping) -> dict:
+    """Factors that are made of fields in the same cell, as ``{factor: {field: 1}}``; none if as much would have to be kept.
+
+    Differences in space would have to be taken again, which takes longer than to keep them.
+    """
+    step, leads = system.template.step, dict(zip(system.fields, system.leads, strict=True))
+    found = {}
+    for factor in wanted:
+        looked = [f for f in in_order(leaves(factor)) if f.function in leads]
+        elsewhere = any(map(_cells, looked)) or any(differentiated(factor, f.function) for f in looked)
+        # of what lives in strips there is but one time level
+        if not elsewhere and not any(f.function.name in system.compact for f in looked):
+            newest = [move(f, {step: step + (leads[f.function] - time_offset(f)) * step.spacing}) for f in looked]
+            found[factor] = dict.fromkeys(newest, sympy.S.One)
+    kept = {f for of in found.values() for f in of}
+    rest = combinations([f for f in wanted if f not in found], system.fields)
+    fewer = len(kept) + len({f for of in rest.values() for f in of})
+    return found if fewer < len({f for of in made_of.values() for f in of}) else {}
+
+
+def _back(f, newest) -> int:
+    """How many steps lie between an appearance of a field and its newest one; 0 for another function."""
+    return time_offset(newest) - time_offset(f) if f.function is newest.function else 0
 
 
 def _apart(found: Born, system: System, wrt: Sequence[str]) -> Born:
     """The same by what is displaced, too."""
     template, here, apart = found.template, {}, []
+    kept = {h.function for h in found.histories}
     for name in wrt:
         coefficient, cells = displacement(name)
         tangent = template.perturbation(coefficient)
@@ -149,7 +200,9 @@ def _apart(found: Born, system: System, wrt: Sequence[str]) -> Born:
         _require_pointwise(coefficient, rows, tangent, system)
         by_axis = {d: cells[d.name] for d in template.dimensions if d.name in cells}
         moved = {d: d + n * d.spacing for d, n in by_axis.items()}
-        elsewhere = {h: h.subs(moved) for h in found.histories} | {tangent: template.perturbation(name)}
+        # at every time at which they are looked at
+        looked = {f for row in rows for f in leaves(row) if f.function in kept}
+        elsewhere = {f: f.subs(moved) for f in looked} | {tangent: template.perturbation(name)}
         apart.append(Apart(tuple(row.xreplace(elsewhere) for row in rows), by_axis))
     zero = {tangent: sympy.S.Zero for tangent in found.tangents if tangent not in here}
     rows = tuple(row.xreplace(zero) for row in found.rows) if zero else found.rows
@@ -280,6 +333,6 @@ def _looked(expr, tangent, backgrounds: Mapping, template: Template) -> _Look:
         # the last half cell of the grid lies before the last node, of all cells the last
         reach = {d: n - (d in halves) for d, n in reach.items()}
         ended = ended | halves | restricted(expr)
-        if any(f in backgrounds for f in functions):
+        if any(depends(a, backgrounds) for a in expr.args if not depends(a, [tangent])):
             ended = ended.union(template.dimensions)
     return _Look(reach, ended)

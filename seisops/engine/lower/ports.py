@@ -36,17 +36,19 @@ class Rows:
     every : int, optional
     start : int, optional
         The row of the first entry.
+    before : int, optional
+        Entries that precede that of each row for it to look at.
     """
 
     #: Rows that there is room for at a time; None for all of them.
     most: int | None = None
 
-    def __init__(self, array: Array, every: int = 1, start: int = 0):
-        self.array, self.every, self.start = array, every, start
+    def __init__(self, array: Array, every: int = 1, start: int = 0, before: int = 0):
+        self.array, self.every, self.start, self.before = array, every, start, before
 
     def part(self, first: int, last: int) -> Array:
         """The entries for rows `first` to `last`, both included, which a loop is about to go through."""
-        return self.array[(first - self.start) // self.every : (last - self.start) // self.every + 1]
+        return self.array[(first - self.start) // self.every : (last - self.start) // self.every + 1 + self.before]
 
     def done(self, first: int, last: int) -> None:
         """The loop has gone through these rows."""

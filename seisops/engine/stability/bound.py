@@ -63,7 +63,7 @@ class Bound:
     def __init__(self, symbol: Symbol, values: Mapping[str, np.ndarray], spacing: tuple[float, ...]):
         self._symbol, self._spacing = symbol, spacing
         self._values = {name: np.asarray(values[name], float) for name in symbol.names}
-        self._known: tuple = (None, None)
+        self._known: tuple = (None, None, None)
         self._shape = np.broadcast(*self._values.values(), 0).shape
         # the iteration on a large grid takes time, and needs three digits only
         self._dtype = np.float32 if prod(self._shape) > LARGE else np.float64
@@ -82,31 +82,42 @@ class Bound:
         symbol, n = self._symbol, len(self._symbol.terms)
         cells = {name: a[part] for name, a in self.cells.items()}
         size = np.broadcast(*cells.values(), 0).size
-        own, other = np.zeros((n, size)), np.zeros((size, n, n))
+        own, other = np.zeros((n, size)), np.zeros((n, n, size))
         for i, (row, found) in enumerate(zip(symbol.terms, symbol.values(cells, self._spacing, dt), strict=True)):
             for term, c in zip(row, found, strict=True):
                 if term.field == i and not term.derivatives:
                     own[i] += c * (-1) ** term.offset
                 else:
-                    other[:, i, term.field] += np.abs(c) * symbol.bound(term, self._spacing)
-        return other / _positive(np.abs(own)).T[:, :, None]
+                    other[i, term.field] += np.abs(c) * symbol.bound(term, self._spacing)
+        other /= _positive(np.abs(own))[:, None]
+        return np.moveaxis(other, -1, 0)
 
-    def worst(self, dt: float) -> tuple[int, float]:
-        """The largest spectral radius of N in homogeneous media like those of each of the cells, and the cell."""
-        cell, radius, _ = self._worst(dt)
+    def worst(self, dt: float, enough: float = -1.0) -> tuple[int, float]:
+        """The cell in whose homogeneous medium the spectral radius of N is largest, and that.
+
+        If it is not larger than `enough`, it is not sought further, and that is `enough`, of any cell.
+        """
+        cell, radius, _ = self._worst(dt, enough)
         return cell, radius
 
-    def _worst(self, dt: float) -> tuple[int, float, np.ndarray]:
-        """The worst cell, its spectral radius and its N; of the step that was asked for last it is known."""
-        if self._known[0] != dt:
-            size, found = np.broadcast(*self.cells.values(), 0).size, (0, -1.0, np.zeros((1, 1)))
+    def _worst(self, dt: float, enough: float = -1.0) -> tuple[int, float, np.ndarray]:
+        """The worst cell, its spectral radius and its N; of the step that was asked for last it is known.
+
+        Of matrices without negative entries, one whose entries are not less than those of another has no smaller radius:
+        where that of the largest entries of many cells is small enough, no cell needs its own. Of them is then N, too.
+        """
+        if self._known[:2] != (dt, enough):
+            size, found, most = np.broadcast(*self.cells.values(), 0).size, (0, enough, None), 0.0
             for start in range(0, size, LARGE):
                 local = self.local(dt, slice(start, start + LARGE))
+                most = np.maximum(most, top := local.max(axis=0))
+                if np.abs(np.linalg.eigvals(top)).max() <= found[1]:
+                    continue
                 cell, radius = _largest(local, found[1])
                 if radius > found[1]:
                     found = start + cell, radius, local[cell]
-            self._known = dt, found
-        return self._known[1]
+            self._known = dt, enough, found if found[2] is not None else (*found[:2], most)
+        return self._known[2]
 
     # -- in the medium
 
@@ -132,7 +143,7 @@ class Bound:
 
     def _start(self, dt: float) -> list[np.ndarray]:
         """The Perron vector of the cell that is worst by itself, in every cell."""
-        *_, worst = self._worst(dt)
+        *_, worst = self._known[2] if self._known[0] == dt else self._worst(dt)
         x = np.ones(len(worst))
         for _ in range(50):
             x = worst @ x + STAY * x

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 import sympy
@@ -17,6 +17,7 @@ __all__ = [
     "move",
     "names",
     "occurrences",
+    "replaced",
     "shifts",
     "time_offset",
 ]
@@ -56,6 +57,17 @@ def _leaves(this: _This) -> frozenset:
 
 def depends(expr, functions) -> bool:
     return any(f.function in functions for f in leaves(expr))
+
+
+def replaced(expr, functions, by: Callable):
+    """`expr` with each appearance of some functions replaced, under derivatives too."""
+    if not depends(expr, functions):
+        return expr
+    if getattr(expr, "is_DiscreteFunction", False):
+        return by(expr)
+    if isinstance(expr, Derivative):
+        return expr._rebuild(expr=replaced(expr.expr, functions, by))
+    return expr.func(*(replaced(a, functions, by) for a in expr.args))
 
 
 def differentiated(expr, function) -> bool:

@@ -77,7 +77,7 @@ def admits(equation: WaveEquation, template: tuple, dt: float, radius: float) ->
     if len(medium.symbol.terms) > 1 and medium.grows(medium.edge, dt, TOLERANCE):
         return False
     enough = radius * (1 + CLOSE)
-    if medium.bound.worst(dt)[1] > enough:
+    if medium.bound.worst(dt, enough)[1] > enough:
         return False
     blunt = not 0 < radius < BLUNT
     return blunt or not medium.bound.varies or medium.bound.radius(dt, enough) <= enough
@@ -134,7 +134,7 @@ class _Medium:
         if len(unit) > 1:
             more = np.random.default_rng(0).standard_normal((DIRECTIONS * (len(unit) - 1), len(unit)))
             directions = np.concatenate([directions, more])
-        return self._at(sorted({int(i) for i in (directions @ unit).argmax(axis=1)}))
+        return self._at(sorted({int((direction @ unit).argmax()) for direction in directions}))
 
     def _at(self, cells: list[int]) -> dict[str, np.ndarray]:
         return {name: np.ravel(a)[cells] if np.size(a) > 1 else np.ravel(a) for name, a in self.values.items()}

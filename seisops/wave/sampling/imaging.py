@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from seisops.engine.facts import Keep
 from seisops.engine.lower.ports import Ports
 from seisops.errors import ParameterError, SpaceError
 from seisops.operators import Sampler
@@ -35,11 +36,11 @@ class Source(Protocol):
     def signals(self) -> Iterator[np.ndarray]:
         """The strongest signal of each source."""
 
-    def layout(self, coefficients: tuple[str, ...], every: int) -> Layout:
+    def layout(self, coefficients: tuple[str, ...], keep: Keep) -> Layout:
         """How the history of a shot lies in memory."""
 
     def again(
-        self, shot: int, coefficients: tuple[str, ...], every: int, records: Ports
+        self, shot: int, coefficients: tuple[str, ...], keep: Keep, records: Ports
     ) -> AbstractContextManager[March]:
         """A march for the background of a shot; see :data:`seisops.wave.storage.background.Start`."""
 
@@ -114,6 +115,11 @@ class Imaging(Coupling, Sampler):
         """Every how many steps the background is used."""
         return self.storage.every
 
+    @property
+    def keep(self) -> Keep:
+        """What is kept of the background."""
+        return self.storage.keep
+
     def _fingerprint(self) -> list:
         return [self.medium, self.by, self.storage, self.source.solve, self.source.x]
 
@@ -176,7 +182,7 @@ class Imaging(Coupling, Sampler):
 
     def _take_up(self, shot: int) -> Background:
         """An empty background. All are planned at once, in order: they share the budget, whoever is ready first."""
-        layout = self.source.layout(self.coefficients, self.every)
+        layout = self.source.layout(self.coefficients, self.keep)
         with self.pool.books():
             if shot not in self._planned:
                 for other in range(self.domain.shots):
@@ -197,7 +203,7 @@ class Imaging(Coupling, Sampler):
     def _empty(self, shot: int, layout: Layout) -> Background:
         """A background of the kind that the policy chooses for what is left of the budget."""
         to_come = self.domain.shots - len(self._kept) - len(self._planned) - len(self._making)
-        again = partial(self.source.again, shot, self.coefficients, self.every)
+        again = partial(self.source.again, shot, self.coefficients, self.keep)
         return self.storage.background(layout, again, self.pool, self.pool.left, max(1, to_come))
 
     def _settle(self, shot: int) -> bool:
@@ -240,7 +246,7 @@ class Imaging(Coupling, Sampler):
         ParameterError
             If there is more than one history: what they have in common has no unit.
         """
-        if len(self.source.layout(self.coefficients, self.every).shapes) > 1:
+        if len(self.source.layout(self.coefficients, Keep(self.every)).shapes) > 1:
             raise ParameterError(
                 f"derivatives by {', '.join(self.by.wrt)} of {type(self.medium).__name__} are made of several histories of "
                 "the background, of different units, which have no illumination in common: probe the Hessian instead, "

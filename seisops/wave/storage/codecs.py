@@ -94,12 +94,12 @@ class File(Codec):
         finalize(self, self._file.close)
 
     def put(self, k, segment):
-        place = self._place(segment)
+        place = self._place(k, segment)
         for history in segment.histories:
             place += self._whole(os.pwrite, history, place)
 
     def get(self, k, segment):
-        place = self._place(segment)
+        place = self._place(k, segment)
         for history in segment.histories:
             place += self._whole(lambda fd, part, at: os.preadv(fd, [part], at), history, place)
 
@@ -109,8 +109,8 @@ class File(Codec):
             raise RuntimeError("nothing was recorded in this file")
         return self._file.fileno()
 
-    def _place(self, segment: Segment) -> int:
-        return segment.first // self.layout.every * self.layout.entry_bytes
+    def _place(self, k: int, segment: Segment) -> int:
+        return (segment.first // self.layout.every + k * self.layout.before) * self.layout.entry_bytes
 
     def _whole(self, move, history: NDArray, place: int) -> int:
         """Write or read an array, which may take several calls."""

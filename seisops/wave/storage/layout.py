@@ -23,7 +23,7 @@ class Segment:
         Rows of the loop, both included. Row n of the equation determines the field at n + 1 forward; the last row of
         all, N, is taken backward only.
     histories : tuple of arrays
-        One for each factor; entry i belongs to row ``first + i * every``.
+        One for each factor or field; entry ``before + i`` belongs to row ``first + i * every``.
     """
 
     first: int
@@ -41,10 +41,12 @@ class Layout:
         N: rows 0 .. N - 1 have a history.
     every : int
         Every how many rows there is one.
+    before : int
+        Entries that precede that of the first row of a segment, for images to look back at.
     unit : int
         Segments start at multiples of this: there, the time levels of the fields take the places that they took at 0.
     shapes : tuple of tuple of int
-        Shape of one entry of each factor, with its halo.
+        Shape of one entry of each factor or field, with its halo.
     dtype : str
     step : float
         Length of a time step in s.
@@ -63,6 +65,7 @@ class Layout:
     step: float
     state_shapes: tuple[tuple[int, ...], ...]
     edges: Callable[[], tuple[tuple[int, ...], ...]] = tuple
+    before: int = 0
 
     @property
     def plain(self) -> Layout:
@@ -75,7 +78,7 @@ class Layout:
 
     def entries(self, rows: int) -> int:
         """How many entries of the history belong to a segment of so many rows."""
-        return (rows - 1) // self.every + 1
+        return (rows - 1) // self.every + 1 + self.before
 
     def arrays(self, rows: int) -> list[tuple[int, ...]]:
         """Shapes of the histories of a segment of so many rows."""
@@ -118,7 +121,8 @@ class Layout:
 
     def length_within(self, nbytes: int) -> int:
         """The greatest length of segments whose histories take at most so much memory, but at least one unit."""
-        return self.length(max(self.unit, (nbytes // self.entry_bytes - 1) * self.every // self.unit * self.unit))
+        entries = nbytes // self.entry_bytes - 1 - self.before
+        return self.length(max(self.unit, entries * self.every // self.unit * self.unit))
 
     def view(self, buffer: Arrays, first: int, last: int) -> Arrays:
         """The part of a buffer for the histories of a segment, where row N has none."""

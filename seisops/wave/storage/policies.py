@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from seisops.engine.facts import Keep
 from seisops.errors import ParameterError
 from seisops.wave._validate import integer, number_or_nan
 from seisops.wave.storage.background import AlongEdges, Background, Checkpoints, Coded, Start, Whole
@@ -70,6 +71,8 @@ class Policy(ABC):
 
     #: Every how many time steps the background is kept.
     every = 1
+    #: Whether fields may be kept in place of what can be made of them again: where what is kept is given back as it was.
+    fields = False
     #: What is taken down in the forward march.
     records = Background.records
     #: What the policy does to derivatives: "exact", "exact to rounding" or "approximate".
@@ -77,6 +80,11 @@ class Policy(ABC):
 
     def __post_init__(self):
         integer(f"{type(self).__name__} keep_bytes", self.keep_bytes, minimum=0)
+
+    @property
+    def keep(self) -> Keep:
+        """What is kept of a background."""
+        return Keep(self.every, self.fields and self.every == 1)
 
     @property
     def stands_for(self) -> str | None:
@@ -107,6 +115,8 @@ class Full(Policy):
     Memory for a shot: N H. Cost: no extra solve.
     """
 
+    fields = True
+
     def background(self, layout, again, pool, left, shots):
         return Whole(layout, again, pool)
 
@@ -128,6 +138,7 @@ class Subsampled(Policy):
 
     every: int = 4
     exactness = "approximate"
+    fields = True
 
     def __post_init__(self):
         super().__post_init__()
@@ -168,6 +179,7 @@ class Checkpointed(Policy):
 
     n: int | None = None
     bytes: int | None = None
+    fields = True
 
     def __post_init__(self):
         super().__post_init__()
@@ -196,6 +208,8 @@ class Auto(Policy):
     Of shots whose histories do not fit, copies of the state are held, and histories are computed again: one extra solve.
     Of shots beyond even that nothing is held, and products with J.H cost two extra solves, those with J one.
     """
+
+    fields = True
 
     def background(self, layout, again, pool, left, shots):
         free = pool.room(SAFE)
@@ -283,6 +297,7 @@ class Disk(Policy):
 
     directory: str | Path = field(default="")
     keep_bytes: int = field(default=2**40, kw_only=True)
+    fields = True
 
     def __post_init__(self):
         super().__post_init__()
