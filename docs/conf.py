@@ -7,6 +7,8 @@ from importlib import import_module
 from importlib.metadata import metadata
 from pathlib import Path
 
+from sphinx_gallery.sorting import ExplicitOrder
+
 project = "seisops"
 author = metadata("seisops")["Author"]
 copyright = f"2026, {author}"
@@ -21,6 +23,7 @@ extensions = [
     "measured",
     "media",
     "rooms",
+    "sphinx_gallery.gen_gallery",  # before what stands for torch is there
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
@@ -38,6 +41,29 @@ autosummary_imported_members = True
 autodoc_typehints = "none"
 autodoc_mock_imports = ["dask", "distributed", "torch"]
 import_module("scipy.signal")  # looks for torch when it is loaded, and would take what stands for it for the real one
+
+import_module("seisops")  # before PyLops is, which then sets no fonts of figures
+
+# Pages of examples/gallery, run here: a page is a file, and a section a folder with a header.
+SECTIONS = ("modeling", "imaging", "inversion", "networks", "practice")
+sphinx_gallery_conf = {
+    "examples_dirs": str(HERE.parent / "examples" / "gallery"),
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"\.py$",
+    "subsection_order": ExplicitOrder([f"../examples/gallery/{name}" for name in SECTIONS]),
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "capture_repr": (),
+    "matplotlib_animations": True,
+    "remove_config_comments": True,
+    "show_signature": False,
+    "download_all_examples": False,
+    "write_computation_times": False,
+    # names that a page uses are links, and pages of the reference show the examples that use them
+    "doc_module": ("seisops",),
+    "reference_url": {"seisops": None},
+    "backreferences_dir": "generated/backreferences",
+}
 
 # Class pages list the members themselves; a second list would document each of them twice.
 numpydoc_show_class_members = False
