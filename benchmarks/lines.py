@@ -1,8 +1,9 @@
 """How many lines a job takes: of the pages of the gallery, and of other codes' own examples of the same job.
 
-``python benchmarks/lines.py FILE...`` prints, for each file of Python or Julia, its number of statements, each of which counts as
-one line however it is broken. What does not count: comments and documentation, blank lines, imports, drawing and printing, lone
-``end``, and in Python ``if __name__ == "__main__":``. Loops and functions in which nothing else is left do not count either.
+``python benchmarks/lines.py FILE...`` prints, for each file of Python or Julia, its number of statements, each of
+which counts as one line however it is broken. What does not count: comments and documentation, blank lines, imports,
+drawing and printing, lone ``end``, and in Python ``if __name__ == "__main__":``. Loops and functions in which nothing
+else is left do not count either.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 from importlib import import_module
 from importlib.metadata import metadata
@@ -42,6 +44,10 @@ autodoc_typehints = "none"
 autodoc_mock_imports = ["dask", "distributed", "torch"]
 import_module("scipy.signal")  # looks for torch when it is loaded, and would take what stands for it for the real one
 
+
+# what pages of the gallery tell while they are run is on them, and what their libraries note is nowhere
+os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
+logging.getLogger("matplotlib.animation").setLevel("ERROR")
 import_module("seisops")  # before PyLops is, which then sets no fonts of figures
 
 # Pages of examples/gallery, run here: a page is a file, and a section a folder with a header.

@@ -28,7 +28,7 @@ runpy.run_path({path!r}, run_name="__main__")
     return ready.run(code, "torch" in Path(path).read_text(encoding="utf-8"))
 
 
-#: Those of ``docs/gallery.rst``, which draw what they find.
+#: Those of ``docs/larger_runs.rst``, which draw what they find.
 GALLERY = ("cycle_skipping", "elastic_fwi", "multiscale_fwi", "robust_fwi", "tti_lsrtm")
 
 #: How far the loss of an example must fall, relative to the first, where it is not 0.7.

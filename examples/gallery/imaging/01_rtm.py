@@ -2,8 +2,8 @@
 Reverse-time migration
 ======================
 
-The derivative of data by the medium is an operator, and its adjoint is migration. What stands before it and behind it, a mute of
-traces and a scaling of images, are operators as well.
+The derivative of data by the medium is an operator, and its adjoint is migration. What stands before it and behind it,
+a mute of traces and a scaling of images, are operators as well.
 """
 
 import matplotlib.pyplot as plt
@@ -21,16 +21,17 @@ receivers = [(x, 30.0) for x in grid.coordinates("x")[::2]]
 sources = [[(x, 30.0)] for x in np.linspace(200.0, 2050.0, 6)]
 
 # %%
-# Data are modeled in the true medium, and migrated in a smooth one, in which there is no reflection to explain: what is left of the
-# data is what reflectors made.
+# Data are modeled in the true medium, and migrated in a smooth one, in which there is no reflection to explain: what is
+# left of the data is what reflectors made.
 
 F = so.Projection(waves, receivers) * so.Modeling(waves, so.Acoustic(grid, m=m0)) * so.Projection(waves, sources).H
 q = np.tile(so.ricker(time, f0=10.0), (6, 1, 1))
 residual = F.at(m=m) @ q - F @ q
 
 # %%
-# The Jacobian is :math:`J = P_r A^{-1} \,\mathrm{diag}(u)^T`, with u the second derivative by time of the wavefield in the
-# smooth medium; :math:`J^T` runs the data backward, and correlates. It is exact: no imaging condition is chosen here.
+# The Jacobian is :math:`J = P_r A^{-1} \,\mathrm{diag}(u)^T`, with u the second derivative by time of the wavefield in
+# the smooth medium; :math:`J^T` runs the data backward, and correlates. It is exact: no imaging condition is chosen
+# here.
 
 J = so.Jacobian(F, q)
 M = so.data.Mute(J, velocity=1500.0, delay=0.25)  # nothing before the direct wave has passed
@@ -46,7 +47,7 @@ so.plot.image(grid, image, "muted, scaled with depth, no water", ax=axes[1, 0])
 so.plot.image(grid, m - m0, "what is looked for: the true perturbation", ax=axes[1, 1])
 
 # %%
-# An image is not yet the perturbation: :math:`J^T J` is not the identity. What it would take is the next pages' subject, and begins
-# with the same operator. Its dot test:
+# An image is not yet the perturbation: :math:`J^T J` is not the identity. What it would take is the next pages'
+# subject, and begins with the same operator. Its dot test:
 
 print(f"dot test: {so.check.dot_test(J):.0e}")

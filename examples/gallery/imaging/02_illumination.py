@@ -2,8 +2,8 @@
 Illumination
 ============
 
-Where waves were strong, images are. What sources illuminate is known from the wavefield that a Jacobian keeps, and costs no solve;
-the diagonal of the Hessian, receivers included, is estimated with two solves a probe.
+Where waves were strong, images are. What sources illuminate is known from the wavefield that a Jacobian keeps, and
+costs no solve; the diagonal of the Hessian, receivers included, is estimated with two solves a probe.
 """
 
 import matplotlib.pyplot as plt
@@ -25,8 +25,8 @@ J = so.Jacobian(F, np.tile(so.ricker(time, f0=8.0), (3, 1, 1)))
 d = J @ (m - m0)
 
 # %%
-# The illumination of sources is the energy of the second derivative by time of their waves at each cell,
-# :math:`\sum_t u_{tt}^2`. :class:`~seisops.model.Illumination` is a diagonal operator that divides by the root of it, and of the
+# The illumination of sources is the energy of the second derivative by time of their waves at each cell, :math:`\sum_t
+# u_{tt}^2`. :class:`~seisops.model.Illumination` is a diagonal operator that divides by the root of it, and of the
 # diagonal of :math:`J^T J` if it is told how many probes to take.
 
 L = so.model.Illumination(J)
@@ -40,8 +40,9 @@ so.plot.image(grid, mute @ L @ L @ J.H @ d, "divided by it", ax=axes[1, 0])
 so.plot.image(grid, mute @ H @ H @ J.H @ d, "divided by the diagonal of the Hessian", ax=axes[1, 1])
 
 # %%
-# On the right of a Jacobian they are preconditioners. What scatters beside sources and receivers is loud, and without them it is what
-# the first iterations of least squares are about; of :math:`L J^T J L` the diagonal is nearer to one than that of :math:`J^T J`.
+# On the right of a Jacobian they are preconditioners. What scatters beside sources and receivers is loud, and without
+# them it is what the first iterations of least squares are about; of :math:`L J^T J L` the diagonal is nearer to one
+# than that of :math:`J^T J`.
 
 figure, ax = plt.subplots(figsize=(7.0, 3.6), layout="constrained")
 for name, A in {"none": J, "illumination": J * L, "diagonal of the Hessian": J * H}.items():

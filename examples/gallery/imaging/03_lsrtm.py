@@ -24,16 +24,17 @@ J = so.Jacobian(F, np.tile(so.ricker(time, f0=8.0), (4, 1, 1)))
 d = J @ (m - m0)  # linearised data
 
 # %%
-# Least squares finds :math:`\min_x \|J D x - d\|`, with a preconditioner D on the right: nothing moves in the water, and what lies
-# deep counts as much as what is shallow. An iteration costs a product with J and one with its adjoint, two solves for each shot;
-# wavefields in the background are kept.
+# Least squares finds :math:`\min_x \|J D x - d\|`, with a preconditioner D on the right: nothing moves in the water,
+# and what lies deep counts as much as what is shallow. An iteration costs a product with J and one with its adjoint,
+# two solves for each shot; wavefields in the background are kept.
 
 D = so.model.DepthScaling(J) * so.model.WaterMask(J, m0**-0.5)
 x, _, _, _, _, norms = pylops.cgls(J * D, d.ravel(), niter=12, tol=0.0)
 image = (D @ x).reshape(grid.shape)
 
 # %%
-# Migration has the reflectors as they are seen by a band-limited wavelet; least squares finds steps and amplitudes, in s2/m2.
+# Migration has the reflectors as they are seen by a band-limited wavelet; least squares finds steps and amplitudes, in
+# s2/m2.
 
 migrated = D @ (D.H @ (J.H @ d))
 figure, axes = plt.subplots(2, 2, figsize=(11.0, 7.0), layout="constrained")

@@ -2,8 +2,8 @@ r"""
 Sparse least-squares migration
 ==============================
 
-From few and noisy data, least squares makes noisy images. Those of rock are made of few wavelets: FISTA finds how few explain the
-data.
+From few and noisy data, least squares makes noisy images. Those of rock are made of few wavelets: FISTA finds how few
+explain the data.
 """
 
 import matplotlib.pyplot as plt
@@ -14,8 +14,8 @@ import seisops as so
 from seisops.demo import smoothed, thrust_belt
 
 # %%
-# One shot of sixteen sources that fire at once, each with a random weight, a receiver every 80 m, and noise as strong as the data: a
-# product with the Jacobian is one solve.
+# One shot of sixteen sources that fire at once, each with a random weight, a receiver every 80 m, and noise as strong
+# as the data: a product with the Jacobian is one solve.
 
 rng = np.random.default_rng(0)
 grid = so.Grid(shape=(112, 64), spacing=20.0)
@@ -36,12 +36,13 @@ d += d.std() * rng.standard_normal(d.size).astype("float32")
 #
 # .. math:: \min_s \tfrac12 \| J D W^T s - d \|^2 + \epsilon \| s \|_1 .
 #
-# **Units.** Squared slowness is of the order of 1e-7 s2/m2, and the operator as much larger than one. So it is scaled: ``unit`` is one
-# over its largest singular value, which a few power iterations find. Then ``alpha=1`` is a step that converges, FISTA has no
-# eigenvalue to look for, and s is of the size of the data.
+# **Units.** Squared slowness is of the order of 1e-7 s2/m2, and the operator as much larger than one. So it is scaled:
+# ``unit`` is one over its largest singular value, which a few power iterations find. Then ``alpha=1`` is a step that
+# converges, FISTA has no eigenvalue to look for, and s is of the size of the data.
 #
-# **Eps.** After a step along the gradient, FISTA takes ``alpha * eps / 2`` off the magnitude of each coefficient. Twice the largest
-# coefficient of the gradient at zero is where nothing is left; a small part of it keeps what stands out of the noise.
+# **Eps.** After a step along the gradient, FISTA takes ``alpha * eps / 2`` off the magnitude of each coefficient. Twice
+# the largest coefficient of the gradient at zero is where nothing is left; a small part of it keeps what stands out of
+# the noise.
 
 D = so.model.DepthScaling(J) * so.model.WaterMask(J, m0**-0.5)
 W = pylops.signalprocessing.DWT2D(grid.shape, wavelet="haar", level=3, dtype="float32")

@@ -2,8 +2,8 @@ r"""
 Imaging in a tilted medium
 ==========================
 
-Shale is faster along its layers than across them. Migrated without anisotropy, what lies below dipping shale is blurred and out of
-place; the operator with anisotropy is the same line with another medium.
+Shale is faster along its layers than across them. Migrated without anisotropy, what lies below dipping shale is blurred
+and out of place; the operator with anisotropy is the same line with another medium.
 """
 
 import matplotlib.pyplot as plt
@@ -13,8 +13,8 @@ import pylops
 import seisops as so
 
 # %%
-# Layers of shale that dip by 30 degrees, over a flat reflector. :class:`~seisops.TTI` takes Thomsen's parameters, and the angle between
-# its axis of symmetry and the vertical.
+# Layers of shale that dip by 30 degrees, over a flat reflector. :class:`~seisops.TTI` takes Thomsen's parameters, and
+# the angle between its axis of symmetry and the vertical.
 
 grid = so.Grid(shape=(101, 56), spacing=20.0)
 time = so.Time(n=201, step=0.006)

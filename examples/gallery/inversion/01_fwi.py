@@ -2,8 +2,8 @@
 Full-waveform inversion with bounds
 ===================================
 
-Data depend on the medium through the wave equation: the map from models to data has values and exact derivatives, and any optimiser
-takes the misfit that is made of it. Here that is SciPy's L-BFGS-B, which keeps each cell between bounds.
+Data depend on the medium through the wave equation: the map from models to data has values and exact derivatives, and
+any optimiser takes the misfit that is made of it. Here that is SciPy's L-BFGS-B, which keeps each cell between bounds.
 """
 
 import matplotlib.pyplot as plt
@@ -30,8 +30,9 @@ q = np.tile(so.ricker(time, f0=5.0), (5, 1, 1))
 d = F.at(vp=vp) @ q
 
 # %%
-# The misfit is :math:`\phi(x) = \frac12 \| w (G(v_0 + P x, q) - d) \|^2`. Optimisers like numbers of order one, so P has the unit in it:
-# x is in km/s, and nothing moves in the water. A value and its gradient are one solve forward and one backward for each shot.
+# The misfit is :math:`\phi(x) = \frac12 \| w (G(v_0 + P x, q) - d) \|^2`. Optimisers like numbers of order one, so P
+# has the unit in it: x is in km/s, and nothing moves in the water. A value and its gradient are one solve forward and
+# one backward for each shot.
 
 P = 1000.0 * so.model.WaterMask(waves, vp0, tolerance=20.0)
 misfit = so.inversion.LeastSquares(so.Parametric(F, wrt="vp"), d, q, weights=10 / np.linalg.norm(d), P=P, start=vp0)

@@ -2,8 +2,8 @@
 From low frequencies to high ones
 =================================
 
-Waves that are late by more than half a period are fitted to the wrong cycle. Low frequencies have long periods: inverted first, they
-bring the model to where higher ones go on.
+Waves that are late by more than half a period are fitted to the wrong cycle. Low frequencies have long periods:
+inverted first, they bring the model to where higher ones go on.
 """
 
 import matplotlib.pyplot as plt
@@ -30,14 +30,14 @@ q = np.tile(so.ricker(time, f0=6.0), (5, 1, 1))
 d = F.at(vp=vp) @ q
 
 # %%
-# :func:`~seisops.inversion.multiscale` filters source and data alike, which commutes with modeling, and gives each band L-BFGS with the
-# model of the band before (Bunks et al. 1995, doi:10.1190/1.1443880). At the start of a band it looks how late traces are, and warns
-# where cycles may be skipped.
+# :func:`~seisops.inversion.multiscale` filters source and data alike, which commutes with modeling, and gives each band
+# L-BFGS with the model of the band before (Bunks et al. 1995, doi:10.1190/1.1443880). At the start of a band it looks
+# how late traces are, and warns where cycles may be skipped.
 
 P = so.model.DepthScaling(waves, power=0.5) * so.model.WaterMask(waves, vp)
 options = {"wrt": "vp", "bounds": (1400.0, 4600.0), "P": P, "truth": vp}
-bands = so.inversion.multiscale(F, d, q, (3.0, 5.0, None), vp0, iterations=6, **options)
-at_once = so.inversion.multiscale(F, d, q, (None,), vp0, iterations=18, **options)
+bands = so.inversion.multiscale(F, d, q, (3.0, 5.0, None), vp0, iterations=5, **options)
+at_once = so.inversion.multiscale(F, d, q, (None,), vp0, iterations=15, **options)
 
 figure, axes = plt.subplots(2, 2, figsize=(11.0, 7.0), layout="constrained")
 models = {"truth": vp, "all frequencies at once": at_once.model, "below 3 Hz, 5 Hz, then all": bands.model}

@@ -2,8 +2,8 @@ r"""
 Gauss-Newton
 ============
 
-The Hessian of a misfit is an operator. Least squares solves for a step with it, and a few such steps do what many steps along
-gradients do.
+The Hessian of a misfit is an operator. Least squares solves for a step with it, and a few such steps do what many steps
+along gradients do.
 """
 
 import matplotlib.pyplot as plt
@@ -17,7 +17,9 @@ time = so.Time(n=201, step=0.006)
 waves = so.Wavefield(grid, time, shots=4)
 x, z = np.meshgrid(grid.coordinates("x"), grid.coordinates("z"), indexing="ij")
 m0 = np.full(grid.shape, 2000.0**-2)
-lens = np.exp(-((x - 600.0) ** 2 + (z - 500.0) ** 2) / 150.0**2) - np.exp(-((x - 1050.0) ** 2 + (z - 700.0) ** 2) / 150.0**2)
+lens = np.exp(-((x - 600.0) ** 2 + (z - 500.0) ** 2) / 150.0**2) - np.exp(
+    -((x - 1050.0) ** 2 + (z - 700.0) ** 2) / 150.0**2
+)
 m = (2000.0 + 200.0 * lens) ** -2.0
 
 receivers = [(1560.0, z) for z in grid.coordinates("z")[1::2]] + [(x, 1160.0) for x in grid.coordinates("x")[1::2]]
@@ -28,9 +30,9 @@ q = np.tile(so.ricker(time, f0=6.0), (4, 1, 1))
 d = F.at(m=m) @ q
 
 # %%
-# A step of Gauss and Newton minimises :math:`\| J \, dx + r \|^2 + \lambda^2 \|dx\|^2`, with the residual r and its derivative J, which
-# the misfit has as operators: ``misfit.gauss_newton(x)`` is :math:`P^T J^T W^T W J P`. The wavefield it needs is solved for once, and
-# kept for all its products.
+# A step of Gauss and Newton minimises :math:`\| J \, dx + r \|^2 + \lambda^2 \|dx\|^2`, with the residual r and its
+# derivative J, which the misfit has as operators: ``misfit.gauss_newton(x)`` is :math:`P^T J^T W^T W J P`. The
+# wavefield it needs is solved for once, and kept for all its products.
 
 P = 1e-7 * so.model.Smooth(waves, 40.0)
 misfit = so.inversion.LeastSquares(so.Parametric(F), d, q, weights=10 / np.linalg.norm(d), P=P, start=m0)
@@ -46,7 +48,8 @@ values.append(misfit(u)[0])
 print("misfit:", *(f"{value:.3g}" for value in values))
 
 # %%
-# ``misfit.hessian(x)`` is the exact one, with what second derivatives of the wave equation add. Both are symmetric to rounding.
+# ``misfit.hessian(x)`` is the exact one, with what second derivatives of the wave equation add. Both are symmetric to
+# rounding.
 
 print(f"Gauss-Newton {so.check.dot_test(H):.0e}, exact {so.check.dot_test(misfit.hessian(u)):.0e}")
 

@@ -2,7 +2,8 @@
 Stochastic inversion
 ====================
 
-A few shots tell the way nearly as well as all of them. Each iteration takes some at random; operators and misfits select.
+A few shots tell the way nearly as well as all of them. Each iteration takes some at random; operators and misfits
+select.
 """
 
 import matplotlib.pyplot as plt
@@ -28,8 +29,9 @@ P = 1000.0 * so.model.DepthScaling(waves, power=0.5) * so.model.WaterMask(waves,
 misfit = so.inversion.LeastSquares(so.Parametric(F, wrt="vp"), d, q, weights=10 / np.linalg.norm(d), P=P, start=vp0)
 
 # %%
-# :class:`~seisops.inversion.Batches` depends on its seed and on the number of the iteration alone, so that a run that is repeated makes
-# the same choices; every epoch takes each shot once. The step is Adam's (Kingma & Ba 2015, arXiv:1412.6980), in km/s.
+# :class:`~seisops.inversion.Batches` depends on its seed and on the number of the iteration alone, so that a run that
+# is repeated makes the same choices; every epoch takes each shot once. The step is Adam's (Kingma & Ba 2015,
+# arXiv:1412.6980), in km/s.
 
 batches = so.inversion.Batches(shots=shots, size=2, seed=0)
 x, mean, square = np.zeros((3, grid.size))
@@ -43,7 +45,7 @@ for k in range(36):
 # %%
 # Six iterations have the cost of one with all shots.
 
-print(f"{len(errors) // 6} passes over the data: misfit {misfit(0 * x)[0]:.2f} -> {misfit(x)[0]:.3f}, model error {errors[-1]:.2f}")
+print(f"misfit {misfit(0 * x)[0]:.2f} -> {misfit(x)[0]:.3f} in {len(errors) // 6} passes, model error {errors[-1]:.2f}")
 figure, axes = plt.subplots(2, 2, figsize=(11.0, 7.0), layout="constrained")
 for ax, (name, v) in zip(axes.flat, {"truth": vp, "start": vp0, "found": misfit.model(x)}.items(), strict=False):
     so.plot.model(grid, v, name, limits=(1500.0, 4300.0), ax=ax)

@@ -2,8 +2,8 @@ r"""
 Encoded sources
 ===============
 
-The wave equation is linear in its source: where all shots share their receivers, sources may fire at once, each with a random weight,
-and one solve stands for all of them.
+The wave equation is linear in its source: where all shots share their receivers, sources may fire at once, each with a
+random weight, and one solve stands for all of them.
 """
 
 import matplotlib.pyplot as plt
@@ -34,8 +34,8 @@ a, b = E.encode(F) @ (E.sources(F) @ q), E.data(F.range) @ (F @ q)
 print(f"difference {np.linalg.norm(a - b) / np.linalg.norm(b):.0e}, for 1 solve in place of {shots}")
 
 # %%
-# Gradients of encoded data are those of all data plus crosstalk, which is zero in the mean: new weights in each iteration let it average
-# out (Krebs et al. 2009, doi:10.1190/1.3230502).
+# Gradients of encoded data are those of all data plus crosstalk, which is zero in the mean: new weights in each
+# iteration let it average out (Krebs et al. 2009, doi:10.1190/1.3230502).
 
 P = 1000.0 * so.model.DepthScaling(waves, power=0.5) * so.model.WaterMask(waves, vp0, tolerance=20.0)
 x, mean, square = np.zeros((3, grid.size))
@@ -50,7 +50,9 @@ for k in range(72):
     x = x - 0.02 * (mean / (1 - 0.9 ** (k + 1))) / np.sqrt(square / (1 - 0.99 ** (k + 1)) + 1e-12)
     errors.append(np.linalg.norm(misfit.model(x) - vp) / np.linalg.norm(vp0 - vp))
 
-print(f"{len(errors)} iterations, as many solves as {len(errors) / shots:.0f} with all shots: model error {errors[-1]:.2f}")
+print(
+    f"{len(errors)} iterations, as many solves as {len(errors) / shots:.0f} with all shots: model error {errors[-1]:.2f}"
+)
 figure, axes = plt.subplots(2, 2, figsize=(11.0, 7.0), layout="constrained")
 so.plot.model(grid, vp, "truth", limits=(1500.0, 4300.0), ax=axes[0, 0])
 so.plot.model(grid, misfit.model(x), "found", limits=(1500.0, 4300.0), ax=axes[1, 0])

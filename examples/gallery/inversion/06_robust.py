@@ -35,9 +35,9 @@ bad = np.where((kind == 0)[..., None], d, 0.0)
 bad[kind == 2] = 5.0 * d.std() * rng.standard_normal((np.count_nonzero(kind == 2), time.n))
 
 # %%
-# The losses of :mod:`seisops.inversion` are arguments of every misfit. That of Student's t is the sum of
-# :math:`\log(1 + r^2 / \nu s^2)`, whose derivative falls off where residuals are larger than the scale s. ``multiscale``
-# would warn that some of the data are far from what the model makes. Here one knows why.
+# The losses of :mod:`seisops.inversion` are arguments of every misfit. That of Student's t is the sum of :math:`\log(1
+# + r^2 / \nu s^2)`, whose derivative falls off where residuals are larger than the scale s. ``multiscale`` would warn
+# that some of the data are far from what the model makes. Here one knows why.
 
 warnings.simplefilter("ignore", so.AccuracyWarning)
 options = {"wrt": "vp", "bounds": (1400.0, 4600.0), "iterations": 10, "truth": vp}

@@ -2,8 +2,8 @@ r"""
 A source that is not known
 ==========================
 
-Recorded data have an unknown wavelet. A filter for each shot that makes modeled data fit best is found anew at each evaluation, and
-derivatives know that it changes with the model.
+Recorded data have an unknown wavelet. A filter for each shot that makes modeled data fit best is found anew at each
+evaluation, and derivatives know that it changes with the model.
 """
 
 import matplotlib.pyplot as plt
@@ -31,17 +31,16 @@ q = np.tile(4.0 * so.gaussian_derivative(time, f0=4.5, delay=0.35), (4, 1, 1))
 d = F.at(vp=vp) @ q
 
 # %%
-# With ``estimate_source=True`` the misfit is :math:`\min_s \frac12 \| s * G(v, q) - d \|^2`, one filter s for each shot and all of its
-# receivers (Pratt 1999, doi:10.1190/1.1444597). The same inversion with the guess as it is has no chance.
+# With ``estimate_source=True`` the misfit is :math:`\min_s \frac12 \| s * G(v, q) - d \|^2`, one filter s for each shot
+# and all of its receivers (Pratt 1999, doi:10.1190/1.1444597). The same inversion with the guess as it is has no
+# chance.
 
 P = 1000.0 * so.model.DepthScaling(waves, power=0.5) * so.model.WaterMask(waves, vp0, tolerance=20.0)
 G = so.Parametric(F, wrt="vp")
 bounds = [((1500.0 - v) / 1000.0, (4500.0 - v) / 1000.0) for v in vp0.ravel()]
 models = {"truth": vp}
 for name, source, estimate in (("true source", q, False), ("a guess", guess, False), ("estimated", guess, True)):
-    misfit = so.inversion.Misfit(
-        G, d, source, estimate_source=estimate, weights=10 / np.linalg.norm(d), P=P, start=vp0
-    )
+    misfit = so.inversion.Misfit(G, d, source, estimate_source=estimate, weights=10 / np.linalg.norm(d), P=P, start=vp0)
     found = minimize(misfit, np.zeros(grid.size), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 8})
     models[name] = misfit.model(found.x)
     error = np.linalg.norm(models[name] - vp) / np.linalg.norm(vp0 - vp)

@@ -2,7 +2,8 @@
 Elastic inversion
 =================
 
-Nodes on the bottom of the sea hear pressure and velocities, and so P and S waves. Both velocities are looked for at once.
+Nodes on the bottom of the sea hear pressure and velocities, and so P and S waves. Both velocities are looked for at
+once.
 """
 
 import matplotlib.pyplot as plt
@@ -24,8 +25,8 @@ gas, soft = (np.exp(-((x - a) ** 2 + (z - 550.0) ** 2) / 130.0**2) for a in (600
 vp, vs = vp0 - 250.0 * gas * rock, vs0 - 150.0 * soft * rock
 
 # %%
-# The three components of the nodes are one operator, of one solve for each shot. Velocities are counted as the pressures that they
-# have in P waves.
+# The three components of the nodes are one operator, of one solve for each shot. Velocities are counted as the
+# pressures that they have in P waves.
 
 nodes = [(x, 180.0) for x in grid.coordinates("x")[2:-2:2]]
 guns = so.Projection(waves, [[(x, 60.0)] for x in np.linspace(200.0, 1600.0, 4)], component="p")

@@ -13,8 +13,8 @@ import seisops as so
 from seisops.demo import thrust_belt
 
 # %%
-# Receivers are projections of the wavefield on points, sources the transpose of such a projection. Points are given in metres and
-# need not be on the grid.
+# Receivers are projections of the wavefield on points, sources the transpose of such a projection. Points are given in
+# metres and need not be on the grid.
 
 grid = so.Grid(shape=(201, 101), spacing=15.0)
 time = so.Time(n=451, step=0.004)
@@ -26,19 +26,21 @@ Pr = so.Projection(waves, receivers)
 Ps = so.Projection(waves, [(1000.0, 21.0)])
 
 # %%
-# A density makes the contrasts of impedance stronger than those of velocity. Here it follows velocity below the water (Gardner,
-# Gardner & Gregory 1974, doi:10.1190/1.1440465).
+# A density makes the contrasts of impedance stronger than those of velocity. Here it follows velocity below the water
+# (Gardner, Gardner & Gregory 1974, doi:10.1190/1.1440465).
 
 rho = np.where(vp > 1500.0, 310.0 * vp**0.25, 1000.0)
 F = Pr * so.Modeling(waves, so.Acoustic(grid, vp=vp, rho=rho), free_surface=True) * Ps.H
 d = F @ so.ricker(time, f0=10.0)[None, None]  # (shots, receivers, time)
 
 # %%
-# Beside it is the same after a mute of all that comes before 1.6 km/s, and a gain by time. Both are operators on traces, with
-# adjoints, and could stand in ``F`` as well.
+# Beside it is the same after a mute of all that comes before 1.6 km/s, and a gain by time. Both are operators on
+# traces, with adjoints, and could stand in ``F`` as well.
 
 shown = so.data.Gain(F, power=1.5) * so.data.Mute(F, velocity=1600.0, delay=0.3)
-figure, (model, left, right) = plt.subplots(1, 3, figsize=(13.0, 4.6), layout="constrained", width_ratios=(1.5, 1.0, 1.0))
+figure, (model, left, right) = plt.subplots(
+    1, 3, figsize=(13.0, 4.6), layout="constrained", width_ratios=(1.5, 1.0, 1.0)
+)
 so.plot.model(grid, vp, "velocity, source and receivers", ax=model)
 model.plot(*receivers[::5].T, "wv", markersize=3)
 model.plot(1000.0, 21.0, "r*", markersize=12)

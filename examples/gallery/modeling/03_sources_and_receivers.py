@@ -2,8 +2,8 @@
 Sources and receivers of all kinds
 ==================================
 
-Explosions, forces and moment tensors; pressure, velocities and strain along a fibre: all are linear forms of what a medium
-has, its *components*, and all stand where a :class:`~seisops.Projection` stands.
+Explosions, forces and moment tensors; pressure, velocities and strain along a fibre: all are linear forms of what a
+medium has, its *components*, and all stand where a :class:`~seisops.Projection` stands.
 """
 
 import matplotlib.pyplot as plt
@@ -22,8 +22,8 @@ q = so.ricker(time, f0=15.0)[None, None]
 middle = [(750.0, 600.0)]
 
 # %%
-# Four sources at the same place: an explosion, a vertical force, one along the diagonal, and slip on a fault that dips by
-# 45 degrees. Each radiates P and S waves in its own way, of which the vertical velocity after 0.3 s is drawn.
+# Four sources at the same place: an explosion, a vertical force, one along the diagonal, and slip on a fault that dips
+# by 45 degrees. Each radiates P and S waves in its own way, of which the vertical velocity after 0.3 s is drawn.
 
 sources = {
     "explosion": so.Projection(waves, middle, component="p"),
@@ -37,8 +37,8 @@ for ax, (name, Ps) in zip(axes.flat, sources.items(), strict=True):
     so.plot.image(grid, (S * Ainv * Ps.H @ q)[0, 0], name, ax=ax)
 
 # %%
-# Receivers are stacked, and all of them read the same solve: hydrophones, geophones along the vertical and along any other
-# direction, and a fibre, which has the strain rate of each of its gauges,
+# Receivers are stacked, and all of them read the same solve: hydrophones, geophones along the vertical and along any
+# other direction, and a fibre, which has the strain rate of each of its gauges,
 #
 # .. math:: d = \frac1L \int t \cdot \frac{\partial v}{\partial s} \, ds.
 #

@@ -2,8 +2,8 @@
 Your own physics in ten lines
 =============================
 
-A wave equation is written once, as its residual. The adjoint equation, the derivatives by every parameter and the stable time
-step are derived from it.
+A wave equation is written once, as its residual. The adjoint equation, the derivatives by every parameter and the
+stable time step are derived from it.
 """
 
 import matplotlib.pyplot as plt
@@ -32,8 +32,8 @@ class Resisted(so.WaveEquation):
 
 
 # %%
-# That is all. It is a medium like those of the package, in two and three dimensions, with layers that absorb. Here it resists in a
-# body in the middle of a ring of receivers and eight sources.
+# That is all. It is a medium like those of the package, in two and three dimensions, with layers that absorb. Here it
+# resists in a body in the middle of a ring of receivers and eight sources.
 
 grid = so.Grid(shape=(121, 121), spacing=10.0)
 time = so.Time(n=201, step=0.004)
@@ -54,7 +54,8 @@ q = np.tile(so.ricker(time, f0=12.0), (8, 1, 1))
 d = F.at(r=r) @ q
 
 # %%
-# What the derivative by the resistance predicts is what a small one does, and its adjoint shows where waves lose energy.
+# What the derivative by the resistance predicts is what a small one does, and its adjoint shows where waves lose
+# energy.
 
 J = so.Jacobian(F, q, wrt="r")
 change = F.at(r=1e-3 * r) @ q - F @ q

@@ -2,8 +2,8 @@
 A wave equation as a layer
 ==========================
 
-``so.torch.lift`` makes a ``torch.nn.Module`` of an operator or a map. Here a recorder that rings is learned together with the image of
-which it recorded the data.
+``so.torch.lift`` makes a ``torch.nn.Module`` of an operator or a map. Here a recorder that rings is learned together
+with the image of which it recorded the data.
 """
 
 import matplotlib.pyplot as plt
@@ -33,8 +33,8 @@ ringing = np.where(lag >= 0, np.exp(-np.abs(lag) / 0.02) * np.cos(2 * np.pi * 12
 data = torch.tensor(J @ true @ ringing.T + 0.1 * time.samples, dtype=torch.float32)
 
 # %%
-# Born modeling, then a dense layer on the samples of each trace: :math:`d = W J x + b`, with x, W and b unknown. Torch differentiates
-# through the wave equation, by its exact adjoint.
+# Born modeling, then a dense layer on the samples of each trace: :math:`d = W J x + b`, with x, W and b unknown. Torch
+# differentiates through the wave equation, by its exact adjoint.
 
 born, dense = so.torch.lift(J), torch.nn.Linear(time.n, time.n)
 torch.nn.init.eye_(dense.weight)

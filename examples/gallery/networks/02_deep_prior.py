@@ -2,8 +2,8 @@
 A network as a prior
 ====================
 
-A network that draws models from noise that never changes finds rock easier to draw than speckle. Its weights are all that is inverted
-for.
+A network that draws models from noise that never changes finds rock easier to draw than speckle. Its weights are all
+that is inverted for.
 """
 
 import matplotlib.pyplot as plt
@@ -36,8 +36,8 @@ noise = torch.randn_like(data)
 data = data + 0.2 * data.norm() / noise.norm() * noise
 
 # %%
-# Both inversions change a dimensionless number, of which a sigmoid makes a velocity within bounds: one has a weight for every cell, the
-# other is a decoder of three convolutions.
+# Both inversions change a dimensionless number, of which a sigmoid makes a velocity within bounds: one has a weight for
+# every cell, the other is a decoder of three convolutions.
 
 
 def velocity(change):

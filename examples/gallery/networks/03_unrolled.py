@@ -2,8 +2,8 @@ r"""
 Learning to migrate
 ===================
 
-An iteration of least squares is a step along a gradient. Unrolled, with a small network after each step, a few iterations learn what
-images of rock look like, and do with three solves what takes least squares ten.
+An iteration of least squares is a step along a gradient. Unrolled, with a small network after each step, a few
+iterations learn what images of rock look like, and do with three solves what takes least squares ten.
 """
 
 import matplotlib.pyplot as plt
@@ -93,7 +93,8 @@ for _ in range(100):
 print(f"loss of the first ten models {np.mean(losses[:10]):.2f}, of the last ten {np.mean(losses[-10:]):.2f}")
 
 # %%
-# On models that it has never seen it is compared with conjugate gradients, which take two solves for an iteration and two to begin with.
+# On models that it has never seen it is compared with conjugate gradients, which take two solves for an iteration and
+# two to begin with.
 
 errors, unseen = {}, np.random.default_rng(12345)
 for _ in range(6):

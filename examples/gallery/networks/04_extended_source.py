@@ -2,8 +2,8 @@ r"""
 Sources and medium together
 ===========================
 
-Of sources that are spread out neither the places nor the medium between is known. The map :math:`(m, w) \mapsto F(m) \, P_w^T w` has
-derivatives by both.
+Of sources that are spread out neither the places nor the medium between is known. The map :math:`(m, w) \mapsto F(m) \,
+P_w^T w` has derivatives by both.
 """
 
 import matplotlib.pyplot as plt
@@ -29,8 +29,8 @@ F = so.Projection(waves, receivers) * Ainv * so.Wavelet(waves, so.ricker(time, f
 data = torch.tensor(F @ true)
 
 # %%
-# Squared slowness is about 1e-7 s2/m2 and w about one: a relative change is trained. It is smooth, so that it cannot stand for
-# sources.
+# Squared slowness is about 1e-7 s2/m2 and w about one: a relative change is trained. It is smooth, so that it cannot
+# stand for sources.
 
 layer = so.torch.lift(so.Parametric(F))
 smooth = so.torch.lift(so.model.Smooth(waves, 45.0))

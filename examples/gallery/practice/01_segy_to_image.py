@@ -2,8 +2,8 @@
 From SEG-Y to an image
 ======================
 
-A survey reads shots from files that may be larger than memory, and makes the operator that models them: each shot on its own part of
-the model and on its own time axis.
+A survey reads shots from files that may be larger than memory, and makes the operator that models them: each shot on
+its own part of the model and on its own time axis.
 """
 
 import tempfile
@@ -32,12 +32,12 @@ survey.with_data(survey.modeling(so.Acoustic(grid, m=m)) @ q).to_segy(path)
 # %%
 # What is in it? Headers are read now, traces when they are asked for.
 
-print(*str(info(path)).splitlines()[:12], sep="\n")
+print(*str(info(path)).splitlines()[1:12], sep="\n")
 survey = Survey.from_segy(path)
 
 # %%
-# The operator is made of the survey: receivers move with the source, and each shot sees the model within 600 m of it. Images are on the
-# whole grid.
+# The operator is made of the survey: receivers move with the source, and each shot sees the model within 600 m of it.
+# Images are on the whole grid.
 
 m0 = smoothed(m, cells=5)
 F = survey.modeling(so.Acoustic(grid, m=m0), margin=600.0)

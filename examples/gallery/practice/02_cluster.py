@@ -26,16 +26,22 @@ F = so.Projection(waves, receivers) * so.Modeling(waves, so.Acoustic(grid, m=m0)
 q = np.tile(so.ricker(time, f0=10.0), (8, 1, 1))
 
 # %%
-# ``Client()`` starts processes on this machine, and so stands below ``if __name__ == "__main__"``, as in any program that does. With
-# ``Client("tcp://scheduler:8786")`` it is another cluster. What comes out of ``distribute`` is an operator again: it composes, it has an
-# adjoint and a Jacobian, and solvers take it.
+# ``Client()`` starts processes on this machine, and so stands below ``if __name__ == "__main__"``, as in any program
+# that does. With ``Client("tcp://scheduler:8786")`` it is another cluster. What comes out of ``distribute`` is an
+# operator again: it composes, it has an adjoint and a Jacobian, and solvers take it.
 
 if __name__ == "__main__":
     with Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
         D = so.dask.distribute(F, client)
         d = D.at(m=m) @ q - D @ q
         J = so.Jacobian(D, q)
-        image = so.model.DepthScaling(waves) @ so.model.TopMute(waves, depth=200.0) @ J.H @ so.data.Mute(F, 1500.0, 0.25) @ d
+        image = (
+            so.model.DepthScaling(waves)
+            @ so.model.TopMute(waves, depth=200.0)
+            @ J.H
+            @ so.data.Mute(F, 1500.0, 0.25)
+            @ d
+        )
         difference = np.linalg.norm(D @ q - F @ q) / np.linalg.norm(F @ q)
 
     print(f"relative difference from one process: {difference:.0e}")
