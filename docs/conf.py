@@ -18,13 +18,14 @@ release = metadata("seisops")["Version"]
 version = ".".join(release.split(".")[:2])
 
 HERE = Path(__file__).resolve().parent
-# the picture of layers and rooms, what reads the imports that it is drawn of, and tables of media
+# the picture of layers and rooms, what reads the imports that it is drawn of, tables of media, and thumbnails
 sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent / "tests")]
 
 extensions = [
     "measured",
     "media",
     "rooms",
+    "thumbnails",
     "sphinx_gallery.gen_gallery",  # before what stands for torch is there
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
@@ -44,7 +45,6 @@ autodoc_typehints = "none"
 autodoc_mock_imports = ["dask", "distributed", "torch"]
 import_module("scipy.signal")  # looks for torch when it is loaded, and would take what stands for it for the real one
 
-
 # what pages of the gallery tell while they are run is on them, and what their libraries note is nowhere
 os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
 logging.getLogger("matplotlib.animation").setLevel("ERROR")
@@ -59,6 +59,7 @@ sphinx_gallery_conf = {
     "subsection_order": ExplicitOrder([f"../examples/gallery/{name}" for name in SECTIONS]),
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
+    "image_scrapers": ("thumbnails",),
     "capture_repr": (),
     "matplotlib_animations": True,
     "remove_config_comments": True,

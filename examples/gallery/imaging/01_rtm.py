@@ -24,7 +24,8 @@ sources = [[(x, 30.0)] for x in np.linspace(200.0, 2050.0, 6)]
 # Data are modeled in the true medium, and migrated in a smooth one, in which there is no reflection to explain: what is
 # left of the data is what reflectors made.
 
-F = so.Projection(waves, receivers) * so.Modeling(waves, so.Acoustic(grid, m=m0)) * so.Projection(waves, sources).H
+Pr, Ps = so.Projection(waves, receivers), so.Projection(waves, sources)
+F = Pr * so.Modeling(waves, so.Acoustic(grid, m=m0)) * Ps.H
 q = np.tile(so.ricker(time, f0=10.0), (6, 1, 1))
 residual = F.at(m=m) @ q - F @ q
 
@@ -42,9 +43,9 @@ image = D @ (M * J).H @ (M @ residual)
 
 figure, axes = plt.subplots(2, 2, figsize=(11.0, 7.0), layout="constrained")
 so.plot.model(grid, m0**-0.5, "smooth velocity", ax=axes[0, 0])
-so.plot.image(grid, plain, "adjoint of the Jacobian", ax=axes[0, 1])
-so.plot.image(grid, image, "muted, scaled with depth, no water", ax=axes[1, 0])
-so.plot.image(grid, m - m0, "what is looked for: the true perturbation", ax=axes[1, 1])
+so.plot.image(grid, m - m0, "true perturbation", ax=axes[0, 1])
+so.plot.image(grid, plain, "adjoint of the Jacobian", ax=axes[1, 0])
+so.plot.image(grid, image, "muted, scaled with depth, no water", ax=axes[1, 1])
 
 # %%
 # An image is not yet the perturbation: :math:`J^T J` is not the identity. What it would take is the next pages'

@@ -20,7 +20,8 @@ m = thrust_belt(grid) ** -2.0
 m0 = smoothed(m, cells=4)
 receivers = [(x, 40.0) for x in grid.coordinates("x")[::2]]
 sources = [[(x, 40.0)] for x in (300.0, 600.0, 900.0)]  # on the left only
-F = so.Projection(waves, receivers) * so.Modeling(waves, so.Acoustic(grid, m=m0)) * so.Projection(waves, sources).H
+Pr, Ps = so.Projection(waves, receivers), so.Projection(waves, sources)
+F = Pr * so.Modeling(waves, so.Acoustic(grid, m=m0)) * Ps.H
 J = so.Jacobian(F, np.tile(so.ricker(time, f0=8.0), (3, 1, 1)))
 d = J @ (m - m0)
 

@@ -19,7 +19,8 @@ m = thrust_belt(grid) ** -2.0
 m0 = smoothed(m, cells=5)
 receivers = [(x, 40.0) for x in grid.coordinates("x")[::2]]
 sources = [[(x, 40.0)] for x in np.linspace(200.0, 1950.0, 4)]
-F = so.Projection(waves, receivers) * so.Modeling(waves, so.Acoustic(grid, m=m0)) * so.Projection(waves, sources).H
+Pr, Ps = so.Projection(waves, receivers), so.Projection(waves, sources)
+F = Pr * so.Modeling(waves, so.Acoustic(grid, m=m0)) * Ps.H
 J = so.Jacobian(F, np.tile(so.ricker(time, f0=8.0), (4, 1, 1)))
 d = J @ (m - m0)  # linearised data
 
@@ -39,7 +40,7 @@ image = (D @ x).reshape(grid.shape)
 migrated = D @ (D.H @ (J.H @ d))
 figure, axes = plt.subplots(2, 2, figsize=(11.0, 7.0), layout="constrained")
 so.plot.image(grid, migrated, "migration", ax=axes[0, 0])
-for ax, name, values in ((axes[0, 1], "least squares", image), (axes[1, 0], "truth", m - m0)):
+for ax, name, values in ((axes[0, 1], "truth", m - m0), (axes[1, 0], "least squares", image)):
     so.plot.image(grid, 1e9 * values, name, "s2/m2 x 1e9", ax=ax)
     ax.images[0].set_clim(-25, 25)
 so.plot.curves({"residual": 100 * norms / norms[0]}, ylabel="% of the data's norm", ax=axes[1, 1])

@@ -26,7 +26,8 @@ m0 = smoothed(m, cells=4)
 dm = m - smoothed(m, cells=1.2)
 receivers = [(x, 40.0) for x in grid.coordinates("x")[::4]]
 sources = [(x, 40.0) for x in np.linspace(100.0, 2100.0, 16)]
-F = so.Projection(waves, receivers) * so.Modeling(waves, so.Acoustic(grid, m=m0)) * so.Projection(waves, sources).H
+Pr, Ps = so.Projection(waves, receivers), so.Projection(waves, sources)
+F = Pr * so.Modeling(waves, so.Acoustic(grid, m=m0)) * Ps.H
 J = so.Jacobian(F, rng.normal(size=(1, 16, 1)) * so.ricker(time, f0=8.0))
 d = (J @ dm).ravel()
 d += d.std() * rng.standard_normal(d.size).astype("float32")
@@ -64,7 +65,7 @@ squares = (D @ pylops.cgls(J * D, d, niter=40, tol=0.0)[0]).reshape(grid.shape)
 
 figure, axes = plt.subplots(2, 2, figsize=(11.0, 7.0), layout="constrained")
 so.plot.image(grid, D @ D.H @ J.H @ d.reshape(J.dimsd), "migration", ax=axes[0, 0])
-for ax, name, image in zip(axes.flat[1:], ("least squares", "sparse", "truth"), (squares, sparse, dm), strict=True):
+for ax, name, image in zip(axes.flat[1:], ("truth", "least squares", "sparse"), (dm, squares, sparse), strict=True):
     so.plot.image(grid, 1e9 * image, name, "s2/m2 x 1e9", ax=ax)
     ax.images[0].set_clim(-15, 15)
     alike = np.vdot(image, dm) / np.linalg.norm(image) / np.linalg.norm(dm)

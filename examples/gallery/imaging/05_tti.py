@@ -26,7 +26,8 @@ medium = so.TTI(grid, vp=2200.0, epsilon=0.2 * shale, delta=0.08 * shale, theta=
 dm = -2e-8 * (np.abs(z - 900.0) < 12.0) + 2e-8 * (np.abs(z - 350.0 - 0.577 * (x - 700.0)) < 12.0) * (shale == 1.0)
 receivers = [(x, 40.0) for x in grid.coordinates("x")[::2]]
 sources = [[(x, 40.0)] for x in np.linspace(200.0, 1750.0, 3)]
-F = so.Projection(waves, receivers) * so.Modeling(waves, medium) * so.Projection(waves, sources).H
+Pr, Ps = so.Projection(waves, receivers), so.Projection(waves, sources)
+F = Pr * so.Modeling(waves, medium) * Ps.H
 J = so.Jacobian(F, np.tile(so.ricker(time, f0=8.0), (3, 1, 1)))
 d = J @ dm
 
@@ -49,6 +50,8 @@ u = U @ so.ricker(time, f0=10.0)[None, None]
 
 figure, axes = plt.subplots(2, 2, figsize=(11.0, 6.6), layout="constrained")
 so.plot.image(grid, u[0, 0], "a wavefront", clip=99.5, ax=axes[0, 0])
-for ax, name, values in zip(axes.flat[1:], ("truth", "TTI", "isotropic"), (dm, *images.values()), strict=True):
+for ax, name, values in zip(
+    axes.flat[1:], ("truth", "isotropic", "TTI"), (dm, images["isotropic"], images["TTI"]), strict=True
+):
     so.plot.image(grid, 1e9 * values, name, "s2/m2 x 1e9", ax=ax)
     ax.images[0].set_clim(-10, 10)

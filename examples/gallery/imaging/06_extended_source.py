@@ -47,7 +47,7 @@ damped = lsqr(F, d.ravel(), damp=0.1 * size, iter_lim=60)[0].reshape(grid.shape)
 free = lsqr(F, d.ravel(), iter_lim=60)[0].reshape(grid.shape)
 
 figure, axes = plt.subplots(2, 2, figsize=(11.0, 7.6), layout="constrained")
-pictures = {"truth": w, "adjoint": adjoint[0], "least squares, damped": damped, "least squares": free}
+pictures = {"truth": w, "adjoint": adjoint[0], "least squares": free, "least squares, damped": damped}
 for ax, (name, picture) in zip(axes.flat, pictures.items(), strict=True):
     so.plot.image(grid, picture, name, clip=99.9, ax=ax)
 

@@ -55,7 +55,7 @@ print(f"Gauss-Newton {so.check.dot_test(H):.0e}, exact {so.check.dot_test(misfit
 
 found = misfit.model(u)
 figure, axes = plt.subplots(2, 2, figsize=(11.0, 7.6), layout="constrained")
-for ax, (name, v) in zip(axes.flat, {"truth": m**-0.5, "found": found**-0.5}.items(), strict=False):
+so.plot.image(grid, P @ first, "first gradient", ax=axes[0, 0])
+for ax, (name, v) in zip(axes.flat[1:], {"truth": m**-0.5, "found": found**-0.5}.items(), strict=False):
     so.plot.model(grid, v, name, limits=(1800.0, 2200.0), ax=ax)
-so.plot.image(grid, P @ first, "first gradient", ax=axes[1, 0])
 so.plot.curves({"misfit": np.log10(values)}, ylabel="logarithm to base 10 of the misfit", ax=axes[1, 1])

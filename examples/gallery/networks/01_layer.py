@@ -18,7 +18,8 @@ time = so.Time(n=121, step=0.006)
 waves = so.Wavefield(grid, time, shots=5)
 receivers = [(x, 30.0) for x in grid.coordinates("x")[::2]]
 sources = [[(x, 30.0)] for x in (50.0, 250.0, 450.0, 650.0, 850.0)]
-F = so.Projection(waves, receivers) * so.Modeling(waves, so.Acoustic(grid, vp=2000.0)) * so.Projection(waves, sources).H
+Pr, Ps = so.Projection(waves, receivers), so.Projection(waves, sources)
+F = Pr * so.Modeling(waves, so.Acoustic(grid, vp=2000.0)) * Ps.H
 J = so.Jacobian(F, np.tile(so.ricker(time, f0=9.0), (5, 1, 1)))
 
 # %%
@@ -53,7 +54,7 @@ print(f"loss {losses[0]:.2f} -> {losses[-1]:.4f}")
 
 figure, axes = plt.subplots(2, 2, figsize=(10.0, 6.6), layout="constrained")
 so.plot.image(grid, true, "true image", clip=100, ax=axes[0, 0])
-so.plot.image(grid, image.detach(), "found", clip=100, ax=axes[0, 1])
-axes[1, 0].imshow(dense.weight.detach(), cmap="seismic", vmin=-1, vmax=1)
-axes[1, 0].set(title="weights", xlabel="sample in", ylabel="sample out")
+so.plot.image(grid, image.detach(), "found", clip=100, ax=axes[1, 0])
+axes[0, 1].imshow(dense.weight.detach(), cmap="seismic", vmin=-1, vmax=1)
+axes[0, 1].set(title="weights", xlabel="sample in", ylabel="sample out")
 so.plot.curves({"loss": np.log10(losses)}, ylabel="logarithm to base 10", ax=axes[1, 1])

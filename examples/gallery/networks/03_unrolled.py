@@ -100,10 +100,11 @@ errors, unseen = {}, np.random.default_rng(12345)
 for _ in range(6):
     true = rock(unseen)
     d = A @ true
-    with torch.no_grad():
-        found = {"network, 3 solves": migrate(torch.tensor(d)[None])[0].numpy()}
+    found = {}
     for n in (1, 4):
         found[f"least squares, {2 * n + 2} solves"] = pylops.cgls(A, d.ravel(), niter=n, tol=0.0)[0].reshape(grid.shape)
+    with torch.no_grad():
+        found["network, 3 solves"] = migrate(torch.tensor(d)[None])[0].numpy()
     for name, x in found.items():
         errors.setdefault(name, []).append(np.linalg.norm(x - true) / np.linalg.norm(true))
 for name, values in errors.items():

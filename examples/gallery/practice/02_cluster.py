@@ -22,7 +22,8 @@ m = thrust_belt(grid) ** -2.0
 m0 = smoothed(m, cells=5)
 receivers = [(x, 30.0) for x in grid.coordinates("x")[::2]]
 sources = [[(x, 30.0)] for x in np.linspace(200.0, 2050.0, 8)]
-F = so.Projection(waves, receivers) * so.Modeling(waves, so.Acoustic(grid, m=m0)) * so.Projection(waves, sources).H
+Pr, Ps = so.Projection(waves, receivers), so.Projection(waves, sources)
+F = Pr * so.Modeling(waves, so.Acoustic(grid, m=m0)) * Ps.H
 q = np.tile(so.ricker(time, f0=10.0), (8, 1, 1))
 
 # %%
