@@ -1,7 +1,7 @@
 """A slow lens below the sources: where least squares skips cycles, envelopes and reconstructed wavefields show the way.
 
 Run it with ``python examples/cycle_skipping.py --figure cycle-skipping.png``; it takes some minutes, and with ``--small``
-seconds. The page "Gallery" of the documentation shows what it draws.
+seconds. The page "Larger runs" of the documentation shows what it draws.
 
 Waves come through the lens to receivers below it, late by more than a period. From a constant velocity, least squares of the
 traces fits them to the wrong cycle and makes fast places of slow ones. The envelopes of the same traces have no cycles. And

@@ -1,7 +1,8 @@
 """Elastic full-waveform inversion of an ocean-bottom survey: vp and vs at once, and gas that only vp knows of.
 
-Run it with ``python examples/elastic_fwi.py --model overthrust_model.h5 --figure elastic-fwi.png``; without ``--model`` it
-takes a thrust belt by formula, and with ``--small`` seconds. The page "Gallery" of the documentation shows what it draws.
+Run it with ``python examples/elastic_fwi.py --model overthrust_model.h5 --figure elastic-fwi.png``; without ``--model``
+it takes a thrust belt by formula, and with ``--small`` seconds. The page "Larger runs" of the documentation shows what
+it draws.
 
 Air guns fire in the sea, below its free surface. Nodes on the bottom hear pressure and both velocities, and thus S waves,
 which are made where P waves meet rock. The rock is looked for, from a smooth start and in two bands of frequency.

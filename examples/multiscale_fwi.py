@@ -1,8 +1,8 @@
 """Full-waveform inversion band by band, within bounds.
 
 Run it with ``python examples/multiscale_fwi.py --model overthrust_model.h5 --figure multiscale-fwi.png``; without
-``--model`` it takes a thrust belt by formula, and with ``--small`` seconds. The page "Gallery" of the documentation shows
-what it draws.
+``--model`` it takes a thrust belt by formula, and with ``--small`` seconds. The page "Larger runs" of the documentation
+shows what it draws.
 """
 
 import argparse

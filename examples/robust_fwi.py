@@ -1,7 +1,7 @@
 """Inversion of data of which a tenth of the traces are dead or wild: least squares, and Student's t.
 
 Run it with ``python examples/robust_fwi.py --figure robust-fwi.png``; it takes a minute or two, and with ``--small``
-seconds. The page "Gallery" of the documentation shows what it draws.
+seconds. The page "Larger runs" of the documentation shows what it draws.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Least-squares migration in a tilted, transversely isotropic medium, and what its image is without anisotropy.
 
 Run it with ``python examples/tti_lsrtm.py --model overthrust_model.h5 --figure tti-lsrtm.png``; without ``--model`` it takes
-a thrust belt by formula, and with ``--small`` seconds. The page "Gallery" of the documentation shows what it draws.
+a thrust belt by formula, and with ``--small`` seconds. The page "Larger runs" of the documentation shows what it draws.
 
 Slow rock is shale, and anisotropic; its axis of symmetry is normal to the layers. Data are linearised, and made in that
 medium. They are migrated in it, and as if there were no anisotropy, with the same velocity along the axis: the one that a

@@ -191,7 +191,7 @@ def _on_grid(grid, values, title, label, colours, limits, ax):
 
 
 def _symmetric(values, clip):
-    high = float(np.percentile(np.abs(values), clip)) or 1.0
+    high = float(np.percentile(np.abs(np.asarray(values)), clip)) or 1.0
     return -high, high
 
 

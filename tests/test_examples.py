@@ -28,7 +28,7 @@ runpy.run_path({path!r}, run_name="__main__")
     return ready.run(code, "torch" in Path(path).read_text(encoding="utf-8"))
 
 
-#: Those of ``docs/gallery.rst``, which draw what they find.
+#: Those of ``docs/larger_runs.rst``, which draw what they find.
 GALLERY = (
     "angle_gathers", "cycle_skipping", "elastic_fwi", "multiscale_fwi", "robust_fwi", "source_location", "tti_lsrtm",
 )  # fmt: skip
