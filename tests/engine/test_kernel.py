@@ -10,9 +10,8 @@ import pytest
 
 from seisops.engine.arrays import ALIGNMENT, ROW, aligned, in_rows, zeros
 from seisops.engine.derive.system import System, expand_time
-from seisops.engine.facts import Field, Marched
+from seisops.engine.facts import Field, Keep, Marched
 from seisops.engine.kernel import Kernel
-from seisops.engine.facts import Keep
 from seisops.engine.lower.loop import Loop
 from seisops.engine.lower.piece import End
 from seisops.engine.lower.ports import Ports
