@@ -13,7 +13,7 @@ from seisops.engine.derive.born import Born, born
 from seisops.engine.derive.reverse import edges, reverse, unknown
 from seisops.engine.derive.strips import Strips, reach_of_layer, reach_of_parameters
 from seisops.engine.derive.system import System, adjoint
-from seisops.engine.facts import EdgeArray, Field, History, Keep, Layer, Marched, Reach
+from seisops.engine.facts import FACTORS, EdgeArray, Field, History, Keep, Layer, Marched, Reach
 from seisops.engine.lower.ports import Ports
 from seisops.engine.lower.timeloop import Replayed, TimeLoop
 from seisops.engine.symbols.names import PREFIX
@@ -97,7 +97,7 @@ class Derivation:
         axis = self.strips.template.dimensions.index(home)
         return Field(u.name, u.time_order, lead, parts, axis, self.strips.widths[home] + 2 * self.strips.halo)
 
-    def born(self, wrt: Sequence[str], keep: Keep = Keep(), present: bool = False) -> Born:
+    def born(self, wrt: Sequence[str], keep: Keep = FACTORS, present: bool = False) -> Born:
         """Its derivative by some coefficients."""
         key = (tuple(wrt), keep, present)
         if key not in self._borns:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from seisops.engine.symbols.places import Component
 
-__all__ = ["EdgeArray", "Field", "History", "Keep", "Layer", "Marched", "Reach"]
+__all__ = ["FACTORS", "EdgeArray", "Field", "History", "Keep", "Layer", "Marched", "Reach"]
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,10 @@ class Keep:
 
     every: int = 1
     fields: bool = False
+
+
+#: The factors, at every step.
+FACTORS = Keep()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from seisops.engine.arrays import stackable
 from seisops.engine.backend import Device
-from seisops.engine.facts import EdgeArray, History, Keep, Layer, Marched
+from seisops.engine.facts import FACTORS, EdgeArray, History, Keep, Layer, Marched
 from seisops.engine.kept.notes import Notes
 from seisops.engine.kernel import Kernel
 from seisops.engine.lower.loop import Loop
@@ -73,7 +73,7 @@ class Scheme:
         """The equation, or its adjoint."""
         return self._noted("marched", transposed)
 
-    def histories(self, wrt: tuple[str, ...], keep: Keep = Keep(), present: bool = False) -> tuple[History, ...]:
+    def histories(self, wrt: tuple[str, ...], keep: Keep = FACTORS, present: bool = False) -> tuple[History, ...]:
         """What of a background the derivative by some coefficients needs, kept or `present` only."""
         return self._noted("histories", wrt, keep, present)
 
@@ -109,7 +109,7 @@ class Scheme:
         write: Ports,
         read: Ports,
         wrt: tuple[str, ...] = (),
-        keep: Keep = Keep(),
+        keep: Keep = FACTORS,
         again: Ports | None = None,
     ) -> Kernel:
         """The kernel of some ports; `again` are those of a background that is made again on the way."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from seisops.engine import backend
 from seisops.engine.backend.device import Array
-from seisops.engine.facts import History, Keep
+from seisops.engine.facts import FACTORS, History, Keep
 from seisops.engine.kernel import Kernel
 from seisops.engine.lower.ports import AGAIN, READ, WRITE, Bindings, Ports, Rows
 from seisops.engine.state import States
@@ -164,7 +164,7 @@ class Solver:
             padded = padding.apply(a, medium.ends(name))
             self.coefficients[PREFIX + name] = room.put(discretisation.with_halo(padded, odd=medium.odd(name)))
 
-    def layout(self, wrt: tuple[str, ...], keep: Keep = Keep()) -> Layout:
+    def layout(self, wrt: tuple[str, ...], keep: Keep = FACTORS) -> Layout:
         """How the history of a shot lies in memory, for the derivative by some coefficients."""
         d, states, histories = self.discretisation, self.scheme.states(), self.scheme.histories(wrt, keep)
         return Layout(
@@ -191,7 +191,7 @@ class Solver:
         given: Sequence[Way],
         wanted: Sequence[Way],
         wrt: tuple[str, ...] = (),
-        keep: Keep = Keep(),
+        keep: Keep = FACTORS,
         records: Ports | None = None,
         through: Callable[[March], None] | None = None,
         replay: Replay | None = None,

@@ -23,7 +23,7 @@ from devito import Derivative
 from seisops.engine.derive.describe import in_order
 from seisops.engine.derive.layers import restricted
 from seisops.engine.derive.system import System, linearize
-from seisops.engine.facts import Keep
+from seisops.engine.facts import FACTORS, Keep
 from seisops.engine.symbols.names import displacement
 from seisops.engine.symbols.stencils import stencil
 from seisops.engine.symbols.template import Template
@@ -107,7 +107,7 @@ class Born:
         return frozenset(p for p in self.tangents if any(self.beyond(term, p) for term in terms))
 
 
-def born(system: System, wrt: Sequence[str], keep: Keep = Keep(), present: bool = False) -> Born:
+def born(system: System, wrt: Sequence[str], keep: Keep = FACTORS, present: bool = False) -> Born:
     """Linearise a system with respect to the parameters named in `wrt`.
 
     With `present`, the background is not kept, but there at each step.
