@@ -332,6 +332,11 @@ class WaveEquation:
         known = declared.leaves(self.parameters)
         return tuple(name for name in declared.arrays if declared.follow(name, known, lambda *_: True) is not None)
 
+    @property
+    def stated(self) -> tuple[str, ...]:
+        """Names of what determines it: of alternatives that it may be given by the first, such as vp of vp and m."""
+        return tuple(name for name in self._declared.coordinates(()) if name in self.perturbable)
+
     def get(self, name: str) -> np.ndarray:
         """The array of a perturbable parameter, in the unit in which it is given."""
         self.check_names([name])
@@ -496,8 +501,8 @@ class WaveEquation:
     def check_wrt(self, names: Sequence[str]) -> None:
         """Raise a ParameterError unless one can differentiate by all `names` together."""
         if wrong := self._unknown(names):
-            first = [name for name in self._declared.coordinates(()) if name in self.perturbable] or self.perturbable
-            several = f", or by several together, as in wrt={tuple(first)!r}" if len(first) > 1 else ""
+            first = self.stated or self.perturbable
+            several = f", or by several together, as in wrt={first!r}" if len(first) > 1 else ""
             wrt = names[0] if len(names) == 1 else tuple(names)
             raise ParameterError(f"wrt={wrt!r}: {wrong}. State by which, as in wrt={first[0]!r}{several}")
         self._declared.require_independent(names)
