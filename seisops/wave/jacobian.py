@@ -105,6 +105,9 @@ class Jacobian(LinearOperator):
     def shots(self):
         return self.F.shots
 
+    def _about(self) -> dict[str, str]:
+        return {**linearised(self.wrt, self.policy), **self.F._about()}
+
     def select(self, shots):
         return Jacobian(self.F.select(shots), self.F.domain.take(self.q, shots), self.wrt, self.policy)
 
@@ -220,10 +223,13 @@ class Parametric(Map):
 
     def _check(self, point):
         # what the medium is made of it checks itself, in its units
-        self._domain[-1].require_finite(point[-1], f"{self!r}: the source", "mend it, or set it to zero")
+        self._domain[-1].require_finite(point[-1], f"<{self}>: the source", "mend it, or set it to zero")
 
     def _fingerprint(self) -> list:
         return [self.F, self.wrt, self.policy]
+
+    def _about(self) -> dict[str, str]:
+        return {**linearised(self.wrt, self.policy), **self.F._about()}
 
     def _at(self, parameters) -> LinearOperator:
         return self.F.at(**dict(zip(self.wrt, parameters, strict=True)))
@@ -266,6 +272,11 @@ class Parametric(Map):
         n = len(self.wrt)
         parameters, sources = [*range(n), *range(n + 1, 2 * n + 1)], (n, 2 * n + 1)
         return Arranged(inner, self._domain * 2, [*((i,) for i in parameters), sources])
+
+
+def linearised(wrt: tuple[str, ...], storage: Policy) -> dict[str, str]:
+    """What a derivative says of itself."""
+    return {"by": ", ".join(wrt), "storage": f"{type(storage).__name__}, {storage.exactness}"}
 
 
 def names(wrt) -> tuple[str, ...]:
