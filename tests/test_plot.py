@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -367,7 +370,7 @@ def test_gathers_are_columns_of_the_images():
         (shown,) = ax.images
         assert np.array_equal(shown.get_array(), images[:, i].T) and shown.get_clim() == (-high, high)
         assert shown.get_extent() == [0.0, 20.0, 80.0, 0.0] and ax.get_title() == f"x = {100 + 10 * i} m"
-    assert axes[0].get_xlabel() == "angle (degrees)"
+    assert axes[1].get_xlabel() == "angle (degrees)"
     cube = np.random.default_rng(6).standard_normal((2, *CUBE.shape))
     (one,) = plot.gathers(CUBE, cube, [0.0, 1.0], at=[(10.0, 140.0)], label="lag (s)")
     assert np.array_equal(one.images[0].get_array(), cube[:, 1, 2].T) and one.get_title() == "x = 10 m, y = 140 m"
@@ -469,3 +472,18 @@ def test_what_does_not_lie_there_is_refused(draw, match):
 def test_what_cannot_be_meant_is_refused(draw, match):
     with pytest.raises(so.ParameterError, match=match):
         draw()
+
+
+# ---- the page
+
+
+def test_the_page_has_a_picture_and_a_word_of_every_function(root, monkeypatch):
+    page = (root / "docs" / "plotting.rst").read_text(encoding="utf-8")
+    for name in plot.__all__:
+        assert f"seisops.plot.{name}`" in page, f"docs/plotting.rst says nothing of {name}"
+    monkeypatch.syspath_prepend(root / "docs" / "figures")
+    import plotting
+
+    drawn = {f"plot-{make.__name__}" for make in plotting.FIGURES}
+    shown = {Path(path).stem for path in re.findall(r"^\.\. figure:: (\S+)$", page, re.MULTILINE)}
+    assert drawn == shown == {path.stem for path in (root / "docs" / "figures").glob("plot-*")}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,6 +23,7 @@ __all__ = [
     "given",
     "grown",
     "limited",
+    "plain",
     "require_time",
     "require_traces",
     "several",
@@ -29,6 +32,14 @@ __all__ = [
 ]
 
 Limits = tuple[float, float]
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """Matplotlib as it is by itself: PyLops loads Devito's examples where they are, which set fonts of their own."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        yield
 
 
 def arrays(values: ArrayLike, what: str = "an array to draw") -> NDArray:

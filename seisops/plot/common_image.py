@@ -70,14 +70,15 @@ def gathers(
     nodes = _nodes(on, at)
     taken = [found[(slice(None), *node)] for node in nodes]
     low, high = symmetric(taken, clip)
-    axes = several(axes, len(nodes), len(nodes), (1.9, 4.5))
+    axes = several(axes, len(nodes), len(nodes), (2.0, 4.5))
     top, bottom = on.extent[-1]
     for ax, node, one in zip(axes, nodes, taken, strict=True):
         ends = (along[0], along[-1], bottom, top)
         ax.imshow(one.T, extent=ends, aspect="auto", cmap=cmap, vmin=low, vmax=high)
         places = (f"{a} = {on.coordinates(a)[i]:g} m" for a, i in zip(on.axes, node, strict=False))
         ax.set_title(", ".join(places), fontsize="medium")
-        ax.set(xlabel=label, ylabel="z (m)" if ax is axes[0] else "")
+        ax.set(xlabel=label if ax is axes[len(axes) // 2] else "", ylabel="z (m)" if ax is axes[0] else "")
+        ax.locator_params(axis="x", nbins=4)
     return axes
 
 
