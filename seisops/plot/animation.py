@@ -104,7 +104,7 @@ def movie(
     Parameters
     ----------
     grid : Grid or WaveEquation
-    snapshots : array_like of shape (n, *grid.shape)
+    snapshots : array_like of shape (n, x, [y,] z)
         Of one shot, as ``(so.Snapshots(waves, times) * Ainv * Ps.H @ q)[0]``.
     times : array_like of shape (n,)
         Of the snapshots in seconds.

@@ -33,7 +33,7 @@ def gathers(
     Parameters
     ----------
     grid : Grid or WaveEquation
-    images : array_like of shape (n, *grid.shape)
+    images : array_like of shape (n, x, [y,] z)
         An image for each angle, offset or lag.
     axis : array_like of shape (n,)
         The angles, offsets or lags, evenly spaced.
