@@ -74,13 +74,8 @@ for name, misfit in tried.items():
         print(f"{title}: error of the model {error:.2f} of that of the start", flush=True)
 
 if options.figure:
-    from matplotlib.figure import Figure
-
     from seisops import plot
 
-    figure = Figure(figsize=(11.0, 7.5), layout="constrained")
-    axes = figure.subplots(2, 2, sharex=True, sharey=True).ravel()
     shown = ["true", "least squares", "envelopes, then least squares", "reconstruction, then least squares"]
-    for ax, name in zip(axes, shown, strict=True):
-        plot.model(grid, models[name], name, limits=(1400.0, 2200.0), ax=ax)
-    figure.savefig(options.figure, dpi=75)
+    axes = plot.panels(grid, {name: models[name] for name in shown}, limits=(1400.0, 2200.0), columns=2)
+    axes[0].figure.savefig(options.figure, dpi=75)

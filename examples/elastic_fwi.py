@@ -124,8 +124,7 @@ if options.figure:
     *records, last = below.subplots(1, 4, width_ratios=(1.0, 1.0, 1.0, 1.2))
     heard = {"data": data, "start": F.at(vp=vp0, vs=vs0, rho=density(vp0)) @ q, "found": F.at(**model) @ q}
     shot, clip = shots // 2, np.percentile(np.abs(F.range.split(data)[1]), 97)
-    for ax, (title, d) in zip(records, heard.items(), strict=True):
-        plot.record(time, F.range.split(d)[1][shot], along, f"vx at the bottom, {title}", ax=ax)
-        ax.images[0].set_clim(-clip, clip)
+    drawn = {f"vx at the bottom, {title}": F.range.split(d)[1][shot] for title, d in heard.items()}
+    plot.records(time, drawn, along, axes=records, limits=(-clip, clip))
     plot.curves({"2 Hz": misfits[0], "3.8 Hz": misfits[1]}, ylabel="misfit (% of the data's norm)", ax=last)
     figure.savefig(options.figure, dpi=72)

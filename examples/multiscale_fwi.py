@@ -73,10 +73,8 @@ if options.figure:
 
     figure = Figure(figsize=(11.0, 11.5), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=(3.0, 1.0))
-    for ax, (title, values) in zip(
-        above.subplots(3, 1), {"true": vp, "start": vp0, "found": found.model}.items(), strict=True
-    ):
-        plot.model(grid, values, title, limits=(vp.min(), vp.max()), ax=ax)
+    models = {"true": vp, "start": vp0, "found": found.model}
+    plot.panels(grid, models, limits=(vp.min(), vp.max()), axes=above.subplots(3, 1, sharex=True))
     left, right = below.subplots(1, 2)
     names = ["all" if band.high is None else f"{band.high:g} Hz" for band in found.bands]
     relative = [100 * np.array(band.misfits) / band.misfits[0] for band in found.bands]

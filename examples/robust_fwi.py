@@ -55,11 +55,12 @@ if options.figure:
 
     from seisops import plot
 
-    figure = Figure(figsize=(12.0, 9.0), layout="constrained")
-    (true, good), (squares, student), (record, errors) = figure.subplots(3, 2)
+    figure = Figure(figsize=(12.0, 8.2), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=(1.3, 1.0))
     models = {"true": vp, **{name: result.model for name, result in found.items()}}
-    for ax, (name, values) in zip((true, good, squares, student), models.items(), strict=True):
-        plot.model(grid, values, name, limits=(vp.min(), vp.max()), ax=ax)
+    axes = above.subplots(2, 2, sharex=True, sharey=True)
+    plot.panels(grid, models, limits=(vp.min(), vp.max()), axes=axes)
+    record, errors = below.subplots(1, 2)
     plot.record(time, bad[shots // 2], x[::2], "a record, with dead and wild traces", ax=record)
     curves = {name: [100 * e for band in result.bands for e in band.errors] for name, result in found.items()}
     plot.curves(curves, ylabel="error of the model (%)", ax=errors)

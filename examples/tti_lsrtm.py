@@ -75,7 +75,7 @@ if options.figure:
     figure = Figure(figsize=(16.0, 9.5), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=(1.5, 1.0))
     (rock, *panels), (left, right) = above.subplots(2, 2).ravel(), below.subplots(1, 2)
-    plot.model(grid, medium.epsilon, "epsilon, and the axis of symmetry", "", ax=rock)
+    plot.model(medium, "epsilon", "epsilon, and the axis of symmetry", ax=rock)
     every = np.s_[8::16, 4::8]
     a, b = np.meshgrid(x, z, indexing="ij")
     axis = np.where(medium.epsilon > 0.02, (np.sin(theta), np.cos(theta)), np.nan)
@@ -83,8 +83,7 @@ if options.figure:
     rock.quiver(a[every], b[every], axis[0][every], axis[1][every], angles="xy", pivot="mid", scale=45, **bare)
     titles = "true perturbation of squared slowness", "found in the TTI medium", "found without anisotropy"
     for ax, title, values in zip(panels, titles, (m - m0, *images.values()), strict=True):
-        plot.image(grid, 1e6 * values, title, "s2/km2", ax=ax)
-        ax.images[0].set_clim(-0.012, 0.012)
+        plot.image(grid, 1e6 * values, title, "s2/km2", ax=ax, limits=(-0.012, 0.012))
     at = int(0.53 * len(x))
     for (title, values), line in zip({"true": m - m0, **images}.items(), ("k-", "C0-", "C3--"), strict=True):
         left.plot(z, 1e6 * values[at], line, label=title)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from seisops._table import Told, listed, made_of, together
 from seisops.errors import ParameterError, SpaceError, unidentified
 from seisops.operators import (
     Embedding,
@@ -24,7 +25,6 @@ from seisops.operators import (
     compose,
     scale,
 )
-from seisops.operators.table import table
 from seisops.spaces import DirectSum, Space, compatible, join, joint, split
 
 __all__ = ["Arranged", "Composed", "LinearMap", "Linearization", "Map", "Stacked"]
@@ -143,7 +143,7 @@ class Linearization:
         self.close()
 
 
-class Map(ABC):
+class Map(Told, ABC):
     """A differentiable map of one or more arguments.
 
     Parameters
@@ -356,7 +356,7 @@ class Map(ABC):
     def _check(self, point: Sequence[NDArray]) -> None:
         """Refuse arguments that would spoil all of the result; by default what is not finite."""
         for i, (space, part) in enumerate(zip(self._domain, point, strict=True)):
-            space.require_finite(part, f"{self!r}: argument {i}")
+            space.require_finite(part, f"<{self}>: argument {i}")
 
     def __matmul__(self, inner: Any) -> Map:
         other = _as_map(inner, self._range)
@@ -389,12 +389,20 @@ class Map(ABC):
         other = _as_map(x, self._range)
         return NotImplemented if other is None else self + -other
 
-    def _repr_html_(self) -> str:
-        arguments = [(f"argument {i}", repr(space)[1:-1]) for i, space in enumerate(self._domain)]
-        return table(type(self).__name__, [*arguments, ("to", repr(self._range)[1:-1])])
+    def _about(self) -> dict[str, str]:
+        """What else there is to say, by name: what it was made of, or what its parts say."""
+        return together(part._about() for part in self._parts) if self._parts else made_of(self)
+
+    def _rows(self) -> Iterator[tuple[str, object]]:
+        yield from ((f"argument {i}", repr(space)[1:-1]) for i, space in enumerate(self._domain))
+        yield "to", repr(self._range)[1:-1]
+        yield from self._about().items()
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}: ({', '.join(map(str, self._domain))}) -> {self._range}"
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: ({', '.join(map(str, self._domain))}) -> {self._range}>"
+        return f"<{self}{listed(self._about())}>"
 
 
 class LinearMap(Map):

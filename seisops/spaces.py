@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from seisops._table import Told
 from seisops.errors import ParameterError, SelectionError, SpaceError, shown
 
 __all__ = [
@@ -34,6 +35,10 @@ __all__ = [
     "shot_numbers",
     "split",
 ]
+
+
+#: Of what axes are sampled in, after a number.
+UNITS = {"time": " s", "x": " m", "y": " m", "z": " m"}
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,15 @@ class Axis:
         if self.size < 0:
             raise ParameterError(f"axis {self.name!r} cannot have {self.size} samples")
 
+    def in_words(self) -> str:
+        """Its sampling, with the unit of times and distances."""
+        unit = UNITS.get(self.name, "")
+        if self.step is not None:
+            return f"step={self.step:g}{unit}, origin={self.origin or 0:g}{unit}"
+        return "" if self.origin is None else f"from {self.origin:.9g}{unit}"
 
-class Space:
+
+class Space(Told):
     """A named space of real or complex arrays of one shape and dtype; immutable and hashable.
 
     Parameters
@@ -300,9 +312,18 @@ class Space:
         return f"{self._name}[{', '.join(f'{axis.name}={axis.size}' for axis in self._axes)}]"
 
     def __repr__(self) -> str:
-        even = (f"{a.name}: step={a.step:g}, origin={a.origin or 0:g}" for a in self._axes if a.step is not None)
-        apart = (f"{a.name}: from {a.origin:.9g}" for a in self._axes if a.step is None and a.origin is not None)
-        return f"<{'; '.join([f'{self} {self._dtype}', *even, *apart])}>"
+        scales = (f"{axis.name}: {said}" for axis in self._axes if (said := axis.in_words()))
+        return f"<{'; '.join([f'{self} {self._dtype}', *scales])}>"
+
+    def _title(self) -> str:
+        return self._name
+
+    def _rows(self) -> Iterator[tuple[str, object]]:
+        for axis in self._axes:
+            said = axis.in_words()
+            yield axis.name, f"{axis.size}{'; ' if said else ''}{said}"
+        yield "dtype", self._dtype
+        yield "memory", f"{self.nbytes / 2**20:.4g} MiB"
 
 
 class AtPoints(Space):
@@ -549,6 +570,12 @@ class DirectSum(Space):
 
     def __repr__(self) -> str:
         return f"<{' (+) '.join(map(repr, self._parts))}>"
+
+    def _title(self) -> str:
+        return str(self)
+
+    def _rows(self) -> Iterator[tuple[str, object]]:
+        yield from ((f"part {i}", repr(part)[1:-1]) for i, part in enumerate(self._parts))
 
 
 def joint(spaces: Sequence[Space]) -> Space:

@@ -14,7 +14,7 @@ from imports import PACKAGE, RANK, ROOMS, Import, graph, imports, layer, modules
 BRIDGES = {"torch", "jax", "dask", "plot", "demo", "cli", "__main__"}
 
 #: Layers that see less than everything above them.
-ALGEBRA = {"_pylops", "errors", "spaces", "operators", "fusion", "elsewhere", "maps"}
+ALGEBRA = {"_pylops", "_table", "errors", "spaces", "operators", "fusion", "elsewhere", "maps"}
 ONLY = {
     "engine": {"errors", "spaces"},
     "torch": ALGEBRA,

@@ -49,9 +49,17 @@ def save(result: Result, folder: Path, figures: bool = True) -> list[Path]:
     (folder / "table.txt").write_text(report(result) + "\n", encoding="utf-8")
     np.savez_compressed(folder / "arrays.npz", **result.arrays())  # type: ignore[arg-type]
     written = [folder / "table.txt", folder / "arrays.npz"]
-    for name, figure in (_figures(result) if figures else {}).items():
-        written.append(folder / f"{name}.png")
-        figure.savefig(written[-1], dpi=100)
+    return written + (_draw(result, folder) if figures else [])
+
+
+def _draw(result: Result, folder: Path) -> list[Path]:
+    from seisops.plot.canvas import plain
+
+    written = []
+    with plain():
+        for name, figure in _figures(result).items():
+            written.append(folder / f"{name}.png")
+            figure.savefig(written[-1], dpi=100)
     return written
 
 
@@ -61,16 +69,21 @@ def _figures(result: Result) -> dict:
     grid, vp = result.grid, result.m**-0.5
     limits = float(vp.min()), float(vp.max())
     middle = result.settings.shots // 2
-    ax = {
+    drawn = {
         "model": plot.model(grid, vp, "true model", limits=limits),
         "start": plot.model(grid, result.m0**-0.5, "starting model", limits=limits),
         "shot": plot.record(
             result.time, result.data[middle], result.receivers[:, 0], f"shot at x = {result.sources[middle, 0]:.0f} m"
         ),
         "perturbation": plot.image(grid, _micro(result.m - result.m0), "true perturbation", "m - m0 (s2/km2)"),
-        "rtm": plot.image(grid, _shown(result), "reverse-time migration, scaled with depth"),
+        "rtm": plot.image(grid, _shown(result), "reverse-time migration", "gradient, scaled with depth"),
         "lsrtm": plot.image(grid, _micro(result.lsrtm), "least-squares migration", "m - m0 (s2/km2)"),
-        "fwi": plot.model(grid, result.fwi**-0.5, "full-waveform inversion", limits=limits),
+        "fwi": plot.panels(
+            grid,
+            {"true model": vp, "starting model": result.m0**-0.5, "full-waveform inversion": result.fwi**-0.5},
+            limits=limits,
+            columns=1,
+        ),
         "misfit": plot.curves(
             {
                 "least-squares migration": result.lsrtm_misfit,
@@ -81,7 +94,7 @@ def _figures(result: Result) -> dict:
             title="convergence",
         ),
     }
-    return {name: axes.figure for name, axes in ax.items()}
+    return {name: (axes[0] if isinstance(axes, list) else axes).figure for name, axes in drawn.items()}
 
 
 def _micro(m):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seisops._pylops import pylops
+from seisops._table import Told
 from seisops.data.matching import MatchedSource
 from seisops.data.tracemap import Following, TraceMap
 from seisops.errors import ParameterError, SpaceError
@@ -38,7 +39,7 @@ class _Point:
         self.linearization.close()
 
 
-class Additive:
+class Additive(Told):
     """What adds and scales, as functions of one x."""
 
     def __add__(self, other: Any) -> MisfitSum:
@@ -427,8 +428,18 @@ class Misfit(Additive):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_held": None}
 
+    def _rows(self) -> Iterator[tuple[str, object]]:
+        yield "of", repr(self.domain)[1:-1]
+        yield "map", str(self.G)
+        yield "loss", repr(self.loss)
+        if self.weights is not None:
+            yield "weights", str(self.weights)
+        if self.P is not None:
+            yield "x to model", str(self.P)
+        yield from self.G._about().items()
+
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self.domain}: {self.G!r}>"
+        return f"<{type(self).__name__} of {self.domain}: {self.G!r}; loss: {self.loss!r}>"
 
 
 class MisfitSum(Additive):
@@ -513,6 +524,9 @@ class MisfitSum(Additive):
         """Release the wavefields that Hessians hold, and what the maps have spare."""
         for _, m in self.terms:
             m.forget()
+
+    def _rows(self) -> Iterator[tuple[str, object]]:
+        yield from ((f"{a:g} times", repr(m)) for a, m in self.terms)
 
     def __repr__(self) -> str:
         return f"<{' + '.join(f'{a:g} * {m!r}' for a, m in self.terms)}>"

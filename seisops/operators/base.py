@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from seisops._table import Told, listed, made_of, together
 from seisops.errors import ParameterError, SpaceError, unidentified
 from seisops.operators import rules
 from seisops.operators.arguments import by_parts, columns, matrix, vector
 from seisops.operators.budget import require_affordable
 from seisops.operators.syntax import Syntax
-from seisops.operators.table import table
 from seisops.spaces import Space
 
 __all__ = ["LinearOperator"]
@@ -26,7 +26,7 @@ _UNFUSED_FIX = (
 )
 
 
-class LinearOperator(Syntax):
+class LinearOperator(Syntax, Told):
     """A linear operator from one space to another.
 
     Parameters
@@ -294,13 +294,23 @@ class LinearOperator(Syntax):
     def __str__(self) -> str:
         return f"{self._formula()} : {self._domain} -> {self._range}"
 
-    def _repr_html_(self) -> str:
+    def _about(self) -> dict[str, str]:
+        """What else there is to say, by name: of a leaf what it was made of, of an expression what its solves say."""
+        if self.children:
+            return together(child._about() for child in self.children if child.solves)
+        return made_of(self)
+
+    def _title(self) -> str:
+        return self._formula()
+
+    def _rows(self) -> Iterator[tuple[str, object]]:
         rows, columns = self.shape
-        shown = [("from", repr(self._domain)[1:-1]), ("to", repr(self._range)[1:-1]), ("matrix", f"{rows} x {columns}")]
+        yield from (("from", repr(self._domain)[1:-1]), ("to", repr(self._range)[1:-1]))
+        yield "matrix", f"{rows} x {columns}"
         if self.shots is not None:
-            shown.append(("shots", self.shots))
-        return table(self._formula(), shown)
+            yield "shots", self.shots
+        yield from self._about().items()
 
     def __repr__(self) -> str:
         rows, columns = self.shape
-        return f"<{type(self).__name__} {rows}x{columns} {self.dtype}: {self._formula()}>"
+        return f"<{type(self).__name__} {rows}x{columns} {self.dtype}: {self._formula()}{listed(self._about())}>"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from seisops._table import Told
 from seisops.elsewhere import OnDemand
 from seisops.errors import ParameterError, SelectionError, SpaceError, shown
 from seisops.spaces import Traces
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Survey"]
 
 
-class Survey(OnDemand):
+class Survey(OnDemand, Told):
     """An immutable sequence of shots. Shots may have different receivers, sources and time axes, and data in files.
 
     Parameters
@@ -705,20 +706,24 @@ class Survey(OnDemand):
         low, high = np.min([p.min(axis=0) for p in points], axis=0), np.max([p.max(axis=0) for p in points], axis=0)
         return tuple(zip(low.tolist(), high.tolist(), strict=True))
 
-    def __repr__(self) -> str:
+    def _title(self) -> str:
         counts = self.counts
         each = f"{counts[0]}" if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"
         low, high = self.offset_range
+        return f"Survey of {len(self)} shots, {self.n_traces} traces ({each} per shot), offsets {low:g} to {high:g} m"
+
+    def _rows(self) -> Iterator[tuple[str, str]]:
         times = list(dict.fromkeys(shot.time for shot in self))
-        lines = [
-            f"Survey of {len(self)} shots, {self.n_traces} traces ({each} per shot), offsets {low:g} to {high:g} m",
-            *(f"  {what:9s} {self._extent_in_words(what)}" for what in ("sources", "receivers")),
-            f"  time      {times[0]!r}" + (f" and {len(times) - 1} more axes" if len(times) > 1 else ""),
-            f"  data      {self._data_in_words()}",
-        ]
+        yield from ((what, self._extent_in_words(what)) for what in ("sources", "receivers"))
+        yield "time", f"{times[0]!r}" + (f" and {len(times) - 1} more axes" if len(times) > 1 else "")
+        yield "data", self._data_in_words()
         dead = sum(int(shot.dead.sum()) for shot in self if shot.dead is not None)
-        lines += [f"  dead      {dead} traces"] if dead else []
-        return "\n".join(lines + [f"  note      {note}" for note in self.notes])
+        if dead:
+            yield "dead", f"{dead} traces"
+        yield from (("note", note) for note in self.notes)
+
+    def __repr__(self) -> str:
+        return "\n".join([self._title(), *(f"  {name:9s} {value}" for name, value in self._rows())])
 
     def _extent_in_words(self, what: str) -> str:
         extent = zip(self.axes, self.extent(what), strict=True)

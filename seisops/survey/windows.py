@@ -9,6 +9,7 @@ from math import ceil, floor
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from seisops._table import together
 from seisops.errors import ParameterError
 from seisops.fusion import fuse
 from seisops.maps import Arranged, Composed, LinearMap, Map
@@ -197,6 +198,10 @@ class WindowedModeling(Shotwise):
         super().__init__(Parts(ModelingOf(recipe), self.numbers, False), domain, range_)
 
     _fingerprint = Shotwise._fingerprint
+
+    def _about(self) -> dict[str, str]:
+        steps = together(d.about() for d in self.recipe.discretisations.values())
+        return {"medium": self.recipe.medium.in_words(), **steps}
 
     def select(self, shots: Sequence[int]) -> WindowedModeling:
         """Return the operator of some shots."""

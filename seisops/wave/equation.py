@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from seisops._table import Told
 from seisops.engine.kept.function import Function, function_of
 from seisops.engine.kept.notes import Notes, is_noted, noted, told
 from seisops.errors import ParameterError, shown
@@ -37,7 +38,7 @@ __all__ = ["WaveEquation"]
 
 
 @noted
-class WaveEquation:
+class WaveEquation(Told):
     """A linear wave equation ``A(p) u = q`` with the arrays of its parameters p; immutable.
 
     A physics is a subclass that names its parameters and fields and writes the residual of each field's equation. Its
@@ -337,6 +338,11 @@ class WaveEquation:
         known = declared.leaves(self.parameters)
         return tuple(name for name in declared.arrays if declared.follow(name, known, lambda *_: True) is not None)
 
+    @property
+    def stated(self) -> tuple[str, ...]:
+        """Names of what determines it: of alternatives that it may be given by the first, such as vp of vp and m."""
+        return tuple(name for name in self._declared.coordinates(()) if name in self.perturbable)
+
     def get(self, name: str) -> np.ndarray:
         """The array of a perturbable parameter, in the unit in which it is given."""
         self.check_names([name])
@@ -507,8 +513,8 @@ class WaveEquation:
     def check_wrt(self, names: Sequence[str]) -> None:
         """Raise a ParameterError unless one can differentiate by all `names` together."""
         if wrong := self._unknown(names):
-            first = [name for name in self._declared.coordinates(()) if name in self.perturbable] or self.perturbable
-            several = f", or by several together, as in wrt={tuple(first)!r}" if len(first) > 1 else ""
+            first = self.stated or self.perturbable
+            several = f", or by several together, as in wrt={first!r}" if len(first) > 1 else ""
             wrt = names[0] if len(names) == 1 else tuple(names)
             raise ParameterError(f"wrt={wrt!r}: {wrong}. State by which, as in wrt={first[0]!r}{several}")
         self._declared.require_independent(names)
@@ -541,12 +547,26 @@ class WaveEquation:
         speeds = self.speeds()
         return None if speeds is None else speeds[1]
 
+    def _numbers(self) -> Iterator[tuple[str, str]]:
+        """What it is given by, with the smallest and the largest value and the unit of each."""
+        arrays = {name: self.get(name) for name in self.stated} or self._values
+        for name, a in arrays.items():
+            unit = self.quantities[name].unit if name in self.quantities else ""
+            yield name, f"{np.min(a):.4g}{f' to {np.max(a):.4g}' if np.ptp(a) else ''} {unit}".rstrip()
+        for name, value in self._settings.items():
+            yield name, shown(value)
+
+    def in_words(self) -> str:
+        """What it is, in words, with the ranges and units of what it is given by."""
+        return ", ".join([type(self).__name__, *(f"{name} {values}" for name, values in self._numbers())])
+
+    def _rows(self) -> Iterator[tuple[str, object]]:
+        yield from self._numbers()
+        yield "grid", repr(self.grid)
+
     def __repr__(self):
-        ranges = (
-            f"{name} {np.min(a):.4g}" + (f" to {np.max(a):.4g}" if np.ptp(a) else "")
-            for name, a in self._values.items()
-        )
-        return f"{type(self).__name__}({', '.join(ranges)}, on {self.grid!r})"
+        said = ", ".join(f"{name} {values}" for name, values in self._numbers())
+        return f"{type(self).__name__}({said}{', ' if said else ''}on {self.grid!r})"
 
 
 def _thaw(cls, grid, values, ranges=None, settings=None):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +73,17 @@ class Faces:
                 f"one kind: all PML or all Sponge, with `multiaxial` or all without; faces that are not named have {other!r}"
             )
         return found
+
+    def in_words(self, axes: Sequence[str]) -> str:
+        """What is at the faces, in words."""
+        names = [f"{axis}_{end}" for axis in axes for end in ENDS]
+        layers = [one for pair in self.layers for one in pair]
+        said = [f"{type(one).__name__} of {one.cells} cells" if one else "nothing" for one in layers]
+        if self.surface:
+            said[names.index(f"{axes[-1]}_min")] = f"{self.surface} surface"
+        common = max(said, key=said.count)
+        others = [f"{one} at {name}" for name, one in zip(names, said, strict=True) if one != common]
+        return ", ".join([common, *others])
 
     @property
     def all(self) -> list:

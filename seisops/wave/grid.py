@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from seisops._table import Told
 from seisops.errors import ParameterError
 from seisops.wave._validate import integer, real
 
@@ -15,7 +16,7 @@ NODE_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, repr=False)
-class Grid:
+class Grid(Told):
     """A regular grid of nodes ``x[i] = origin + i * spacing`` on every axis, z pointing down.
 
     Parameters
@@ -131,6 +132,10 @@ class Grid:
         """The extent in words with units, for messages."""
         ranges = zip(self.axes, self.extent, strict=True)
         return ", ".join(f"{axis} {lo:g} to {hi:g} m" for axis, (lo, hi) in ranges)
+
+    def _rows(self):
+        for axis, n, h, (low, high) in zip(self.axes, self.shape, self.spacing, self.extent, strict=True):
+            yield axis, f"{n} nodes, {h:g} m apart, {low:g} to {high:g} m"
 
     def __repr__(self):
         spacing = ", ".join(f"{h:g}" for h in self.spacing)

@@ -150,6 +150,9 @@ class Jacobian(LinearOperator):
     def shots(self):
         return self.F.shots
 
+    def _about(self) -> dict[str, str]:
+        return {**linearised(self.wrt, self.policy), **self.F._about()}
+
     def select(self, shots):
         return self._of(self.F.select(shots), self.F.domain.take(self.q, shots))
 
@@ -284,10 +287,14 @@ class Parametric(Map):
 
     def _check(self, point):
         # what the medium is made of it checks itself, in its units
-        self._domain[-1].require_finite(point[-1], f"{self!r}: the source", "mend it, or set it to zero")
+        self._domain[-1].require_finite(point[-1], f"<{self}>: the source", "mend it, or set it to zero")
 
     def _fingerprint(self) -> list:
         return [self.F, tuple(a if isinstance(a, str) else a.number for a in self.arguments), self.policy]
+
+    def _about(self) -> dict[str, str]:
+        by = tuple(a if isinstance(a, str) else "positions" for a in self.arguments)
+        return {**linearised(by, self.policy), **self.F._about()}
 
     def _at(self, values) -> LinearOperator:
         named = list(zip(self.arguments, values, strict=True))
@@ -337,6 +344,11 @@ class Parametric(Map):
         n = len(self.arguments)
         parameters, sources = [*range(n), *range(n + 1, 2 * n + 1)], (n, 2 * n + 1)
         return Arranged(inner, self._domain * 2, [*((i,) for i in parameters), sources])
+
+
+def linearised(wrt: tuple[str, ...], storage: Policy) -> dict[str, str]:
+    """What a derivative says of itself."""
+    return {"by": ", ".join(wrt), "storage": f"{type(storage).__name__}, {storage.exactness}"}
 
 
 def names(wrt) -> tuple[str, ...]:

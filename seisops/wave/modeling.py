@@ -128,6 +128,9 @@ class Modeling(Propagator):
         Propagator.__init__(new, waves, waves)
         return new
 
+    def _about(self) -> dict[str, str]:
+        return {"medium": self.medium.in_words(), **self.discretisation.about()}
+
     def _fingerprint(self) -> list:
         return [self.discretisation, self.medium]
 

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from seisops._table import Told
 from seisops.wave._validate import integer, real
 
 
 @dataclass(frozen=True, repr=False)
-class Time:
+class Time(Told):
     """The uniform time axis ``t[i] = start + i * step`` on which sources and data are sampled.
 
     Parameters
@@ -49,6 +50,11 @@ class Time:
     def nyquist(self):
         """Highest frequency that the sampling can hold, ``1 / (2 step)``, in Hz."""
         return 0.5 / self.step
+
+    def _rows(self):
+        yield "samples", f"{self.n}, {self.step:g} s apart"
+        yield "from", f"{self.start:g} to {self.start + self.duration:g} s"
+        yield "Nyquist", f"{self.nyquist:g} Hz"
 
     def __repr__(self):
         end = self.start + self.duration

@@ -135,6 +135,15 @@ class Discretisation:
         """Velocity in m/s beyond which the frozen time step would be unstable."""
         return self.velocity * LIMIT * self.stable_step / self.dt
 
+    def about(self) -> dict[str, str]:
+        """What there is to say of it, by name."""
+        said = {
+            "time step": f"{self.dt:.4g} s, {self.ratio} for each sample",
+            "boundary": self.faces.in_words(self.grid.axes),
+            "space order": str(self.space_order),
+        }
+        return said if self.device == "cpu" else {**said, "device": self.device}
+
     def scheme(self, medium: WaveEquation) -> Scheme:
         """The kernels of a medium's equation."""
         return SCHEMES.get(medium, self.template, self.faces, self.padding.shape, self.device)
