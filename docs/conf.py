@@ -23,10 +23,10 @@ extensions = [
     "rooms",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
     "numpydoc",
     "myst_parser",
+    "sphinxcontrib.katex",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]
@@ -42,5 +42,11 @@ import_module("scipy.signal")  # looks for torch when it is loaded, and would ta
 # Class pages list the members themselves; a second list would document each of them twice.
 numpydoc_show_class_members = False
 
+# Formulas without a network: KaTeX, which the package brings, makes MathML of them, which browsers draw with their own fonts.
+katex_options = 'output: "mathml", throwOnError: true'
+katex_css_path = "katex-math.css"
+
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
 html_title = f"seisops {release}"
