@@ -20,6 +20,7 @@ sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent / "tests")]
 extensions = [
     "measured",
     "media",
+    "planned",
     "rooms",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
