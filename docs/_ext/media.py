@@ -119,7 +119,7 @@ def quality(q: float = 50.0, f0: float = 1.0) -> list[list[str]]:
 def table(rows: list[list[str]]) -> str:
     """Rows as reStructuredText, without columns that are empty."""
     full = [k for k in range(len(rows[0])) if any(row[k] for row in rows[1:])]
-    lines = [".. list-table::", "   :header-rows: 1", ""]
+    lines = [".. list-table::", "   :header-rows: 1", *["   :class: many"] * (len(full) > 7), ""]
     for row in rows:
         lines += [f"   {'* -' if k == full[0] else '  -'} {row[k]}".rstrip() for k in full]
     return "\n".join([*lines, ""])
