@@ -24,15 +24,16 @@ sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent / "tests")]
 extensions = [
     "measured",
     "media",
+    "planned",
     "rooms",
     "thumbnails",
     "sphinx_gallery.gen_gallery",  # before what stands for torch is there
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
     "numpydoc",
     "myst_parser",
+    "sphinxcontrib.katex",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]
@@ -75,5 +76,11 @@ sphinx_gallery_conf = {
 # Class pages list the members themselves; a second list would document each of them twice.
 numpydoc_show_class_members = False
 
+# Formulas without a network: KaTeX, which the package brings, makes MathML of them, which browsers draw with their own fonts.
+katex_options = 'output: "mathml", throwOnError: true'
+katex_css_path = "katex-math.css"
+
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
 html_title = f"seisops {release}"

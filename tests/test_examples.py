@@ -122,12 +122,3 @@ def test_the_code_of_the_readme(tmp_path):
         code + "\nassert d.shape == (2, 91, 251) and image.shape == grid.shape and d.any() and image.any()\n"
     )
     execute(str(path))
-
-
-@pytest.mark.slow
-def test_the_code_of_the_quick_start(tmp_path):
-    parts = blocks("docs/quickstart.rst", r"^\.\. code-block:: python\n\n((?:(?:   [^\n]*)?\n)+)")
-    code = "".join(re.sub("^   ", "", part, flags=re.MULTILINE) for part in parts)
-    path = tmp_path / "code.py"
-    path.write_text(code + "\nassert error < 1e-5 and update.shape == image.shape == dm.shape == grid.shape\n")
-    execute(str(path))

@@ -1,4 +1,4 @@
-"""The page on media: its code runs as it stands, every medium has its section, and its tables are what classes declare."""
+"""The page on media: every medium has its section, and its tables are what classes declare."""
 
 import re
 
@@ -18,14 +18,6 @@ def media(root, monkeypatch):
     import media
 
     return media
-
-
-@pytest.mark.slow
-def test_the_code_of_the_page_runs(text):
-    parts = re.findall(r"^\.\. code-block:: python\n\n((?:(?:   [^\n]*)?\n)+)", text, re.MULTILINE)
-    assert len(parts) > 5
-    code = "\n".join(line.removeprefix("   ") for part in parts for line in part.splitlines())
-    exec(compile(code, PAGE, "exec"), {})
 
 
 def test_every_medium_has_a_section(text, media):
@@ -57,6 +49,17 @@ def test_parameters_have_units_and_ranges(media):
         "other units": "km/s",
     }
     assert of["``mu``"]["instead of"] == "``vs``" and of["``b``"]["instead of"] == "``rho``"
+
+
+def test_the_table_of_units_has_every_parameter_once_for_each_meaning(media):
+    head, *rows = media.quantities()
+    assert head == ["parameter", "unit", "plausible", "other units", "of"]
+    of = {row[0]: row for row in rows}
+    assert {name.strip("`") for name in of} == {
+        n for kind in media.media().values() for names in kind._declared.given for n in names
+    }
+    assert of["``vp``"][1:4] == ["m/s", "50 to 20000", "km/s"] and of["``vp``"][4].count(":ref:") == len(media.media())
+    assert of["``qs``"][4] == ":ref:`ViscoElastic <physics-viscoelastic>`"
 
 
 def test_pictures_are_there(text, root):

@@ -1,4 +1,4 @@
-"""Directives that say what media declare: ``.. capabilities::``, ``.. parameters:: Elastic``, ``.. quality::``.
+"""Directives that say what media declare: ``.. capabilities::``, ``.. parameters:: Elastic``, ``.. quality::``, ``.. quantities::``.
 
 Nothing in these tables is written by hand: they are read off the classes, and off media that are made of the lowest
 plausible value of all that is needed.
@@ -13,7 +13,7 @@ import numpy as np
 import seisops as so
 from seisops.wave.quantities import ANY
 
-__all__ = ["capabilities", "media", "parameters", "quality", "setup"]
+__all__ = ["capabilities", "media", "parameters", "quality", "quantities", "setup"]
 
 
 def media() -> dict[str, type[so.WaveEquation]]:
@@ -86,6 +86,20 @@ def parameters(name: str) -> list[list[str]]:
     return rows
 
 
+def quantities() -> list[list[str]]:
+    """Rows of a table, the first its head: what any medium may be given by, with what is plausible of it, and by which."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for medium in media():
+        for name, _, unit, plausible, _, others in (_of(row) for row in parameters(medium)[1:]):
+            found.setdefault((name, unit, plausible, others), []).append(f":ref:`{medium} <physics-{medium.lower()}>`")
+    head = ["parameter", "unit", "plausible", "other units", "of"]
+    return [head, *([*said, ", ".join(of)] for said, of in sorted(found.items()))]
+
+
+def _of(row: list[str]) -> list[str]:
+    return [*row[:2], row[2] or "none", row[3] or "any", *row[4:]]
+
+
 def quality(q: float = 50.0, f0: float = 1.0) -> list[list[str]]:
     """Rows of a table, the first its head: how far the quality factor is from what was asked for, over frequency."""
     from seisops.wave.equations.relaxation import BAND, dispersion, solids
@@ -105,7 +119,7 @@ def quality(q: float = 50.0, f0: float = 1.0) -> list[list[str]]:
 def table(rows: list[list[str]]) -> str:
     """Rows as reStructuredText, without columns that are empty."""
     full = [k for k in range(len(rows[0])) if any(row[k] for row in rows[1:])]
-    lines = [".. list-table::", "   :header-rows: 1", ""]
+    lines = [".. list-table::", "   :header-rows: 1", *["   :class: many"] * (len(full) > 7), ""]
     for row in rows:
         lines += [f"   {'* -' if k == full[0] else '  -'} {row[k]}".rstrip() for k in full]
     return "\n".join([*lines, ""])
@@ -115,15 +129,16 @@ def setup(app: Any) -> dict[str, Any]:
     """Called by Sphinx."""
     from sphinx.util.docutils import SphinxDirective
 
+    made = {f.__name__: f for f in (capabilities, parameters, quality, quantities)}
+
     class Table(SphinxDirective):
         """A table that a function of this module makes, of the arguments of the directive."""
 
         optional_arguments = 1
 
         def run(self) -> list:
-            make = {"capabilities": capabilities, "parameters": parameters, "quality": quality}[self.name]
-            return self.parse_text_to_nodes(table(make(*self.arguments)))
+            return self.parse_text_to_nodes(table(made[self.name](*self.arguments)))
 
-    for name in ("capabilities", "parameters", "quality"):
+    for name in made:
         app.add_directive(name, Table)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

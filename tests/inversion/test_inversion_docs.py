@@ -1,4 +1,4 @@
-"""The code of the guide runs as it stands, and the example goes on after it was killed."""
+"""The example goes on after it was killed."""
 
 import os
 import re
@@ -8,18 +8,6 @@ import sys
 import time
 
 import pytest
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("page", ["inversion.rst", "pieces.rst"])
-def test_the_guide_runs(page, root, tmp_path, monkeypatch):
-    text = (root / "docs" / page).read_text(encoding="utf-8")
-    parts = re.findall(r"^\.\. code-block:: python\n\n((?:(?:   [^\n]*)?\n)+)", text, re.MULTILINE)
-    assert len(parts) > 4
-    code = "\n".join(line.removeprefix("   ") for part in parts for line in part.splitlines())
-    monkeypatch.chdir(tmp_path)
-    exec(compile(code, page, "exec"), {})
-    assert not list(tmp_path.iterdir())  # journals are cleared
 
 
 @pytest.mark.slow
