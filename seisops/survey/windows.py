@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, floor
-from typing import Protocol
+from math import ceil, floor, prod
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,6 +41,9 @@ class Build(Protocol):
     def made_of(self, shots: Sequence[int]) -> list:
         """What those of some shots are made of, for a fingerprint: without making them, of which each has a model."""
 
+    def work(self, shot: int) -> int:
+        """What that of a shot takes beside others: grid points times samples."""
+
 
 class Parts(Sequence):
     """One operator or map for each shot, made when asked for.
@@ -72,6 +75,10 @@ class Parts(Sequence):
             self.made[number] = part
         return part
 
+    def costliest(self) -> Any:
+        """The operator, or map, of the shot that takes most."""
+        return self.build(max(self.numbers, key=self.build.work))
+
     def select(self, shots: Sequence[int]) -> Parts:
         """Those of some shots."""
         shots = shot_numbers(shots, len(self), f"a survey of {len(self)} shots")
@@ -99,6 +106,10 @@ class Made:
         """Those of the shots."""
         return [self.parts[i] for i in shots]
 
+    def work(self, shot: int) -> int:
+        """All the same, as they are made."""
+        return 1
+
 
 class Shotwise(LinearOperator):
     """An operator that consists of one for each shot.
@@ -124,6 +135,11 @@ class Shotwise(LinearOperator):
     def shots(self) -> int:
         """The number of shots."""
         return len(self.parts)
+
+    @property
+    def costliest(self) -> LinearOperator:
+        """What stands for all shots in a plan: the one that takes most."""
+        return self.parts.costliest()
 
     @property
     def held_bytes(self) -> int:
@@ -184,6 +200,11 @@ class ShotwiseMap(Map):
         """The number of shots."""
         return len(self.parts)
 
+    @property
+    def costliest(self) -> Map:
+        """What stands for all shots in a plan: the one that takes most."""
+        return self.parts.costliest()
+
     def select(self, shots: Sequence[int]) -> ShotwiseMap:
         """Return the maps of some shots."""
         domain = [space.select(shots) for space in self._domain]
@@ -236,6 +257,10 @@ class Tangents:
     def made_of(self, shots: Sequence[int]) -> list:
         """The maps of the shots."""
         return [self.parts.select(shots)]
+
+    def work(self, i: int) -> int:
+        """That of the map."""
+        return self.parts.build.work(self.parts.numbers[i])
 
 
 class ShotwiseLinearization(Linearization):
@@ -347,6 +372,10 @@ class Recipe:
                 first[d], shape[d] = low, high - low + 1
         return tuple(first), tuple(shape)
 
+    def work(self, shot: int) -> int:
+        """Grid points of a shot's window times its samples."""
+        return prod(self.window(shot)[1]) * self.shots[shot].time.n
+
     def modeling(self, shot: int) -> LinearOperator:
         """The modeling operator of a shot on its window."""
         one, (first, shape) = self.shots[shot], self.window(shot)
@@ -398,6 +427,10 @@ class ModelingOf:
         """What the recipe takes for the shots."""
         return self.recipe.made_of(shots)
 
+    def work(self, shot: int) -> int:
+        """That of the recipe."""
+        return self.recipe.work(shot)
+
 
 @dataclass(frozen=True)
 class JacobianOf:
@@ -421,6 +454,10 @@ class JacobianOf:
         recipe = self.recipe.made_of([self.numbers[i] for i in shots])
         return [*recipe, self.space.take(self.q, shots), self.wrt, self.storage]
 
+    def work(self, shot: int) -> int:
+        """That of the recipe."""
+        return self.recipe.work(self.numbers[shot])
+
 
 @dataclass(frozen=True)
 class ParametricOf:
@@ -442,6 +479,10 @@ class ParametricOf:
     def made_of(self, shots: Sequence[int]) -> list:
         """What the recipe takes for the shots, the parameters and the storage."""
         return [*self.recipe.made_of(shots), self.wrt, self.storage]
+
+    def work(self, shot: int) -> int:
+        """That of the recipe."""
+        return self.recipe.work(shot)
 
 
 class WindowedModeling(Shotwise):
