@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 from math import ceil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tqdm import tqdm
 
 from seisops.cli.inputs import Layout
 from seisops.cli.keys import add_options, from_options, keys
-from seisops.cli.outputs import refuse_folder, require_figures
+from seisops.cli.outputs import drawing, refuse_folder, require_figures
 from seisops.demo import Settings, report, run, save, smoothed, thrust_belt
 from seisops.errors import ParameterError
 from seisops.wave.grid import Grid
@@ -135,7 +136,8 @@ def _run(options: argparse.Namespace) -> int:
         result = run(grid, m, m0, settings, progress)
         bar.total = bar.n
         bar.refresh()
-    written = save(result, options.output, figures=not options.no_figures)
+    with nullcontext() if options.no_figures else drawing():
+        written = save(result, options.output, figures=not options.no_figures)
     if not options.quiet:
         print(report(result), "\nwritten: ", ", ".join(p.name for p in written), f" in {options.output}", sep="")
     return 0

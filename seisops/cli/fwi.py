@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from seisops.cli.inputs import Data, Machine, Model, Source, observed
 from seisops.cli.keys import Bands, Choice, File, Flag, Number, Numbers, Text, Whole, example, from_table, key, near
-from seisops.cli.outputs import require_figures, section
+from seisops.cli.outputs import drawing, require_figures, section
 from seisops.errors import ParameterError
 from seisops.inversion import Journal, loss
 from seisops.inversion.multiscale import MultiscaleResult, multiscale
+from seisops.model.bounded import Bounded
 from seisops.model.files import KINDS, write_model
 from seisops.model.smooth import Smooth
 from seisops.model.weights import TopMute, WaterMask
@@ -193,15 +194,15 @@ def _run(options: argparse.Namespace) -> int:
             survey, medium.grid, costs, "", f"in all about {gradients} gradients, {solves:,.0f} solves{took}", sep="\n"
         )
         return 0
-    d = observed(survey, F.range)
+    d, start = observed(survey, F.range), medium.vp if inversion.wrt == "vp" else medium.m
+    Bounded(F.recipe.models((inversion.wrt,)), *inversion.limits(), around=start)  # or says that it is not between them
+    P, summed = inversion.preconditioner(F, medium.vp), inversion.summed(d)
     _begin(output, text, options.force)
-    start = medium.vp if inversion.wrt == "vp" else medium.m
-    P = inversion.preconditioner(F, medium.vp)
     journal = Journal(output.journal, problem=PROBLEM)
     with inversion.spread() as over:
         result = multiscale(
             over(F) if over else F, d, q, inversion.bands, start, wrt=inversion.wrt, bounds=inversion.limits(),
-            iterations=inversion.iterations, loss=inversion.summed(d), weights=weights, P=P,
+            iterations=inversion.iterations, loss=summed, weights=weights, P=P,
             estimate_source=inversion.estimate_source, storage=inversion.storage(),
             truth=truth if truth is None or inversion.wrt == "vp" else truth**-2.0,
             journal=journal, progress=not options.quiet,
@@ -263,7 +264,7 @@ def _refuse(output: Output, tables: Mapping[str, Any], force: bool) -> None:
         )
     there, here = _flat(_read(output.config)[1]), _flat(tables)
     other = [at for at in {**there, **here} if at not in FREE and there.get(at) != here.get(at)]
-    if other:
+    if other and len(Journal(output.journal)):  # something was computed
         section, name = other[0]
         raise ParameterError(
             f"{folder} has a run of another configuration: [{section}] {name} is {_said(there, other[0])} there and "
@@ -312,9 +313,10 @@ def _save(
                 error = band.errors[i] if band.errors else ""
                 rows.writerow((b, "all" if band.high is None else band.high, i, misfit, error))
     if not output.no_figures:
-        for name, axes in _figures(medium, velocity, truth, result).items():
-            axes.figure.savefig(output.folder / f"{name}.png", dpi=100)
-            written.append(f"{name}.png")
+        with drawing():
+            for name, axes in _figures(medium, velocity, truth, result).items():
+                axes.figure.savefig(output.folder / f"{name}.png", dpi=100)
+                written.append(f"{name}.png")
     return written
 
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from seisops._pylops import pylops
 from seisops.cli.inputs import Data, Machine, Model, Source, observed, on_demand
 from seisops.cli.keys import File, Flag, Number, Whole, add_options, from_options, key
-from seisops.cli.outputs import refuse_file, require_figures, section
+from seisops.cli.outputs import drawing, refuse_file, require_figures, section
 from seisops.errors import ParameterError
 from seisops.model.files import KINDS, write_model
 from seisops.model.weights import DepthScaling, TopMute
@@ -120,7 +120,8 @@ def _run(options: argparse.Namespace) -> int:
     image = np.asarray(image).reshape(medium.grid.shape)
     write_model(imaging.output, medium.grid, image, "image", unit, overwrite=imaging.force)
     if not imaging.no_figure:
-        _draw(imaging.picture, medium.grid, image, what, unit)
+        with drawing():
+            _draw(imaging.picture, medium.grid, image, what, unit)
     if not imaging.quiet:
         print(f"{what} of {len(survey)} shots: {imaging.output}" + f", {imaging.picture}" * (not imaging.no_figure))
     return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 from seisops.errors import ParameterError
 from seisops.wave.grid import Grid
 
-__all__ = ["refuse_file", "refuse_folder", "require_figures", "section"]
+__all__ = ["drawing", "refuse_file", "refuse_folder", "require_figures", "section"]
 
 
 def refuse_folder(folder: Path, force: bool) -> None:
@@ -41,6 +43,15 @@ def require_figures(without: str) -> None:
         import seisops.plot  # noqa: F401
     except ImportError as error:
         raise ImportError(f"{error}; or leave the figures out: {without}") from error
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Settings of matplotlib as they are in the user's file: Devito's examples, which PyLops imports, change sizes."""
+    import matplotlib
+
+    with matplotlib.rc_context(fname=matplotlib.matplotlib_fname()):
+        yield
 
 
 def section(grid: Grid, values: NDArray) -> tuple[Grid, NDArray]:
