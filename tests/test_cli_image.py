@@ -245,13 +245,58 @@ def test_what_is_said_of_segy_is_not_said_of_zarr(folder, tmp_path, capsys):
 
 def test_map_coordinates_are_taken_to_a_line_when_asked(folder, tmp_path, capsys):
     survey = so.Survey.from_segy(folder / "line.segy")
-    shots = [
-        shot.replace(*(np.insert(points, 1, 500.0 + points[:, 0], axis=1) for points in (shot.sources, shot.receivers)))
-        for shot in survey
-    ]
-    so.Survey([s.replace(data=s.data) for s in shots]).to_segy(tmp_path / "map.segy")
+
+    def mapped(points):
+        return np.stack([0.8 * points[:, 0], 500.0 + 0.6 * points[:, 0], points[:, 1]], axis=1)
+
+    so.Survey([shot.replace(mapped(shot.sources), mapped(shot.receivers)) for shot in survey]).to_segy(
+        tmp_path / "map.segy"
+    )
     said = refused(capsys, tmp_path, tmp_path, survey="map.segy", velocity=folder / "vp.npy")
     assert "coordinates x, y, z" in said and "project takes it to a line" in said
+    # the first receiver, at 10 m, is where the line begins
+    found = image(
+        tmp_path, tmp_path / "a.npy", "--project", "--origin=-10,0", survey="map.segy", velocity=folder / "vp.npy"
+    )
+    expected = image(folder, tmp_path / "b.npy")
+    assert np.linalg.norm(found - expected) < 1e-4 * np.linalg.norm(expected)
+
+
+def test_shots_may_have_time_axes_of_their_own(folder, tmp_path, capsys):
+    shots = list(so.Survey.from_segy(folder / "line.segy"))
+    shots[1] = shots[1].replace(time=so.Time(TIME.n, TIME.step, -0.1))
+    so.Survey(shots).to_segy(tmp_path / "early.segy")
+    plain = [s for s in STATED if "mute" not in s]
+    for more in ((), ("--iterations=2",)):
+        found = image(
+            tmp_path,
+            tmp_path / f"a{len(more)}.npy",
+            *more,
+            stated=plain,
+            survey="early.segy",
+            velocity=folder / "vp.npy",
+        )
+        expected = image(folder, tmp_path / f"b{len(more)}.npy", *more, stated=plain)
+        assert np.linalg.norm(found - expected) < 1e-5 * np.linalg.norm(expected)
+    said = refused(capsys, tmp_path, tmp_path, survey="early.segy", velocity=folder / "vp.npy")
+    assert "records begin at -0.1 to 0 s: state mute_delay" in said
+
+
+def test_three_dimensions(tmp_path):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("segyio")
+    grid, time = so.Grid((21, 17, 29), 20.0), so.Time(141, 0.005)
+    vp = np.full(grid.shape, 2000.0)
+    write_model(tmp_path / "vp.segy", grid, vp)
+    vp[..., 20] = 2400.0
+    receivers = [(x, y, 40.0) for x in grid.coordinates("x")[::2] for y in grid.coordinates("y")[::2]]
+    survey = so.Survey.from_arrays([(200.0, 160.0, 40.0)], receivers, time)
+    q = so.ricker(time, 12.0)[None, None]
+    survey.with_data(survey.modeling(so.Acoustic(grid, vp=vp)) @ q).to_segy(tmp_path / "cube.segy")
+    stated = ["--spacing=20", "--f0=12", "--mute=2000", "--top-mute=80", "--quiet"]
+    found = image(tmp_path, tmp_path / "image.npy", stated=stated, survey="cube.segy", velocity="vp.segy")
+    assert found.shape == grid.shape and (tmp_path / "image.png").stat().st_size > 1000
+    assert abs(int(np.argmax(np.abs(found[10, 8]))) - 20) <= 1
 
 
 def test_density_is_used(folder, tmp_path):

@@ -184,7 +184,7 @@ def _run(options: argparse.Namespace) -> int:
     survey, medium = data.read(), model.medium()
     truth = None if output.truth is None else _truth(model, output.truth)
     F = model.modeling(survey, medium, max_velocity=inversion.bounds[1])
-    q, weights = source.signals(survey, F.domain), data.muted(F, source.until_peak(survey[0].time))
+    q, weights = source.signals(survey, F.domain), data.muted(F, source)
     if options.dry_run:
         costs = plan(F.as_map(inversion.wrt, inversion.storage()), workers=inversion.workers or 1)
         gradients = len(inversion.bands) * (inversion.iterations + 3)

@@ -103,7 +103,7 @@ def _run(options: argparse.Namespace) -> int:
     F = model.modeling(survey, medium)
     q = source.signals(survey, F.domain)
     J = F.jacobian(q, storage=machine.storage())
-    mute, D = data.muted(F, source.until_peak(survey[0].time)), imaging.scaling(J)
+    mute, D = data.muted(F, source), imaging.scaling(J)
     A = J if mute is None else mute * J
     if imaging.dry_run:
         _foretell(survey, medium.grid, plan(J, workers=machine.workers or 1), imaging.iterations)

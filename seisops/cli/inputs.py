@@ -49,7 +49,7 @@ class Data:
     )
     mute: Any = key("velocity in m/s of the direct wave, which is muted", Number("m/s"), None, example="1500.0")
     mute_delay: Any = key(
-        "seconds after its arrival up to which it is muted (default: twice the time of the wavelet's peak)",
+        "seconds after its arrival up to which it is muted (default: the wavelet lasts as long after its peak as before)",
         Number("s", "any"), None, example="0.2",
     )  # fmt: skip
     mute_taper: float = key("seconds over which the mute ends", Number("s", "not negative"), 0.05)
@@ -98,18 +98,19 @@ class Data:
             raise ParameterError(f"{', '.join(said)}: said of SEG-Y, and {self.survey} is a Zarr store: leave it out")
         return Survey.from_zarr(self.survey)
 
-    def muted(self, F: WindowedModeling, peak: float) -> Mute | None:
-        """The mute of the direct wave of traces, if one is asked for.
-
-        Parameters
-        ----------
-        F : WindowedModeling
-        peak : float
-            Seconds from the first sample to the peak of the wavelet.
-        """
+    def muted(self, F: WindowedModeling, source: Source) -> Mute | None:
+        """The mute of the direct wave of traces, if one is asked for."""
         if self.mute is None:
             return None
-        delay = 2 * peak if self.mute_delay is None else self.mute_delay
+        delay = self.mute_delay
+        if delay is None:
+            starts = {shot.time.start: shot.time for shot in F.recipe.shots}
+            if len(starts) > 1:
+                raise ParameterError(
+                    f"records begin at {min(starts):g} to {max(starts):g} s: state mute_delay, the seconds after its "
+                    "arrival up to which the direct wave is muted"
+                )
+            delay = source.end(next(iter(starts.values())))
         return Mute(F, velocity=self.mute, delay=delay, taper=self.mute_taper)
 
 
@@ -315,9 +316,9 @@ class Source:
             )
         return samples.astype(np.float64)
 
-    def until_peak(self, time: Time) -> float:
-        """Seconds from the first sample to the largest one."""
-        return float(time.step * np.argmax(np.abs(self.signal(time))))
+    def end(self, time: Time) -> float:
+        """When it is over, in seconds, if it lasts as long after its peak as before."""
+        return time.start + 2 * time.step * float(np.argmax(np.abs(self.signal(time))))
 
 
 @dataclass(frozen=True, kw_only=True)
