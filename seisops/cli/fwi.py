@@ -17,7 +17,18 @@ from seisops.cli.inputs import Data, Machine, Model, Source, observed
 from seisops.cli.keys import Bands, Choice, File, Flag, Number, Numbers, Text, Whole, example, from_table, key, near
 from seisops.cli.outputs import drawing, require_figures, section
 from seisops.errors import ParameterError
-from seisops.inversion import Journal, loss
+from seisops.inversion.journal import Journal
+from seisops.inversion.loss import (
+    L1,
+    Adaptive,
+    Correlation,
+    Envelopes,
+    Huber,
+    Loss,
+    Squares,
+    StudentT,
+    Transport,
+)  # fmt: skip
 from seisops.inversion.multiscale import MultiscaleResult, multiscale
 from seisops.model.bounded import Bounded
 from seisops.model.files import KINDS, write_model
@@ -54,8 +65,8 @@ PROBLEM = "seisops fwi"
 
 #: Names of losses, and those whose scale is one of the data.
 LOSSES = {
-    "squares": loss.Squares, "huber": loss.Huber, "l1": loss.L1, "student": loss.StudentT, "correlation": loss.Correlation,
-    "envelopes": loss.Envelopes, "transport": loss.Transport, "adaptive": loss.Adaptive,
+    "squares": Squares, "huber": Huber, "l1": L1, "student": StudentT, "correlation": Correlation,
+    "envelopes": Envelopes, "transport": Transport, "adaptive": Adaptive,
 }  # fmt: skip
 SCALED = ("huber", "l1", "student")
 
@@ -100,7 +111,7 @@ class Inversion(Machine):
         low, high = self.bounds
         return (low, high) if self.wrt == "vp" else (high**-2.0, low**-2.0)
 
-    def summed(self, data: NDArray) -> loss.Loss:
+    def summed(self, data: NDArray) -> Loss:
         """The loss."""
         if self.loss not in SCALED:
             if self.loss_scale is not None:
@@ -242,11 +253,11 @@ def sections(tables: Mapping[str, Any], path: Path) -> tuple[Data, Model, Source
         if name not in SECTIONS or not isinstance(table, dict):
             meant = near(name, SECTIONS) or f": its sections are {', '.join(SECTIONS)}"
             raise ParameterError(f"{path} has no section {name!r}{meant}")
-    said = (
+    data, model, source, inversion, output = (
         from_table(section, tables.get(name, {}), f"{path}: [{name}]", path.parent)
         for name, section in SECTIONS.items()
     )
-    return tuple(said)  # type: ignore[return-value]
+    return data, model, source, inversion, output
 
 
 def _refuse(output: Output, tables: Mapping[str, Any], force: bool) -> None:

@@ -94,9 +94,8 @@ def add(commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    data, model, source, imaging, machine = (
-        from_options(section, options) for section in (Data, Model, Source, Imaging, Machine)
-    )
+    data, model, source = from_options(Data, options), from_options(Model, options), from_options(Source, options)
+    imaging, machine = from_options(Imaging, options), from_options(Machine, options)
     if not imaging.dry_run:
         imaging.refuse()
     survey, medium = data.read(), model.medium()
