@@ -76,7 +76,7 @@ sphinx_gallery_conf = {
 # Class pages list the members themselves; a second list would document each of them twice.
 numpydoc_show_class_members = False
 
-# Formulas without a network: KaTeX, which the package brings, makes MathML of them, which browsers draw with their own fonts.
+# Formulas without a network: KaTeX, which the package brings, makes MathML, which browsers draw with their own fonts.
 katex_options = 'output: "mathml", throwOnError: true'
 katex_css_path = "katex-math.css"
 

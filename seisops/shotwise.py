@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from numpy.typing import ArrayLike, NDArray
 
@@ -26,6 +26,9 @@ class Build(Protocol):
 
     def made_of(self, shots: Sequence[int]) -> list:
         """What those of some shots are made of, for a fingerprint: without making them, of which each has a model."""
+
+    def work(self, shot: int) -> int:
+        """What that of a shot takes beside others: grid points times samples."""
 
 
 class Memory(Protocol):
@@ -68,6 +71,10 @@ class Parts(Sequence):
             self.made[number] = part
         return part
 
+    def costliest(self) -> Any:
+        """The operator, or map, of the shot that takes most."""
+        return self.build(max(self.numbers, key=self.build.work))
+
     def select(self, shots: Sequence[int]) -> Parts:
         """Those of some shots."""
         shots = shot_numbers(shots, len(self), f"a survey of {len(self)} shots")
@@ -94,6 +101,10 @@ class Made:
     def made_of(self, shots: Sequence[int]) -> list:
         """Those of the shots."""
         return [self.parts[i] for i in shots]
+
+    def work(self, shot: int) -> int:
+        """All the same, as they are made."""
+        return 1
 
 
 class Shotwise(LinearOperator):
@@ -122,6 +133,11 @@ class Shotwise(LinearOperator):
     def shots(self) -> int:
         """The number of shots."""
         return len(self.parts)
+
+    @property
+    def costliest(self) -> LinearOperator:
+        """What stands for all shots in a plan: the one that takes most."""
+        return self.parts.costliest()
 
     @property
     def held_bytes(self) -> int:
@@ -191,6 +207,11 @@ class ShotwiseMap(Map):
         """The number of shots."""
         return len(self.parts)
 
+    @property
+    def costliest(self) -> Map:
+        """What stands for all shots in a plan: the one that takes most."""
+        return self.parts.costliest()
+
     def select(self, shots: Sequence[int]) -> ShotwiseMap:
         """Return the maps of some shots."""
         domain = [space.select(shots) for space in self._domain]
@@ -252,6 +273,10 @@ class Tangents:
     def made_of(self, shots: Sequence[int]) -> list:
         """The maps of the shots."""
         return [self.parts.select(shots)]
+
+    def work(self, i: int) -> int:
+        """That of the map."""
+        return self.parts.build.work(self.parts.numbers[i])
 
 
 class ShotwiseLinearization(Linearization):

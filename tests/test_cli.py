@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 
 import seisops as so
-from seisops.cli import main
+from seisops.cli import main, parser
+from seisops.cli.completion import _actions
 
 SMALL = ["--spacing=20", "--shots=1", "--f0=8", "--duration=0.6", "--iterations=1", "--fwi-iterations=1"]
 
@@ -199,3 +201,37 @@ def test_the_doctor_says_what_is_wrong(capsys, monkeypatch):
     assert main(["doctor"]) == 1
     said = capsys.readouterr().out
     assert "WRONG: there is no no-such-compiler" in said and "WRONG: exact to 1e-03" in said
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_commands_and_options(shell, capsys):
+    pytest.importorskip("shtab")
+    assert main(["completion", shell]) == 0
+    said = capsys.readouterr().out
+    for word in ("image", "fwi", "demo", "segy", "plan", "doctor", "top-mute", "dry-run", "no-trial"):
+        assert word in said
+
+
+def test_completion_says_what_it_needs(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert main(["completion", "bash"]) == 1
+    assert "seisops[completion]" in capsys.readouterr().err
+
+
+def test_warnings_are_told_in_a_line(tmp_path, capsys):
+    survey = so.Survey.from_arrays([(100.0, 10.0)], [(200.0, 10.0)], so.Time(51, 0.004), np.ones((1, 1, 51)))
+    survey.to_segy(tmp_path / "line.segy")
+    np.save(tmp_path / "vp.npy", np.full((31, 21), 1500.0))
+    stated = ["--spacing=10", "--f0=60", "--no-figure", "--quiet", f"--output={tmp_path / 'image.npy'}"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert main(["image", str(tmp_path / "line.segy"), f"--velocity={tmp_path / 'vp.npy'}", *stated]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert said and all(line.startswith("seisops: warning: ") for line in said) and "coarse" in said[0]
+
+
+def test_every_option_is_documented(root):
+    text = (root / "docs" / "commands.rst").read_text(encoding="utf-8")
+    names = {option for action in _actions(parser()) for option in action.option_strings if option.startswith("--")}
+    assert len(names) > 50
+    assert not [name for name in sorted(names - {"--help"}) if f"``{name}``" not in text]

@@ -6,28 +6,13 @@ import numpy as np
 import pytest
 
 import seisops as so
-from seisops.demo import Settings, read_model, report, run, save, smoothed, thrust_belt
+from seisops.demo import Settings, report, run, save, smoothed, thrust_belt
 from seisops.demo.models import seabed
 from seisops.demo.workflow import preconditioner
+from seisops.model.files import read_model
 
 GRID = so.Grid(shape=(61, 31), spacing=20.0)
 WAVES = so.Wavefield(GRID, so.Time(n=11, step=0.004))
-
-
-def velocities():
-    return np.linspace(1500.0, 4500.0, 35).reshape(7, 5)
-
-
-def write_hdf5(path, **arrays):
-    h5py = pytest.importorskip("h5py")
-    with h5py.File(path, "w") as file:
-        for name, array in arrays.items():
-            file[name] = array
-
-
-def write_segy(path, array):
-    segyio = pytest.importorskip("segyio")
-    segyio.tools.from_array2D(str(path), array.astype(np.float32))
 
 
 # -- models by formula
@@ -55,90 +40,6 @@ def test_a_model_without_water_has_none():
     rough = np.random.default_rng(0).uniform(1.0, 2.0, (5, 4))
     assert seabed(rough) == 0
     assert seabed(np.ones((5, 4))) == 0
-
-
-# -- models from files
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "stored"),
-    [
-        ("a.npy", {}, lambda vp: vp),
-        ("a.npy", {"units": "km/s"}, lambda vp: vp / 1e3),
-        ("a.npz", {"quantity": "m", "units": "s2/km2"}, lambda vp: 1e6 / vp**2),
-        ("a.npz", {"dataset": "model", "quantity": "m", "units": "s2/m2", "order": "zx"}, lambda vp: vp.T**-2.0),
-        ("a.h5", {}, lambda vp: vp),
-        ("a.h5", {"dataset": "model", "order": "zx"}, lambda vp: vp.T),
-        ("a.segy", {}, lambda vp: vp),
-    ],
-)
-def test_every_kind_of_file_gives_squared_slowness(tmp_path, name, options, stored):
-    path, array = tmp_path / name, stored(velocities())
-    write = {
-        ".npy": lambda: np.save(path, array),
-        ".npz": lambda: np.savez(path, model=array, n=np.arange(2)),
-        ".h5": lambda: write_hdf5(path, model=array, n=np.arange(2)),
-        ".segy": lambda: write_segy(path, array),
-    }
-    write[path.suffix]()
-    m = read_model(path, **options)
-    assert m.flags.c_contiguous
-    np.testing.assert_allclose(m, velocities() ** -2, rtol=3e-6)
-
-
-@pytest.mark.parametrize(
-    ("stored", "options", "message"),
-    [
-        (
-            lambda vp: vp / 1e3,
-            {},
-            r"1\.5 to 4\.5 m/s in 35 .*plausible 50 to 20000 m/s: perhaps vp in km/s \(then 1500 to 4500",
-        ),
-        (lambda vp: 1e6 / vp**2, {"quantity": "m", "units": "s2/m2"}, r"\(vp is 50 .*perhaps m in s2/km2 \(then 4\.9"),
-        (lambda vp: vp / 1e12, {}, "no unit that is known here fits"),
-        (lambda vp: vp, {"units": "s2/km2"}, "'vp' in 's2/km2' is unknown: state vp in m/s or km/s"),
-        (lambda vp: vp, {"order": "yz"}, "use 'xz' or 'zx'"),
-        (lambda vp: np.where(vp > 4000.0, np.nan, vp), {}, r"not finite in \d+ of 35 cells, first nan m/s"),
-        (lambda vp: vp[None], {}, "two dimensions"),
-    ],
-)
-def test_what_does_not_fit_is_refused_with_the_fix(tmp_path, stored, options, message):
-    np.save(tmp_path / "a.npy", stored(velocities()))
-    with pytest.raises(so.ParameterError, match=message):
-        read_model(tmp_path / "a.npy", **options)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "dataset", "message"),
-    [
-        ("a.txt", b"1 2", None, r"unknown kind of file '\.txt'"),
-        ("a.npy", None, None, "no such file"),
-        ("a.h5", b"nothing", None, "not an HDF5 file"),
-        ("a.segy", b"nothing", None, "not a SEG-Y file"),
-        ("a.npy", b"nothing", None, "not a NumPy file"),
-        ("a.segy", b"nothing", "vp", "has no dataset 'vp'"),
-    ],
-)
-def test_files_that_are_not_what_they_say(tmp_path, name, content, dataset, message):
-    if content is not None:
-        (tmp_path / name).write_bytes(content)
-    if name != "a.npy":
-        pytest.importorskip("h5py")
-        pytest.importorskip("segyio")
-    with pytest.raises(so.ParameterError, match=message):
-        read_model(tmp_path / name, dataset)
-
-
-@pytest.mark.parametrize("suffix", [".h5", ".npz"])
-@pytest.mark.parametrize(("dataset", "message"), [(None, "does not say which"), ("vp", "has no dataset 'vp'")])
-def test_the_dataset_is_named_when_there_are_several(tmp_path, suffix, dataset, message):
-    path = tmp_path / f"a{suffix}"
-    if suffix == ".h5":
-        write_hdf5(path, m=velocities(), m0=velocities())
-    else:
-        np.savez(path, m=velocities(), m0=velocities())
-    with pytest.raises(so.ParameterError, match=rf"{message}.*m \(7, 5\), m0 \(7, 5\)"):
-        read_model(path, dataset)
 
 
 # -- the run
@@ -219,7 +120,7 @@ def test_settings_are_checked(bad, message):
 def test_least_squares_migration_of_overthrust_halves_the_misfit(data):
     pytest.importorskip("h5py")
     path, stated = data / "overthrust_model.h5", {"quantity": "m", "units": "s2/km2", "order": "zx"}
-    m, m0 = (read_model(path, name, **stated)[100:300] for name in ("m", "m0"))
+    m, m0 = (read_model(path, name, **stated).values[100:300] for name in ("m", "m0"))
     settings = Settings(shots=2, f0=8.0, duration=2.4, mute=300.0, iterations=10, fwi_iterations=2)
     result = run(so.Grid(m.shape, 25.0), m, m0, settings)
     assert result.lsrtm_misfit[-1] < 0.5

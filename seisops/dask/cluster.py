@@ -239,7 +239,13 @@ class Cluster:
 def _release(client: Client, token: str) -> None:
     """Let workers drop what belongs to a token; finalizers do so, in any thread."""
     if client.status == "running":
-        client.loop.add_callback(client.run, drop, token, wait=False, on_error="ignore")
+        client.loop.add_callback(_dropped, client, token)
+
+
+async def _dropped(client: Client, token: str) -> None:
+    """Ask workers to drop what belongs to a token; if the cluster ends meanwhile, it is gone anyway."""
+    with suppress(CommClosedError):
+        await client.run(drop, token, wait=False, on_error="ignore")
 
 
 class Attendance(threading.Thread):

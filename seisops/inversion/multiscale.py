@@ -13,6 +13,7 @@ from scipy.optimize import minimize
 
 from seisops.data.filters import Bandpass
 from seisops.data.matching import lags
+from seisops.elsewhere import there
 from seisops.errors import AccuracyWarning, ParameterError, outside
 from seisops.inversion.journal import Journal
 from seisops.inversion.loss import Loss
@@ -148,7 +149,9 @@ def multiscale(
     Bunks, Saleck, Zaleski & Chavent (1995), Multiscale seismic waveform inversion, Geophysics 60(5), 1457-1473,
     doi:10.1190/1.1443880.
     """
-    G = F.as_map(wrt, storage) if isinstance(F, WindowedModeling) else Parametric(F, wrt, storage)
+    own = there(F)
+    windowed = isinstance(F if own is None else own.stands_for, WindowedModeling)
+    G = F.as_map(wrt, storage) if windowed else Parametric(F, wrt, storage)
     if len(G.domain) != 2:
         raise ParameterError(
             f"multiscale looks for one parameter, wrt={wrt!r}: for several give Misfit a P for all of them"
@@ -188,7 +191,7 @@ def multiscale(
         band = Band(high)
         out.bands.append(band)
         band.skipped = _skipped(G(out.model, source), observed, F, high)
-        out.model = _descended(misfit, band, iterations, kept, progress, true, first)
+        out.model = _descended(misfit, band, iterations, kept, progress, len(bands) * (iterations + 2), true, first)
         misfit.forget()
     return out
 
@@ -203,11 +206,11 @@ def _operator(P: Any, inside: Bounded) -> Any:
 
 
 def _descended(
-    misfit: Misfit, band: Band, iterations: int, kept: Journal | None, progress: bool, true: NDArray | None,
+    misfit: Misfit, band: Band, iterations: int, kept: Journal | None, progress: bool, total: int, true: NDArray | None,
     first: float | None,
 ) -> NDArray:  # fmt: skip
     """The model after some iterations of L-BFGS."""
-    remembered = misfit if kept is None else kept(misfit, progress=progress)
+    remembered = misfit if kept is None else kept(misfit, progress=progress, total=total)
     evaluated: Any = Progress(misfit, iterations + 2) if progress and kept is None else remembered
     x = np.zeros(misfit.domain.size)
     value, gradient = evaluated(x)

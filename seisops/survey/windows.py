@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, floor
+from math import ceil, floor, prod
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -79,6 +79,10 @@ class Recipe:
                 first[d], shape[d] = low, high - low + 1
         return tuple(first), tuple(shape)
 
+    def work(self, shot: int) -> int:
+        """Grid points of a shot's window times its samples."""
+        return prod(self.window(shot)[1]) * self.shots[shot].time.n
+
     def modeling(self, shot: int) -> LinearOperator:
         """The modeling operator of a shot on its window."""
         one, (first, shape) = self.shots[shot], self.window(shot)
@@ -131,6 +135,10 @@ class ModelingOf:
         """What the recipe takes for the shots."""
         return self.recipe.made_of(shots)
 
+    def work(self, shot: int) -> int:
+        """That of the recipe."""
+        return self.recipe.work(shot)
+
 
 @dataclass(frozen=True)
 class JacobianOf:
@@ -154,6 +162,10 @@ class JacobianOf:
         recipe = self.recipe.made_of([self.numbers[i] for i in shots])
         return [*recipe, self.space.take(self.q, shots), self.by, self.storage]
 
+    def work(self, shot: int) -> int:
+        """That of the recipe."""
+        return self.recipe.work(self.numbers[shot])
+
 
 @dataclass(frozen=True)
 class ParametricOf:
@@ -175,6 +187,10 @@ class ParametricOf:
     def made_of(self, shots: Sequence[int]) -> list:
         """What the recipe takes for the shots, the parameters and the storage."""
         return [*self.recipe.made_of(shots), self.wrt, self.storage]
+
+    def work(self, shot: int) -> int:
+        """That of the recipe."""
+        return self.recipe.work(shot)
 
 
 class WindowedModeling(Shotwise):

@@ -28,7 +28,7 @@ from seisops.wave.storage.policies import Auto, Policy, policy
 from seisops.wave.storage.pool import Pool
 from seisops.wave.time import Time
 
-__all__ = ["Costs", "Work", "ShotGroup", "plan"]
+__all__ = ["Costs", "ShotGroup", "Work", "duration", "plan"]
 
 # steps of the two trial runs, whose difference is free of what a run costs once
 TRIALS = (40, 240)
@@ -198,7 +198,7 @@ class Costs:
         ]
         for what in Work:
             n, first = self.solves(what)
-            took = "" if self.seconds is None or n == inf else f" {_duration(n * self.seconds / self.workers):>10}"
+            took = "" if self.seconds is None or n == inf else f" {duration(n * self.seconds / self.workers):>10}"
             lines.append(f"{what.value:44} {_count(n):>8} {_count(first):>10}{took}")
         return "\n".join(lines)
 
@@ -231,7 +231,8 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
     ----------
     F : LinearOperator or Map
         A modeling expression such as ``Pr * Ainv * Ps.H``, or a Jacobian, a map or a misfit of one, also distributed or
-        composed.
+        composed. Of ``Survey.modeling``, whose shots may have windows and time axes of their own, the shot that takes most
+        stands for all.
     storage : str or Policy, optional
         As for :class:`~seisops.Jacobian`; by default that of the Jacobian or map, and ``"auto"`` for modeling.
     workers : int, optional
@@ -245,7 +246,7 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
         If `F` contains no solve.
     """
     workers = integer("plan workers", workers, minimum=1)
-    modeling, by, own = next(_planned(F), (None, None, None))
+    modeling, by, own, shots = next(_planned(F), (None, None, None, None))
     if not isinstance(modeling, Modeling):
         raise ParameterError(
             f"plan: {F!r:.200} contains no Modeling: give a modeling operator such as Pr * Ainv * Ps.H, a Jacobian or a map"
@@ -260,9 +261,10 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
     layout = modeling.solver.layout(coefficients, chosen.keep)
     # a field beside its derivative: histories of both
     both = replace(layout, shapes=2 * layout.shapes, state_shapes=2 * layout.state_shapes)
-    each = ceil(modeling.domain.shots / workers)
+    shots = shots or modeling.domain.shots
+    each = ceil(shots / workers)
     return Costs(
-        shots=modeling.domain.shots,
+        shots=shots,
         workers=workers,
         cells=cells,
         steps=d.steps,
@@ -280,15 +282,19 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
     )
 
 
-def _planned(x: Any) -> Iterator[tuple[Propagator, Perturbation | None, Policy | None]]:
-    """The solves in an operator or a map, with what they are differentiated by, and how, where that is settled."""
+def _planned(x: Any) -> Iterator[tuple[Propagator, Perturbation | None, Policy | None, int | None]]:
+    """The solves in an operator or a map, with what they are differentiated by, and how, where that is settled.
+
+    Beside it the number of shots, where a solve is that of one of several.
+    """
     match x:
         case Propagator():
-            yield x, None, None
+            yield x, None, None, None
         case Jacobian():
-            yield from ((modeling, x.by, x.policy) for modeling, *_ in _planned(x.scattering))
+            yield from ((modeling, x.by, x.policy, shots) for modeling, _, _, shots in _planned(x.scattering))
         case Parametric():
-            yield from ((modeling, Perturbation(x.wrt), x.policy) for modeling, *_ in _planned(x.F))
+            by = Perturbation(x.wrt) if x.wrt else None
+            yield from ((modeling, by, x.policy, shots) for modeling, _, _, shots in _planned(x.F))
         case Composed():
             for m in (x.outer, *x.inner):
                 yield from _planned(m)
@@ -299,11 +305,14 @@ def _planned(x: Any) -> Iterator[tuple[Propagator, Perturbation | None, Policy |
             yield from _planned(x.inner)
         case LinearMap():
             yield from _planned(x.op)
+        case LinearOperator() | Map() if hasattr(x, "costliest"):
+            yield from ((*found[:3], x.shots) for found in _planned(x.costliest))
         case Map() if isinstance(getattr(x, "map", None), Map):  # it stands for another, such as a distributed one
             yield from _planned(x.map)
         case pylops.LinearOperator():
             for leaf in fuse(x).leaves():
-                inner = leaf if isinstance(leaf, Propagator | Jacobian) else getattr(leaf, "op", None)
+                known = hasattr(leaf, "costliest") or isinstance(leaf, Propagator | Jacobian)
+                inner = leaf if known else getattr(leaf, "op", None)
                 yield from _planned(inner if isinstance(inner, LinearOperator) else None)
         case _ if isinstance(getattr(x, "G", None), Map):  # a misfit
             yield from _planned(x.G)
@@ -367,7 +376,8 @@ def _seconds(op: LinearOperator, x: np.ndarray) -> float:
     return time.perf_counter() - start
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """So many seconds in words, in the unit that suits them."""
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.3g} {unit}"

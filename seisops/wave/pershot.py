@@ -28,6 +28,10 @@ class SelectedShot:
         """The map for the shots."""
         return [self.map.select(shots)]
 
+    def work(self, shot: int) -> int:
+        """All take the same."""
+        return 1
+
 
 class PerShot(ShotwiseMap):
     r"""A map of which each shot has a model of its own, :math:`(m_1, \dots, m_n, q) \mapsto (F_s(m_s)\, q_s)_s`.

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from inversion_worlds import world
 
-from seisops.inversion import Journal, LeastSquares
+import seisops as so
+from seisops.inversion import Journal, LeastSquares, multiscale
 
 distributed = pytest.importorskip("distributed")
 sodask = pytest.importorskip("seisops.dask")
@@ -32,3 +33,23 @@ def test_the_same_bits(tmp_path):
     # what was computed on a cluster is replayed without one
     journal = Journal(tmp_path)
     assert journal(here)(x)[0] == a[0] and journal.replayed == 1
+
+
+@pytest.mark.slow
+def test_surveys_are_inverted_band_by_band_on_a_cluster(tmp_path):
+    grid, time = so.Grid((21, 15), 20.0), so.Time(81, 0.005)
+    receivers = [(x, 20.0) for x in grid.coordinates("x")[::2]]
+    survey = so.Survey.from_arrays([(x, 20.0) for x in (100.0, 300.0)], receivers, time)
+    F = survey.modeling(so.Acoustic(grid, vp=2000.0), max_velocity=2500.0)
+    q = np.tile(so.ricker(time, 8.0), (2, 1, 1))
+    true = np.full(grid.shape, 2000.0)
+    true[:, 8:] = 2100.0
+    options = {"wrt": "vp", "bounds": (1500.0, 2500.0), "iterations": 2}
+    d, start = F.at(vp=true) @ q, np.full(grid.shape, 2000.0)
+    here = multiscale(F, d, q, (8.0,), start, **options)
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        there = multiscale(sodask.distribute(F, client, same_order=True), d, q, (8.0,), start, **options)
+    np.testing.assert_array_equal(there.model, here.model)

@@ -182,3 +182,21 @@ def test_other_media_keep_the_discretisation():
 def test_refusals(attempt, words):
     with pytest.raises(so.ParameterError, match=words):
         attempt(line())
+
+
+@pytest.mark.parametrize("margin", [None, 60.0])
+def test_plans_are_of_the_shot_that_takes_most(margin):
+    survey, weak = line(ragged=True, times=margin is not None), so.storage.Subsampled(2)
+    F = survey.modeling(medium(), margin, **ROOM)
+    found = so.plan(F, trial=False)
+    work = [np.prod(F.recipe.window(i)[1]) * shot.time.n for i, shot in enumerate(survey)]
+    most = so.plan(F.recipe.modeling(int(np.argmax(work))), trial=False)
+    assert (found.shots, found.cells, found.steps) == (4, most.cells, most.steps)
+    assert found.solves("J.H d")[1] == 4 * most.solves("J.H d")[1]
+    if margin is None:
+        plain = so.plan(whole(survey, medium(), "float32"), trial=False)
+        assert (found.shots, found.cells, found.steps) == (plain.shots, plain.cells, plain.steps)
+    J, G = F.jacobian(F.domain.random(0), storage=weak), F.as_map(storage=weak)
+    for x in (J, 2 * J.H, G, G.tangent()):
+        plan = so.plan(x, trial=False)
+        assert (plan.shots, plan.cells, plan.exactness) == (4, found.cells, weak.exactness)

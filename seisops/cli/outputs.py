@@ -1,0 +1,63 @@
+"""What commands leave behind: files that are there already are refused, figures of models and images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seisops.errors import ParameterError
+from seisops.wave.grid import Grid
+
+__all__ = ["drawing", "refuse_file", "refuse_folder", "require_figures", "section"]
+
+
+def refuse_folder(folder: Path, force: bool) -> None:
+    """Raise a ParameterError if something is in a folder, unless it may be overwritten."""
+    if folder.exists() and not folder.is_dir():
+        raise ParameterError(f"{folder} is a file: name a folder with --output")
+    if not force and folder.is_dir() and any(folder.iterdir()):
+        raise ParameterError(f"the folder {folder} is not empty: name another with --output, or overwrite with --force")
+
+
+def refuse_file(path: Path, force: bool) -> None:
+    """Raise a ParameterError if a file is there, unless it may be overwritten, or its folder is not."""
+    if not path.parent.is_dir():
+        raise ParameterError(f"{path} cannot be written: there is no folder {path.parent}")
+    if path.exists() and not force:
+        raise ParameterError(f"{path} exists: name another with --output, or overwrite with --force")
+
+
+def require_figures(without: str) -> None:
+    """Raise an ImportError that says what to do if figures cannot be made, before any work.
+
+    Parameters
+    ----------
+    without : str
+        What leaves them out.
+    """
+    try:
+        import seisops.plot  # noqa: F401
+    except ImportError as error:
+        raise ImportError(f"{error}; or leave the figures out: {without}") from error
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Settings of matplotlib as they are in the user's file: Devito's examples, which PyLops imports, change sizes."""
+    import matplotlib
+
+    with matplotlib.rc_context(fname=matplotlib.matplotlib_fname()):
+        yield
+
+
+def section(grid: Grid, values: NDArray) -> tuple[Grid, NDArray]:
+    """What is drawn of an array on a grid: all of it, or the section through the middle along x."""
+    if grid.ndim == 2:
+        return grid, values
+    (x, _, z), middle = grid.shape, grid.shape[1] // 2
+    plane = Grid((x, z), (grid.spacing[0], grid.spacing[2]), (grid.origin[0], grid.origin[2]))
+    return plane, np.asarray(values)[:, middle]
