@@ -48,7 +48,8 @@ import_module("scipy.signal")  # looks for torch when it is loaded, and would ta
 
 # what pages of the gallery tell while they are run is on them, and what their libraries note is nowhere
 os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
-logging.getLogger("matplotlib.animation").setLevel("ERROR")
+for name in ("matplotlib.animation", "seisops"):
+    logging.getLogger(name).setLevel("ERROR")
 import_module("seisops")  # before PyLops is, which then sets no fonts of figures
 
 # Pages of examples/gallery, run here: a page is a file, and a section a folder with a header.

@@ -31,6 +31,9 @@ def _save(axes: Any, page: Path) -> None:
     width, height = min(box.width, RATIO * box.height), min(box.height, box.width / RATIO)
     box = box.shrunk(width / box.width, height / box.height).anchored("C", container=box)
     inches = box.transformed(axes.figure.dpi_scale_trans.inverted())
+    axes.figure.set_layout_engine("none")  # or it would move with the resolution
+    axes.set_axis_off()
+    axes.set_title("")
     axes.figure.savefig(_panel(page), bbox_inches=inches, dpi=420 / inches.width)
 
 
@@ -39,12 +42,13 @@ def _panel(page: Path) -> Path:
 
 
 def replace(app: Any) -> None:
-    """Make thumbnails of panels, of pages that are not movies."""
+    """Make thumbnails of panels."""
     from sphinx_gallery.utils import scale_image
 
     for page in (Path(app.srcdir) / app.config.sphinx_gallery_conf["gallery_dirs"]).glob("*/*.py"):
-        thumbnail = page.parent / "images" / "thumb" / f"sphx_glr_{page.stem}_thumb.png"
-        if _panel(page).is_file() and thumbnail.is_file():
+        if not _panel(page).is_file():
+            continue
+        for thumbnail in (page.parent / "images" / "thumb").glob(f"sphx_glr_{page.stem}_thumb.*"):  # of movies a gif
             scale_image(_panel(page), thumbnail, *app.config.sphinx_gallery_conf.get("thumbnail_size", (400, 280)))
 
 

@@ -68,6 +68,7 @@ so.plot.image(grid, D @ D.H @ J.H @ d.reshape(J.dimsd), "migration", ax=axes[0, 
 for ax, name, image in zip(axes.flat[1:], ("truth", "least squares", "sparse"), (dm, squares, sparse), strict=True):
     so.plot.image(grid, 1e9 * image, name, "s2/m2 x 1e9", ax=ax)
     ax.images[0].set_clim(-15, 15)
+for name, image in (("least squares", squares), ("sparse", sparse)):
     alike = np.vdot(image, dm) / np.linalg.norm(image) / np.linalg.norm(dm)
     print(f"{name}: correlation with the truth {alike:.2f}")
 print(f"{np.count_nonzero(s)} of {s.size} coefficients are not zero")
