@@ -262,7 +262,9 @@ def test_spectra_of_traces_are_their_root_mean_square_and_may_be_in_decibels():
 
 
 def test_curves_may_be_logarithmic():
-    assert plot.curves({"a": [3.0, 1.0]}, log=True).get_yscale() == "log"
+    ax = plot.curves({"a": [3.0, 2.0, 1.0, 0.5]}, log=True)
+    assert ax.get_yscale() == "log"
+    assert all(tick == round(tick) for tick in ax.get_xticks())
 
 
 # ---- where points are

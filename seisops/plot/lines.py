@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from seisops.errors import ParameterError, SpaceError
@@ -47,6 +48,7 @@ def curves(
     for name, values in given(series, "curves", "series of numbers").items():
         ax.plot(np.arange(len(values)), values, marker=".", label=name)
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title, yscale="log" if log else "linear")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.3)
     _explain(ax)
     return ax
