@@ -18,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent / "tests")]
 
 extensions = [
+    "formulas",
     "measured",
     "media",
     "planned",
@@ -43,7 +44,7 @@ import_module("scipy.signal")  # looks for torch when it is loaded, and would ta
 # Class pages list the members themselves; a second list would document each of them twice.
 numpydoc_show_class_members = False
 
-# Formulas without a network: KaTeX, which the package brings, makes MathML of them, which browsers draw with their own fonts.
+# Formulas without a network: KaTeX, which the package brings, makes MathML of them, drawn with fonts of the browser's own.
 katex_options = 'output: "mathml", throwOnError: true'
 katex_css_path = "katex-math.css"
 
