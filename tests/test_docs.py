@@ -111,7 +111,9 @@ def test_the_code_of_the_page_runs(name, tmp_path):
 
 
 def test_code_that_does_not_run_is_noticed(tmp_path):
-    text = "Page\n====\n\n.. code-block:: python\n\n   x = 1\n\n.. run first\n\n   y = x\n\n* - .. code-block:: python\n"
+    text = (
+        "Page\n====\n\n.. code-block:: python\n\n   x = 1\n\n.. run first\n\n   y = x\n\n* - .. code-block:: python\n"
+    )
     text += "\n   .. code-block:: python\n\n      assert y == 2\n"
     assert [(b.code.strip(), b.line) for b in blocks(text)] == [("x = 1", 6), ("y = x", 10), ("assert y == 2", 16)]
     with pytest.raises(AssertionError, match=r'docs/some.rst", line 16'):
@@ -140,9 +142,49 @@ def test_code_fits_its_page(name):
     assert not long
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_formulas_of_several_columns_say_so(name):
-    """Signs that columns are aligned at stand in an environment, which is what the reader's browser typesets."""
-    for formula in re.findall(r"^ *\.\. math::((?:[^\n]*\n)(?:(?: +[^\n]*)?\n)*)", page(name), re.MULTILINE):
-        if re.search(r"(?<!\\)&", formula):
-            assert r"\begin{" in formula, formula
+def test_formulas_of_rows_and_columns_are_aligned(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS / "_ext")
+    formulas = pytest.importorskip("formulas", exc_type=ImportError)
+    assert formulas.aligned("a &= b") == "\\begin{aligned}\na &= b\n\\end{aligned}" != formulas.aligned(r"a \& b")
+    assert formulas.aligned(r"a = b \\ c = d").startswith(r"\begin{aligned}") and formulas.aligned("a = b") == "a = b"
+    stated = r"\begin{cases} a & b \\ c & d \end{cases}"
+    assert formulas.aligned(stated) == stated
+
+
+def test_the_readme_stands_alone():
+    """As where packages are listed: no links into the checkout, and what it names is there."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert not re.findall(r"\]\((?!https?://)", text)
+    named = re.findall(r"`(docs/[\w./-]+|examples|docs|CHANGELOG\.md)`", text)
+    assert len(named) > 15 and not [path for path in named if not (ROOT / path).exists()]
+
+
+@pytest.mark.parametrize("extension", [b.stem for b in (DOCS / "_ext").glob("*.py")])
+def test_what_makes_tables_is_in_the_configuration(extension):
+    assert f'    "{extension}",\n' in (DOCS / "conf.py").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def planned(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS / "_ext")
+    import planned
+
+    return planned
+
+
+def test_tables_of_costs(planned):
+    head, *rows = planned.solves()
+    of = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+    assert of["gradient of full-waveform inversion"] == {
+        "product": "gradient of full-waveform inversion",
+        "all is kept": "2",
+        "``Checkpointed``": "3",
+        "``Boundary``": "3",
+        "beyond ``keep_bytes``": "3",
+    }
+    assert of["J.H d"]["all is kept"] == "1, the first 2"
+    head, *rows = planned.takes()
+    cells, first = 416 * 216, planned.rows("speeds")[0]
+    assert len(rows) == len(planned.rows("speeds")) and rows[0][0] == "Acoustic"
+    assert float(rows[0][1]) == pytest.approx(1e-9 * float(first["forward"]) * cells * 1500, rel=0.06)
+    assert float(rows[0][3]) == pytest.approx(float(first["solve_bytes"]) * cells / 2**20, rel=0.02)

@@ -1,4 +1,6 @@
-"""Directives that say what media declare: ``capabilities``, ``parameters:: Elastic``, ``quality``, ``quantities``.
+"""Directives that say what media declare.
+
+They are ``.. capabilities::``, ``.. parameters:: Elastic``, ``.. quality::`` and ``.. quantities::``.
 
 Nothing in these tables is written by hand: they are read off the classes, and off media that are made of the lowest
 plausible value of all that is needed.

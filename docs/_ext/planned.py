@@ -53,7 +53,9 @@ def takes() -> list[list[str]]:
     for row in rows("speeds"):
         seconds = (1e-9 * float(row[name]) * cells * STEPS for name in ("forward", "gradient"))
         solve, history = float(row["solve_bytes"]) * cells / 2**20, float(row["history_bytes"]) * cells * STEPS / 2**30
-        out.append([_called(row["medium"], row["given"]), *(f"{s:.2g}" for s in seconds), f"{solve:.1f}", f"{history:.2g}"])
+        out.append(
+            [_called(row["medium"], row["given"]), *(f"{s:.2g}" for s in seconds), f"{solve:.1f}", f"{history:.2g}"]
+        )
     return out
 
 
