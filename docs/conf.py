@@ -22,6 +22,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent / "tests")]
 
 extensions = [
+    "formulas",
     "measured",
     "media",
     "planned",
