@@ -63,7 +63,7 @@ class Jacobian(LinearOperator):
         Subsurface half offsets h in whole cells, by axis, evenly spaced: with ``lags={"x": range(-10, 11)}`` the domain is
         (lag, x, [y,] z), with lags along several axes it has one for each (after that of several parameters).
     condition : {"correlation", "inverse_scattering"}, optional
-        How a perturbation scatters: as it does, or back only.
+        How a perturbation scatters: as the derivative says, or back alone, of an acoustic medium; see Notes.
 
     Raises
     ------
