@@ -118,5 +118,9 @@ class Sought:
         each = []
         for space, low, high, scale, one in zip(self.spaces, *self.split_bounds(), self.scales(), sets, strict=True):
             bounds: Constraint = Bounds(space, low.reshape(space.shape), high.reshape(space.shape))
-            each.append(Scaled(bounds if one is None else Intersection(one, bounds), scale))
+            if isinstance(one, Intersection):
+                bounds = Intersection(one, bounds, tolerance=one.tolerance, iterations=one.iterations)
+            elif one is not None:
+                bounds = Intersection(one, bounds)
+            each.append(Scaled(bounds, scale))
         return Product(self.spaces, *each)

@@ -110,23 +110,23 @@ def test_bounds_beyond_the_time_step_are_told_before_any_work(monkeypatch):
 def test_in_a_set_of_models(solver, tmp_path):
     """The model is in it, and nearer to the truth than within bounds alone."""
     pytest.importorskip("pyproximal")
-    from seisops.inversion.constraints import Monotone, TotalVariation
+    from seisops.inversion.constraints import Intersection, Monotone
 
     F, d, q, start, _ = crosswell(shots=3)
     x = np.full(start.shape, 2000.0)
     x[:, 20:] = 2150.0
     d = F.at(vp=x) @ q
     V = so.Parametric(F, wrt="vp")
-    known = so.inversion.constraints.Intersection(TotalVariation(V, 1.0, relative_to=x), Monotone(V))
+    known = Intersection(Monotone(V), tolerance=1e-6)
     options = {"wrt": "vp", "bounds": BOUNDS, "iterations": 6, "truth": x, "solver": solver}
     free = multiscale(F, d, q, (8.0, None), start, **options)
     found = multiscale(F, d, q, (8.0, None), start, project=known, journal=tmp_path / "run", **options)
     for band in found.bands:
         assert band.misfits[-1] < 0.3 * band.misfits[0] and len(band.errors) == len(band.misfits) == 7
         assert 7 <= band.evaluations < 20
-    assert found.bands[-1].errors[-1] < 0.7 * free.bands[-1].errors[-1]
-    assert np.all(np.diff(found.model, axis=1) > -1.0) and found.model.min() >= BOUNDS[0]
-    assert TotalVariation(V, 1.0, relative_to=x).measure(found.model) < 1.05 * known.sets[0].radius
+    assert found.bands[-1].errors[-1] < 0.9 * free.bands[-1].errors[-1]
+    assert np.all(np.diff(found.model, axis=1) > -1e-2) and found.model.min() >= BOUNDS[0]
+    assert np.diff(free.model, axis=1).min() < -10.0
     journal = Journal(tmp_path / "run", problem="multiscale")
     again = multiscale(F, d, q, (8.0, None), start, project=known, journal=journal, **options)
     assert journal.computed == 0 and np.array_equal(again.model, found.model)
