@@ -25,7 +25,7 @@ REASONS = ("a cluster", "a graphics card", "files of yours", "an excerpt of a sc
 COLUMNS = 96
 
 #: Pages of what others make run: examples, by ``tests/test_examples.py``.
-ELSEWHERE = {"gallery"}
+ELSEWHERE = {"larger_runs"}
 
 #: What holds of the names of a page in the end, and of the folder that it ran in.
 AFTERWARDS = {
