@@ -51,7 +51,7 @@ import_module("scipy.signal")  # looks for torch when it is loaded, and would ta
 os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
 for name in ("matplotlib.animation", "seisops"):
     logging.getLogger(name).setLevel("ERROR")
-import_module("seisops")  # before PyLops is, which then sets no fonts of figures
+import_module("pylops")  # now, as what it imports of Devito sets fonts: Sphinx-Gallery sets them back before each page
 
 # Pages of examples/gallery, run here: a page is a file, and a section a folder with a header.
 SECTIONS = ("modeling", "imaging", "inversion", "networks", "practice")
