@@ -13,9 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from seisops.data.filters import Bandpass
 from seisops.data.matching import lags
-from seisops.elsewhere import there
-from seisops.errors import AccuracyWarning, ParameterError, outside
-from seisops.inversion.journal import Journal
 from seisops.data.tracemap import shots_of
 from seisops.data.tracewise import kinds_of_traces
 from seisops.elsewhere import here, there
@@ -192,13 +189,6 @@ def multiscale(
     Bunks, Saleck, Zaleski & Chavent (1995), Multiscale seismic waveform inversion, Geophysics 60(5), 1457-1473,
     doi:10.1190/1.1443880.
     """
-    own = there(F)
-    windowed = isinstance(F if own is None else own.stands_for, WindowedModeling)
-    G = F.as_map(wrt, storage) if windowed else Parametric(F, wrt, storage)
-    if len(G.domain) != 2:
-        raise ParameterError(
-            f"multiscale looks for one parameter, wrt={wrt!r}: for several give Misfit a P for all of them"
-        )
     fine = _made(F, grid)
     G = _map(fine, wrt, storage)
     sought = Sought(wrt, G.domain[:-1], bounds)
@@ -224,7 +214,7 @@ def multiscale(
     for name, space, low, high in zip(sought.names, sought.spaces, *sought.split_bounds(), strict=True):
         if name in ("vp", "m"):  # what is too fast for the time step is told before any work starts
             fine.at(**{name: (low if name == "m" else high).reshape(space.shape)})
-    search = Search(sought, iterations, journal_of(journal, "multiscale"), progress)
+    search = Search(sought, iterations, len(bands), journal_of(journal, "multiscale"), progress)
     model, out = first, MultiscaleResult(None, [])
     for high in bands:
         source, observed = fine.domain.asarray(q), fine.range.asarray(data)
@@ -236,9 +226,6 @@ def multiscale(
             )
         band = Band(high)
         out.bands.append(band)
-        band.skipped = _skipped(G(out.model, source), observed, F, high)
-        out.model = _descended(misfit, band, iterations, kept, progress, len(bands) * (iterations + 2), true, first)
-        misfit.forget()
         waves, onto = fine, None
         slowest, highest = _slowest(fine.at(**sought.named(model))), _highest(fine.domain, source)
         if not isinstance(F, LinearOperator):
@@ -270,23 +257,11 @@ def multiscale(
 
 
 def _map(F: LinearOperator, wrt: str | Sequence[str], storage: Any) -> Map:
-    return F.as_map(wrt, storage) if isinstance(F, WindowedModeling) else Parametric(F, wrt, storage)
+    own = there(F)
+    windowed = isinstance(F if own is None else own.stands_for, WindowedModeling)
+    return F.as_map(wrt, storage) if windowed else Parametric(F, wrt, storage)
 
 
-def _operator(P: Any, inside: Bounded) -> Any:
-    return Pointwise(inside.domain[0], P) if isinstance(P, np.ndarray) else P
-
-
-def _descended(
-    misfit: Misfit, band: Band, iterations: int, kept: Journal | None, progress: bool, total: int, true: NDArray | None,
-    first: float | None,
-) -> NDArray:  # fmt: skip
-    """The model after some iterations of L-BFGS."""
-    remembered = misfit if kept is None else kept(misfit, progress=progress, total=total)
-    evaluated: Any = Progress(misfit, iterations + 2) if progress and kept is None else remembered
-    x = np.zeros(misfit.domain.size)
-    value, gradient = evaluated(x)
-    if not gradient.any():
 def _made(F: Any, grid: Grid | None) -> LinearOperator:
     """Modeling on the grid of models."""
     if isinstance(F, LinearOperator):

@@ -40,14 +40,23 @@ class Search:
     sought : Sought
         What is looked for.
     iterations : int
+        In each band.
+    bands : int
+        How many there are, for the bar of a journal.
     kept : Journal or None
     progress : bool
     """
 
     sought: Sought
     iterations: int
+    bands: int
     kept: Journal | None
     progress: bool
+
+    @property
+    def _total(self) -> int:
+        """Evaluations that a bar is for: without a journal, each band has one."""
+        return (self.iterations + 2) * (1 if self.kept is None else self.bands)
 
     def lbfgs(
         self, model: NDArray, P: LinearOperator | None, onto: LinearOperator | None, misfit: Callable[..., Misfit],
@@ -72,7 +81,7 @@ class Search:
         change: Map = inside if P is None else inside @ P
         function = misfit(change if onto is None else LinearMap(onto) @ change)
         x, evaluations = np.zeros(function.domain.size), 0
-        with followed(function, self.kept, self.progress, self.iterations + 2) as evaluated:
+        with followed(function, self.kept, self.progress, self._total) as evaluated:
             value, gradient = evaluated(x)
             if not gradient.any():
                 raise ParameterError(FITS)
@@ -122,7 +131,7 @@ class Search:
             As of `lbfgs`.
         """
         function, has_begun = misfit(onto), False
-        with followed(function, self.kept, self.progress, self.iterations + 2) as evaluated:
+        with followed(function, self.kept, self.progress, self._total) as evaluated:
 
             def objective(x: NDArray) -> tuple[float, NDArray]:
                 nonlocal has_begun

@@ -12,8 +12,17 @@ from seisops.model.smooth import Smooth
 from seisops.model.splines import Splines
 from seisops.model.weights import DepthScaling, Illumination, TopMute, WaterMask
 
-__all__ = ["AngleGathers", "Bounded", "DepthScaling", "Illumination", "Smooth", "Splines", "TopMute", "WaterMask"]
-__all__ = ["Bounded", "DepthScaling", "Illumination", "Regrid", "Smooth", "Splines", "TopMute", "WaterMask"]
+__all__ = [
+    "AngleGathers",
+    "Bounded",
+    "DepthScaling",
+    "Illumination",
+    "Regrid",
+    "Smooth",
+    "Splines",
+    "TopMute",
+    "WaterMask",
+]
 
 
 def __dir__() -> list[str]:
