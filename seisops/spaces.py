@@ -30,6 +30,7 @@ __all__ = [
     "Traces",
     "as_array",
     "compatible",
+    "doubled",
     "join",
     "joint",
     "shot_numbers",
@@ -672,6 +673,15 @@ class Anonymous(Space):
 
     def __str__(self) -> str:
         return f"{self._name}[{', '.join(map(str, self.shape))}]"
+
+
+def doubled(space: Space) -> Space:
+    """The space of the same arrays in float64, in which optimisers compute."""
+    if isinstance(space, DirectSum):
+        return DirectSum([doubled(part) for part in space.parts])
+    if isinstance(space, Anonymous):
+        return Anonymous(space.shape, np.float64)
+    return Space(space.name, space.axes, np.float64)
 
 
 def as_array(x: Any, what: Any) -> NDArray:

@@ -25,7 +25,7 @@ ONLY = {
 #: The outside that only one bridge knows; elsewhere in the package not even inside a function ...
 OUTSIDE = {"torch": {"torch"}, "jax": {"jax"}, "dask": {"dask"}, "distributed": {"dask"}, "matplotlib": {"plot"}}
 #: ... optional dependencies, imported where they are used ...
-LAZY = {"segyio", "h5py", "xarray", "zarr"}
+LAZY = {"segyio", "h5py", "pyproximal", "xarray", "zarr"}
 #: ... and Devito, the engine's alone, but for being the language of the residuals.
 DEVITO = ("seisops.engine", "seisops.wave.equations")
 

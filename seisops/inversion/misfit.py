@@ -19,7 +19,7 @@ from seisops.inversion.fingerprint import fingerprint
 from seisops.inversion.loss import Loss, Squares
 from seisops.maps import Linearization, LinearMap, Map
 from seisops.operators import LinearOperator, Pointwise, add, as_operator, scale
-from seisops.spaces import Anonymous, DirectSum, Space, as_array, compatible, join, joint, shot_numbers, split
+from seisops.spaces import DirectSum, Space, as_array, compatible, doubled, join, joint, shot_numbers, split
 
 __all__ = ["Misfit", "MisfitSum"]
 
@@ -151,8 +151,8 @@ class Misfit(Additive):
     def _changing(self) -> Space:
         """Where x is."""
         if isinstance(self.P, Map):
-            return _double(self.P.domain[0])
-        return _double(self._whole if self.P is None else self.P.domain)
+            return doubled(self.P.domain[0])
+        return doubled(self._whole if self.P is None else self.P.domain)
 
     def _compared(self, estimate_source: bool | float) -> tuple[TraceMap | None, NDArray | None]:
         """The map of weighted data of which differences are taken, if it is not the data, and the observed ones by it."""
@@ -664,12 +664,3 @@ def _operator(name: str, op: Any, space: Space, who: str) -> LinearOperator | No
 def _check(name: str, side: str, space: Space, what: str, expected: Space, who: str) -> None:
     if not compatible(space, expected):
         raise SpaceError(f"{who}: {side} of {name} is {space!r}, {what} is {expected!r}. Did you mean {name}.H?")
-
-
-def _double(space: Space) -> Space:
-    """The space of the same arrays in float64, in which optimisers compute."""
-    if isinstance(space, DirectSum):
-        return DirectSum([_double(part) for part in space.parts])
-    if isinstance(space, Anonymous):
-        return Anonymous(space.shape, np.float64)
-    return Space(space.name, space.axes, np.float64)
