@@ -32,7 +32,7 @@ __all__ = ["Finding", "examined"]
 
 #: What is needed, and what extras bring.
 NEEDED = ("numpy", "scipy", "pylops", "devito")
-EXTRAS = ("matplotlib", "segyio", "h5py", "xarray", "zarr", "torch", "jax", "distributed", "cupy")
+EXTRAS = ("matplotlib", "segyio", "h5py", "xarray", "zarr", "pyproximal", "torch", "jax", "distributed", "cupy")
 
 
 @dataclass(frozen=True)

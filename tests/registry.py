@@ -434,6 +434,11 @@ def angle_gathers(w):
     return so.model.AngleGathers(J, (-0.8, 0.0, 0.3, 1.0))
 
 
+@operator(so.model.Regrid, select=False)
+def regrid(w):
+    return so.model.Regrid(w.waves, so.Grid((9,) * w.grid.ndim, 17.0, origin=-5.0))
+
+
 # ---- inversion
 
 

@@ -7,11 +7,22 @@ Each takes first what it is for: a Jacobian, a misfit's map, a :class:`~seisops.
 
 from seisops.model.angles import AngleGathers
 from seisops.model.bounded import Bounded
+from seisops.model.regrid import Regrid
 from seisops.model.smooth import Smooth
 from seisops.model.splines import Splines
 from seisops.model.weights import DepthScaling, Illumination, TopMute, WaterMask
 
-__all__ = ["AngleGathers", "Bounded", "DepthScaling", "Illumination", "Smooth", "Splines", "TopMute", "WaterMask"]
+__all__ = [
+    "AngleGathers",
+    "Bounded",
+    "DepthScaling",
+    "Illumination",
+    "Regrid",
+    "Smooth",
+    "Splines",
+    "TopMute",
+    "WaterMask",
+]
 
 
 def __dir__() -> list[str]:

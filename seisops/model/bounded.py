@@ -13,6 +13,7 @@ from seisops.errors import ParameterError
 from seisops.maps import Linearization, Map
 from seisops.model.models import model_of
 from seisops.operators import Pointwise
+from seisops.spaces import DirectSum
 from seisops.wave._validate import floats
 
 __all__ = ["Bounded"]
@@ -27,7 +28,7 @@ class Bounded(Map):
     Parameters
     ----------
     of : LinearOperator, Map, Wavefield or Space
-        What the models are those of: domain and range.
+        What the models are those of: domain and range. A direct sum has models of several parameters, one after the other.
     low, high : array_like
         Bounds in the unit of the models, of a shape that broadcasts to theirs.
     around : array_like, optional
@@ -40,7 +41,7 @@ class Bounded(Map):
     """
 
     def __init__(self, of: Any, low: ArrayLike, high: ArrayLike, around: ArrayLike | None = None) -> None:
-        space = model_of(of, "Bounded")
+        space = of if isinstance(of, DirectSum) else model_of(of, "Bounded")
         try:
             low, high = (np.broadcast_to(floats(a), space.shape) for a in (low, high))
         except (TypeError, ValueError):

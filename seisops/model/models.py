@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from seisops.errors import ParameterError
 from seisops.maps import Map
@@ -13,7 +14,7 @@ from seisops.operators import LinearOperator
 from seisops.spaces import Axis, Space
 from seisops.wave.space import Wavefield
 
-__all__ = ["axes_in_space", "coordinates", "model_of"]
+__all__ = ["along", "axes_in_space", "coordinates", "model_of"]
 
 
 def model_of(of: Any, who: str) -> Space:
@@ -49,3 +50,17 @@ def axes_in_space(space: Space) -> dict[int, Axis]:
 def coordinates(axis: Axis) -> NDArray[np.float64]:
     """Those of the nodes along an axis, in metres."""
     return (axis.origin or 0.0) + (axis.step or 1.0) * np.arange(axis.size)
+
+
+def along(matrix: sparse.sparray, x: NDArray, axis: int) -> NDArray:
+    """A matrix times the columns along an axis.
+
+    Parameters
+    ----------
+    matrix : sparse array
+    x : ndarray
+    axis : int
+    """
+    first = np.moveaxis(x, axis, 0)
+    out = matrix @ first.reshape(len(first), -1)
+    return np.moveaxis(out.reshape(-1, *first.shape[1:]), 0, axis)

@@ -11,7 +11,7 @@ from scipy import sparse
 from scipy.interpolate import BSpline
 
 from seisops.errors import ParameterError
-from seisops.model.models import axes_in_space, coordinates, model_of
+from seisops.model.models import along, axes_in_space, coordinates, model_of
 from seisops.operators import LinearOperator
 from seisops.spaces import Axis, Space
 from seisops.wave._validate import floats, integer
@@ -77,17 +77,10 @@ class Splines(LinearOperator):
 
     def _apply(self, x: NDArray) -> NDArray:
         for i, matrix in self._matrices.items():
-            x = _along(matrix, x, i)
+            x = along(matrix, x, i)
         return x
 
     def _apply_adjoint(self, y: NDArray) -> NDArray:
         for i, matrix in self._matrices.items():
-            y = _along(matrix.T, y, i)
+            y = along(matrix.T, y, i)
         return y
-
-
-def _along(matrix: sparse.sparray, x: NDArray, axis: int) -> NDArray:
-    """A matrix times the columns along an axis."""
-    first = np.moveaxis(x, axis, 0)
-    out = matrix @ first.reshape(len(first), -1)
-    return np.moveaxis(out.reshape(-1, *first.shape[1:]), 0, axis)

@@ -71,12 +71,22 @@ def test_a_run_goes_on_where_it_was(tmp_path):
         ({"bands": (-3.0,)}, "positive"),
         ({"bands": (200.0,)}, "below 125 Hz"),
         ({"bounds": (2500.0, 2800.0)}, "not between their bounds"),
-        ({"wrt": ("vp", "rho")}, "no parameter|one parameter"),
+        ({"wrt": ("vp", "rho")}, "no parameter"),
+        ({"wrt": ("vp",)}, "as a tuple with one of each"),
         ({"iterations": 0}, "at least 1"),
         ({"bands": 8.0}, "needs bands"),
         ({"truth": np.nan * np.ones((41, 41))}, "NaN"),
         ({"P": lambda F: so.model.Bounded(so.Parametric(F), 1.0, 2.0)}, "makes the map"),
         ({"data": 0.0}, "all zero"),
+        ({"solver": "newton"}, "solver must be one of lbfgs, spg, pqn"),
+        (
+            {"project": so.inversion.constraints.Bounds(so.Wavefield(so.Grid((41, 41), 15.0), so.Time(9, 0.1)))},
+            "knows bounds",
+        ),
+        ({"solver": "spg", "P": np.ones((41, 41))}, "another one"),
+        ({"bounds": 3000.0}, "bounds of vp must be the lowest"),
+        ({"grid": so.Grid((41, 41), 15.0)}, "a grid is for F that is a function"),
+        ({"points": 0.0}, "positive"),
     ],
 )
 def test_what_makes_no_sense_is_refused(change, match):
@@ -94,6 +104,150 @@ def test_bounds_beyond_the_time_step_are_told_before_any_work(monkeypatch):
     monkeypatch.setattr(so.Parametric, "linearize", lambda *x: pytest.fail("work was done"))
     with pytest.raises(so.UnstableError, match="max_velocity"):
         multiscale(F, d, q, (8.0,), start, wrt="vp", bounds=(1600.0, 5000.0))
+
+
+@pytest.mark.parametrize("solver", ["spg", "pqn"])
+def test_in_a_set_of_models(solver, tmp_path):
+    """The model is in it, and nearer to the truth than within bounds alone."""
+    pytest.importorskip("pyproximal")
+    from seisops.inversion.constraints import Intersection, Monotone
+
+    F, d, q, start, _ = crosswell(shots=3)
+    x = np.full(start.shape, 2000.0)
+    x[:, 20:] = 2150.0
+    d = F.at(vp=x) @ q
+    V = so.Parametric(F, wrt="vp")
+    known = Intersection(Monotone(V), tolerance=1e-6)
+    options = {"wrt": "vp", "bounds": BOUNDS, "iterations": 6, "truth": x, "solver": solver}
+    free = multiscale(F, d, q, (8.0, None), start, **options)
+    found = multiscale(F, d, q, (8.0, None), start, project=known, journal=tmp_path / "run", **options)
+    for band in found.bands:
+        assert band.misfits[-1] < 0.3 * band.misfits[0] and len(band.errors) == len(band.misfits) == 7
+        assert 7 <= band.evaluations < 20
+    assert found.bands[-1].errors[-1] < 0.9 * free.bands[-1].errors[-1]
+    assert np.all(np.diff(found.model, axis=1) > -1e-2) and found.model.min() >= BOUNDS[0]
+    assert np.diff(free.model, axis=1).min() < -10.0
+    journal = Journal(tmp_path / "run", problem="multiscale")
+    again = multiscale(F, d, q, (8.0, None), start, project=known, journal=journal, **options)
+    assert journal.computed == 0 and np.array_equal(again.model, found.model)
+
+
+def two(shots=3):
+    """Velocity and density, both unknown."""
+    F, _, q, start, true = crosswell(shots=shots)
+    rho = np.full(start.shape, 1800.0)
+    denser = rho.copy()
+    denser[12:20, 18:26] = 2000.0
+    waves = F.domain and so.Wavefield(so.Grid((41, 41), 15.0), so.Time(n=151, step=0.004), shots=shots)
+    A = so.Modeling(waves, so.Acoustic(waves.grid, vp=start, rho=rho), max_velocity=3100.0)
+    Ps = so.Projection(waves, [[(30.0, a)] for a in np.linspace(60.0, 540.0, shots)])
+    F = so.Projection(waves, [(570.0, a) for a in waves.grid.coordinates("z")[::2]]) * A * Ps.H
+    return F, F.at(vp=true, rho=denser) @ q, q, (start, rho), (true, denser)
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "pqn"])
+def test_several_parameters(solver):
+    F, d, q, start, truth = two()
+    S = so.model.Smooth(F.domain and so.Parametric(F), 30.0)
+    options = (
+        {"P": (S, None)}
+        if solver == "lbfgs"
+        else {"project": (None, so.inversion.constraints.Bounds(S.domain, high=1990.0))}
+    )
+    if solver == "pqn":
+        pytest.importorskip("pyproximal")
+    found = multiscale(
+        F, d, q, (8.0, None), start, wrt=("vp", "rho"), bounds=(BOUNDS, (1500.0, 2200.0)), iterations=6, truth=truth,
+        solver=solver, **options,
+    )  # fmt: skip
+    vp, rho = found.model
+    assert (
+        vp.shape == rho.shape == (41, 41)
+        and rho.min() >= 1500.0
+        and rho.max() <= (1990.0 if solver == "pqn" else 2200.0)
+    )
+    last = found.bands[-1]
+    assert last.misfits[-1] < 0.2 * last.misfits[0] and last.errors[-1][0] < 0.7 and len(last.errors[-1]) == 2
+    assert np.ptp(rho) > 10.0
+    with pytest.raises(ParameterError, match="give start as a tuple"):
+        multiscale(F, d, q, (8.0,), start[0], wrt=("vp", "rho"), bounds=(BOUNDS, (1500.0, 2200.0)))
+
+
+def on_grids(n=81, h=7.5):
+    """Modeling on any grid of the same extent; what was made, on which."""
+    made = []
+    time = so.Time(n=151, step=0.004)
+
+    def F(grid):
+        made.append(grid)
+        waves = so.Wavefield(grid, time, shots=3)
+        A = so.Modeling(waves, so.Acoustic(grid, vp=2000.0), max_velocity=3100.0)
+        Ps = so.Projection(waves, [[(45.0, a)] for a in (90.0, 300.0, 510.0)])
+        return so.Projection(waves, [(555.0, a) for a in np.arange(60.0, 550.0, 30.0)]) * A * Ps.H
+
+    return F, so.Grid((n, n), h), made, np.tile(so.ricker(time, 12.0), (3, 1, 1))
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "spg"])
+def test_grids_follow_the_bands(solver):
+    F, grid, made, q = on_grids()
+    x, z = np.meshgrid(*(grid.coordinates(a) for a in grid.axes), indexing="ij")
+    start = np.full(grid.shape, 2000.0)
+    true = start * (1 + 0.1 * np.exp(-((x - 300) ** 2 + (z - 300) ** 2) / 110.0**2))
+    d = F(grid).at(vp=true) @ q
+    P = {"P": so.model.Smooth(so.Parametric(F(grid)), 30.0)} if solver == "lbfgs" else {}
+    made.clear()
+    found = multiscale(
+        F,
+        d,
+        q,
+        (6.0, None),
+        start,
+        wrt="vp",
+        bounds=BOUNDS,
+        grid=grid,
+        points=5.0,
+        iterations=6,
+        truth=true,
+        solver=solver,
+        **P,
+    )
+    low, whole = found.bands
+    assert low.grid.shape[0] < 0.6 * whole.grid.shape[0] < grid.shape[0] == found.model.shape[0]
+    assert made == [grid, low.grid, whole.grid] and low.grid.extent == whole.grid.extent == grid.extent
+    assert 5.0 <= low.points < 5.5 and 5.0 <= whole.points < 5.5
+    assert whole.errors[-1] < 0.6 and all(band.misfits[-1] < 0.3 * band.misfits[0] for band in found.bands)
+    # on the coarser grid the data are those of the finer one, but for dispersion
+    coarse = F(whole.grid)
+    R = so.model.Regrid(so.Parametric(F(grid)), whole.grid)
+    assert np.linalg.norm(coarse.at(vp=R @ true) @ q - d) < 0.03 * np.linalg.norm(d)
+
+
+def test_grids_that_would_be_finer_are_those_of_models():
+    F, grid, made, q = on_grids(41, 15.0)
+    start = np.full(grid.shape, 2000.0)
+    d = F(grid).at(vp=2050.0) @ q
+    made.clear()
+    found = multiscale(F, d, q, (None,), start, wrt="vp", bounds=BOUNDS, grid=grid, points=20.0, iterations=1)
+    assert found.bands[0].grid == grid and made == [grid] and 4.0 < found.bands[0].points < 10.0
+    with pytest.raises(ParameterError, match="function that makes it on a grid"):
+        multiscale(F, d, q, (None,), start, wrt="vp", bounds=BOUNDS)
+    with pytest.raises(so.errors.SpaceError, match="the range of F on"):
+        other = lambda g: F(g) if g == grid else F(g)[:2]  # noqa: E731
+        multiscale(other, d, q, (4.0,), start, wrt="vp", bounds=BOUNDS, grid=grid, points=3.0)
+
+
+def test_bands_that_disperse_are_told():
+    F, grid, _, _ = on_grids(21, 30.0)
+    waves = F(grid)
+    q = np.tile(so.ricker(so.Time(n=151, step=0.004), 12.0), (3, 1, 1))
+    start = np.full(grid.shape, 1700.0)
+    with pytest.warns(so.errors.DispersionWarning) as told:
+        d = waves.at(vp=1750.0) @ q
+        found = multiscale(waves, d, q, (5.0, None), start, wrt="vp", bounds=BOUNDS, iterations=1)
+    assert found.bands[0].points > 2.5 > found.bands[1].points
+    bands = [str(one.message) for one in told if "in the band" in str(one.message)]
+    assert len(bands) == 1 and "of all frequencies" in bands[0] and "at a spacing of 30 m" in bands[0]
 
 
 def test_a_survey_with_windows():

@@ -7,7 +7,7 @@ import pytest
 
 import seisops as so
 from seisops.errors import ParameterError
-from seisops.model import Bounded, DepthScaling, Smooth, Splines, TopMute, WaterMask
+from seisops.model import Bounded, DepthScaling, Regrid, Smooth, Splines, TopMute, WaterMask
 
 GRID = so.Grid((31, 21), (10.0, 5.0), origin=(0.0, 50.0))
 WAVES = so.Wavefield(GRID, so.Time(n=11, step=0.004), dtype="float64")
@@ -56,6 +56,33 @@ def test_splines_hold_polynomials_of_their_degree(degree):
     c = np.linalg.lstsq(B.todense(), smooth.ravel(), rcond=None)[0]
     assert np.allclose(B @ c.reshape(B.domain.shape), smooth)
     assert B.domain.size < 0.2 * B.range.size
+
+
+def test_regridding_keeps_constants_bounds_and_ramps():
+    ramp = 2.0 * GRID.coordinates("x")[:, None] + 3.0 * Z
+    fine = so.Grid((61, 41), (5.0, 2.5), origin=(0.0, 50.0))
+    x, z = (fine.coordinates(a) for a in fine.axes)
+    assert np.allclose(Regrid(WAVES, fine) @ ramp, 2.0 * x[:, None] + 3.0 * z)  # linear interpolation
+    coarse = so.Grid((11, 6), (30.0, 20.0), origin=(0.0, 50.0))
+    R = Regrid(WAVES, so.Wavefield(coarse, WAVES.time))
+    x, z = (coarse.coordinates(a) for a in coarse.axes)
+    assert np.allclose((R @ ramp)[1:-1, 1:-1], (2.0 * x[:, None] + 3.0 * z)[1:-1, 1:-1])  # averages
+    assert np.allclose(R @ ONES, 1.0) and np.allclose((Regrid(WAVES, GRID) @ ramp), ramp)
+    spike = np.zeros(GRID.shape)
+    spike[15, 8] = 1.0
+    out = R @ spike
+    assert out.min() >= 0 and np.count_nonzero(out) == 1 and np.isclose(out[5, 2], 1 / 12)
+    beyond = Regrid(WAVES, so.Grid((5, 5), 100.0, origin=(-50.0, 0.0))) @ ramp
+    assert ramp.min() <= beyond.min() and beyond.max() <= ramp.max()
+    with pytest.raises(ParameterError, match="axes"):
+        Regrid(WAVES, so.Grid((3, 3, 3), 10.0))
+
+
+def test_bounds_of_several_parameters():
+    both = so.spaces.DirectSum([WAVES.model(), WAVES.model()])
+    n = GRID.size
+    B = Bounded(both, np.repeat([1.0, 10.0], n), np.repeat([2.0, 30.0], n), around=np.repeat([1.5, 11.0], n))
+    assert np.allclose(B(np.zeros(2 * n)), np.repeat([1.5, 11.0], n))
 
 
 def test_bounds_hold_whatever_is_asked_for():

@@ -23,7 +23,8 @@ class Intersection(Constraint):
     Parameters
     ----------
     *sets : Constraint
-        Of the same models. Those that are returned are in the last one exactly: let that be the bounds.
+        Of the same models. Those that are returned are in the last one exactly: let that be the bounds. Of an intersection
+        among them the sets count.
     tolerance : float, optional
         How much a model may be away from the other sets, and change in an iteration, at any place, as a part of the largest
         value of the model that is given.
@@ -41,7 +42,7 @@ class Intersection(Constraint):
     doi:10.1007/978-1-4613-9940-7_3. Of constraints on Earth models: Peters & Herrmann (2017), doi:10.1190/tle36010094.1.
     """
 
-    def __init__(self, *sets: Constraint, tolerance: float = 1e-4, iterations: int = 1000) -> None:
+    def __init__(self, *sets: Constraint, tolerance: float = 1e-3, iterations: int = 1000) -> None:
         if not sets:
             raise ParameterError("Intersection needs sets, such as Bounds(G, 1500.0, 4500.0)")
         for one in sets:
@@ -54,7 +55,7 @@ class Intersection(Constraint):
             if one.space != sets[0].space:
                 raise SpaceError(f"Intersection of sets of different models: {sets[0].space} and {one.space}")
         super().__init__(sets[0].space)
-        self.sets = sets
+        self.sets = tuple(part for one in sets for part in (one.sets if isinstance(one, Intersection) else (one,)))
         self.tolerance = real("Intersection tolerance", tolerance, "parts of the largest value", positive=True)
         self.iterations = integer("Intersection iterations", iterations, minimum=1)
 

@@ -138,7 +138,7 @@ class TotalVariation(Variation):
 
     def __init__(
         self, of: Any, radius: float, center: ArrayLike = 0.0, relative_to: ArrayLike | None = None,
-        tolerance: float = 1e-3, iterations: int = 5000,
+        tolerance: float = 1e-2, iterations: int = 5000,
     ) -> None:  # fmt: skip
         super().__init__(of, radius, center, relative_to)
         self.tolerance = real("TotalVariation tolerance", tolerance, "parts of the distance", positive=True)
