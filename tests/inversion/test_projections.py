@@ -242,11 +242,7 @@ def test_an_intersection_is_that_of_a_solver():
 
 def test_an_intersection_of_sets_that_have_nothing_in_common():
     with pytest.raises(ParameterError, match="after 50 iterations .* nothing in common"):
-<<<<<<< HEAD
-        Intersection(Bounds(WAVES, 1.0, 2.0), Bounds(WAVES, 3.0, 4.0), iterations=50)(X)
-=======
         Intersection(Bounds(WAVES, 1000.0, 1100.0), Bounds(WAVES, 1200.0, 1300.0), iterations=50)(X)
->>>>>>> 6bbea565d1ffb4b25d9b695f7de2a8e1f531ed38
 
 
 def test_within_an_intersection_nothing_moves():
