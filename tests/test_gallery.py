@@ -52,6 +52,12 @@ SAYS = {
         "estimated: error of the model": (50, 80),
     },
     "inversion/08_elastic": {"->": (0.2, 0.7)},
+    "inversion/09_wavefield_reconstruction": {
+        "least squares: error": (1.2, 4.0),
+        "reconstruction: error": (0.2, 0.5),
+        "then least squares: error": (0.2, 0.5),
+    },
+    "inversion/10_uncertainty": {"z=41]:": (15, 25), "500 m:": (7, 13)},
     "networks/01_layer": {"->": (0, 0.02)},
     "networks/02_deep_prior": {"pixels: error of the model": (80, 120), "prior: error of the model": (45, 75)},
     "networks/03_unrolled": {"network, 3 solves: error": (0.6, 0.82), "squares, 4 solves: error": (0.85, 1.0)},

@@ -44,6 +44,9 @@ def inverted(misfit, x0):
     return minimize(relative, x0, jac=True, method="L-BFGS-B", options={"maxiter": 8}).x
 
 
+# %%
+# Eight iterations of each, and of least squares from what reconstruction found.
+
 x0 = np.zeros(grid.size)
 skipped, reconstructed = inverted(squares, x0), inverted(wri, x0)
 models = {
