@@ -41,6 +41,7 @@ SAYS = {
         "damped: correlation with the truth": (0.6, 0.8),
         "squares: correlation with the truth": (0.2, 0.5),
     },
+    "imaging/07_imaging_conditions": {"dot test:": (0, 1e-5), "right: depth from": (480, 520)},
     "inversion/01_fwi": {"error of the model": (50, 80)},
     "inversion/02_multiscale": {"by bands: error of the model": (50, 80), "at once: error of the model": (80, 100)},
     "inversion/03_gauss_newton": {"Gauss-Newton": (0, 1e-5), "exact": (0, 1e-5)},
