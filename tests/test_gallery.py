@@ -59,6 +59,7 @@ SAYS = {
         "then least squares: error": (0.2, 0.5),
     },
     "inversion/10_uncertainty": {"z=41]:": (15, 25), "500 m:": (7, 13)},
+    "inversion/11_source_location": {"guessed: off by": (70, 90), "located: off by": (0, 5)},
     "networks/01_layer": {"->": (0, 0.02)},
     "networks/02_deep_prior": {"pixels: error of the model": (80, 120), "prior: error of the model": (45, 75)},
     "networks/03_unrolled": {"network, 3 solves: error": (0.6, 0.82), "squares, 4 solves: error": (0.85, 1.0)},
