@@ -81,23 +81,23 @@ class Envelope(TraceMap):
         """Return the map of some shots."""
         return Envelope(self.domain[0].select(shots), self.floor)
 
-    def _parts(self, u: NDArray) -> tuple[NDArray, NDArray]:
+    def _turned(self, u: NDArray) -> tuple[NDArray, NDArray]:
         turned = _hilbert(u)
         return turned, np.sqrt(u * u + turned * turned + self.floor**2)
 
     def _value(self, u, k):
-        return self._parts(u)[1]
+        return self._turned(u)[1]
 
     def _forward(self, u, du, k):
-        turned, e = self._parts(u)
+        turned, e = self._turned(u)
         return (u * du + turned * _hilbert(du)) / e
 
     def _backward(self, u, y, k):
-        turned, e = self._parts(u)
+        turned, e = self._turned(u)
         return y * u / e - _hilbert(y * turned / e)  # H.T is -H
 
     def _second(self, u, du, y, k):
-        turned, e = self._parts(u)
+        turned, e = self._turned(u)
         moved = _hilbert(du)
         de = (u * du + turned * moved) / e
         return y * (du / e - u * de / e**2) - _hilbert(y * (moved / e - turned * de / e**2))

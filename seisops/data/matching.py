@@ -128,7 +128,7 @@ class MatchingFilter(Matched):
             filters.append(Traces(part.counts, Axis("lag", n, step, -(n // 2) * step), part.dtype, "filters"))
         super().__init__(space, alike(space, filters), observed, damping)
 
-    def _parts(self, u: NDArray, k: int) -> tuple[NDArray, NDArray, NDArray]:
+    def _terms(self, u: NDArray, k: int) -> tuple[NDArray, NDArray, NDArray]:
         """U, V / D and D, what is divided by."""
         U, V = _spectrum(u), self._observed[k]
         D = self._spread(np.abs(U) ** 2) + self._least(np.abs(V) ** 2)
@@ -140,20 +140,20 @@ class MatchingFilter(Matched):
         return dU.conj() * A - U.conj() * A * dD, dD
 
     def _value(self, u, k):
-        U, A, _ = self._parts(u, k)
+        U, A, _ = self._terms(u, k)
         return _filter(U.conj() * A)
 
     def _forward(self, u, du, k):
-        U, A, D = self._parts(u, k)
+        U, A, D = self._terms(u, k)
         return _filter(self._moved(U, _spectrum(du), A, D)[0])
 
     def _backward(self, u, y, k):
-        U, A, D = self._parts(u, k)
+        U, A, D = self._terms(u, k)
         Y = _of_filter(y)
         return _traces(Y.conj() * A - 2 * U * self._spread(_real(Y, U.conj() * A) / D), u)
 
     def _second(self, u, du, y, k):
-        U, A, D = self._parts(u, k)
+        U, A, D = self._terms(u, k)
         dU, Y = _spectrum(du), _of_filter(y)
         dW, dD = self._moved(U, dU, A, D)
         by = _real(Y, U.conj() * A) / D
@@ -197,10 +197,10 @@ class MatchedSource(Matched):
         space = self.domain[0]
         shots = enumerate(shots_of(space.asarray(u), space))
         return [
-            fft.irfft(self._parts(_spectrum(np.asarray(a, np.float64)), k)[0], _bins(a.shape[-1])) for k, a in shots
+            fft.irfft(self._terms(_spectrum(np.asarray(a, np.float64)), k)[0], _bins(a.shape[-1])) for k, a in shots
         ]
 
-    def _parts(self, U: NDArray, k: int) -> tuple[NDArray, NDArray]:
+    def _terms(self, U: NDArray, k: int) -> tuple[NDArray, NDArray]:
         """The filter, and what is divided by."""
         V = self._observed[k]
         D = self._spread(np.sum(np.abs(U) ** 2, axis=0)) + self._least(np.sum(np.abs(V) ** 2, axis=0))
@@ -213,22 +213,22 @@ class MatchedSource(Matched):
 
     def _value(self, u, k):
         U = _spectrum(u)
-        return _traces(self._parts(U, k)[0] * U, u)
+        return _traces(self._terms(U, k)[0] * U, u)
 
     def _forward(self, u, du, k):
         U, dU = _spectrum(u), _spectrum(du)
-        W, D = self._parts(U, k)
+        W, D = self._terms(U, k)
         return _traces(self._moved(U, dU, W, D, k)[0] * U + W * dU, u)
 
     def _backward(self, u, y, k):
         U, Y = _spectrum(u), _spectrum(y)
-        W, D = self._parts(U, k)
+        W, D = self._terms(U, k)
         p = np.sum(Y.conj() * U, axis=0)
         return _traces(W.conj() * Y + p * self._observed[k] / D - 2 * U * self._spread((p * W).real / D), u)
 
     def _second(self, u, du, y, k):
         U, dU, Y, V = _spectrum(u), _spectrum(du), _spectrum(y), self._observed[k]
-        W, D = self._parts(U, k)
+        W, D = self._terms(U, k)
         dW, dD = self._moved(U, dU, W, D, k)
         p, dp = np.sum(Y.conj() * U, axis=0), np.sum(Y.conj() * dU, axis=0)
         by = (p * W).real / D

@@ -57,7 +57,7 @@ class Points:
     def require_finite(self, map: Map) -> None:
         """Refuse NaN and infinity before anything is solved."""
         for i, (space, part) in enumerate(zip(self.spaces, self.arrays, strict=True)):
-            require_finite(f"{map!r}: argument {i}", space, part)
+            require_finite(f"<{map}>: argument {i}", space, part)
 
 
 @apart("__del__")

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 __all__ = ["WaveEquation"]
 
 
+noted(Told)  # of how a medium is told nothing is derived
+
+
 @noted
 class WaveEquation(Told):
     """A linear wave equation ``A(p) u = q`` with the arrays of its parameters p; immutable.

@@ -615,7 +615,7 @@ def test_what_cannot_be_lifted():
 
 
 def test_printing():
-    assert repr(lift(smooth())) == "MapLayer(Composed: (a[i=2], b[i=2, j=2]) -> y[l=2, m=1])"
+    assert repr(lift(smooth())) == "MapLayer(Composed: (a[i=2], b[i=2, j=2]) -> y[l=2, m=1]; k: 0; r: 1)"
 
 
 # ---- modules among others

@@ -1,5 +1,7 @@
 """Pieces as CUDA kernels: compiled for the processor and held against its own loops, whatever order threads come in."""
 
+import gc
+
 import numpy as np
 import pytest
 from cuda_on_host import Host
@@ -34,6 +36,8 @@ def host(folder, monkeypatch):
     """A device named "host" that stands for a graphics processor."""
     out, real = Host(folder, SCATTERED), backend.device
     monkeypatch.setattr(backend, "device", lambda name: out if name == "host" else real(name))
+    gc.collect()  # operators of another test
+    so.memory.forget()  # and what they ran on
     return out
 
 
