@@ -188,6 +188,17 @@ def test_what_exists_is_refused(folder, tmp_path, capsys):
     assert "b.png exists" in capsys.readouterr().err
 
 
+def test_what_is_read_is_never_written_over(folder, tmp_path, capsys):
+    line, vp = tmp_path / "line.segy", tmp_path / "vp.npy"
+    for path in (line, vp):
+        path.write_bytes((folder / path.name).read_bytes())
+    for output in (line, vp):
+        before = output.read_bytes()
+        arguments = ["image", str(line), f"--velocity={vp}", *STATED, "--force", f"--output={output}"]
+        assert main(arguments) == 1
+        assert "is read, and would be written over" in capsys.readouterr().err and output.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

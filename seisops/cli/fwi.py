@@ -123,7 +123,7 @@ class Inversion(Machine):
 
     def preconditioner(self, F: WindowedModeling, vp: NDArray) -> LinearOperator:
         """From what the optimiser sees to updates."""
-        space = F.recipe.models((self.wrt,))
+        space = F.as_map(self.wrt).domain[0]
         P: LinearOperator = Identity(space)
         if self.smooth is not None:
             P = Smooth(space, self.smooth) * P
@@ -206,7 +206,7 @@ def _run(options: argparse.Namespace) -> int:
         )
         return 0
     d, start = observed(survey, F.range), medium.vp if inversion.wrt == "vp" else medium.m
-    Bounded(F.recipe.models((inversion.wrt,)), *inversion.limits(), around=start)  # or says that it is not between them
+    Bounded(F.as_map(inversion.wrt).domain[0], *inversion.limits(), around=start)  # or says that it is not between them
     P, summed = inversion.preconditioner(F, medium.vp), inversion.summed(d)
     _begin(output, text, options.force)
     journal = Journal(output.journal, problem=PROBLEM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,13 +61,13 @@ class Imaging:
         """Where the picture goes."""
         return self.output.with_suffix(".png")
 
-    def refuse(self) -> None:
-        """Raise an error if something is in the way, before any work."""
+    def refuse(self, read: Sequence[Path | None]) -> None:
+        """Raise an error if something is in the way, before any work; what is read always is."""
         if self.output.suffix.lower() not in KINDS:
             raise ParameterError(f"--output {self.output}: unknown kind of file; use one of {', '.join(KINDS)}")
-        refuse_file(self.output, self.force)
+        refuse_file(self.output, self.force, read)
         if not self.no_figure:
-            refuse_file(self.picture, self.force)
+            refuse_file(self.picture, self.force, read)
             require_figures("--no-figure")
 
     def scaling(self, J: LinearOperator) -> LinearOperator:
@@ -97,7 +98,7 @@ def _run(options: argparse.Namespace) -> int:
     data, model, source = from_options(Data, options), from_options(Model, options), from_options(Source, options)
     imaging, machine = from_options(Imaging, options), from_options(Machine, options)
     if not imaging.dry_run:
-        imaging.refuse()
+        imaging.refuse([data.survey, model.velocity, model.density, source.wavelet])
     survey, medium = data.read(), model.medium()
     F = model.modeling(survey, medium)
     q = source.signals(survey, F.domain)

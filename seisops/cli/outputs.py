@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,8 +23,13 @@ def refuse_folder(folder: Path, force: bool) -> None:
         raise ParameterError(f"the folder {folder} is not empty: name another with --output, or overwrite with --force")
 
 
-def refuse_file(path: Path, force: bool) -> None:
-    """Raise a ParameterError if a file is there, unless it may be overwritten, or its folder is not."""
+def refuse_file(path: Path, force: bool, read: Iterable[Path | None] = ()) -> None:
+    """Raise a ParameterError if a file is there, unless it may be overwritten, or its folder is not.
+
+    Files that are `read` are never written over.
+    """
+    if path.exists() and any(other is not None and other.exists() and path.samefile(other) for other in read):
+        raise ParameterError(f"{path} is read, and would be written over: name another with --output")
     if not path.parent.is_dir():
         raise ParameterError(f"{path} cannot be written: there is no folder {path.parent}")
     if path.exists() and not force:

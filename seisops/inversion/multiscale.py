@@ -76,7 +76,7 @@ class Band:
     grid: Grid | None = None
 
 
-@dataclass
+@dataclass(repr=False)
 class MultiscaleResult:
     """An inverted model, and how it came about.
 
@@ -89,6 +89,21 @@ class MultiscaleResult:
 
     model: Any
     bands: list[Band]
+
+    def __str__(self) -> str:
+        lines = [f"{'band':>12} {'iterations':>10} {'evaluations':>11} {'misfit':>20}" + " error of model" * self._told]
+        for band in self.bands:
+            high = "all" if band.high is None else f"below {band.high:g} Hz"
+            misfit = f"{band.misfits[0]:.3g} -> {band.misfits[-1]:.3g}"
+            error = f" {np.max(band.errors[-1]):>13.0%}" if self._told else ""
+            lines.append(f"{high:>12} {len(band.misfits) - 1:>10} {band.evaluations:>11} {misfit:>20}{error}")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    @property
+    def _told(self) -> bool:
+        return any(band.errors for band in self.bands)
 
 
 def multiscale(

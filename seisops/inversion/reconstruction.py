@@ -18,7 +18,7 @@ from seisops.maps import Linearization, Map
 from seisops.operators import HStack, LinearOperator, VStack, compose
 from seisops.spaces import join
 from seisops.wave._validate import integer, real
-from seisops.wave.jacobian import Parametric
+from seisops.wave.jacobian import Parametric, names
 
 __all__ = ["WavefieldReconstruction"]
 
@@ -35,17 +35,18 @@ class Reconstructed:
     ----------
     value : float
         Of the dual function.
-    y, q, more : ndarray
-        In the space of the data; the source, and what the reconstructed wavefield has besides, as wavefields.
-    rest : ndarray or None
-        How the value moves with r because y does.
+    y : ndarray
+        In the space of weighted data.
+    more : ndarray
+        What the reconstructed wavefield has besides the source, a source as a wavefield.
+    moves : ndarray
+        How the value moves with r: y, and more where y does as r does.
     """
 
     value: float
     y: NDArray
-    q: NDArray
     more: NDArray
-    rest: NDArray | None
+    moves: NDArray
 
 
 class WavefieldReconstruction(Misfit):
@@ -92,8 +93,12 @@ class WavefieldReconstruction(Misfit):
 
     Notes
     -----
-    For each shot, an evaluation takes ``5 + 2 * iterations`` solves, and the source of a whole wavefield is in memory, at
+    For each shot, an evaluation takes ``4 + 2 * iterations`` solves, and the source of a whole wavefield is in memory, at
     the samples of the data. Shots are worked on one after another.
+
+    Between one iteration and convergence the gradient is that of a y which does not move: in a small example, with a
+    penalty of 0.01, derivatives along random directions were off by 5 to 12 % after 5 iterations, along smooth ones by 1 to
+    3 %, after 10 by 0.2 %, and after 20 by 5e-5. Line searches take that well; a Taylor test does not.
     """
 
     def __init__(
@@ -111,6 +116,7 @@ class WavefieldReconstruction(Misfit):
         storage: Any = "auto",
     ) -> None:
         parts = take_apart(F)
+        names(wrt)  # parameters of media; positions are not looked for
         self.penalty = real("WavefieldReconstruction penalty", penalty, "the largest eigenvalue", positive=True)
         self.iterations = integer("WavefieldReconstruction iterations", iterations, minimum=1)
         super().__init__(Parametric(F, wrt, storage), data, q, weights=weights, P=P, start=start)
@@ -161,17 +167,22 @@ class WavefieldReconstruction(Misfit):
             An array of `domain`.
         shot : int, optional
         """
-        one = self._reconstructed(self._model(self._changed(self._point(x))), shot)
-        return one.y, one.q + one.more
+        model, q = self._model(self._changed(self._point(x))), self._source(shot)
+        G = self.G.select([shot])
+        one = self._reconstructed(model, shot, G.range.asarray(G(*model, q)))
+        return one.y, self._driven.select([shot]).matvec(q.ravel()).reshape(one.more.shape) + one.more
 
-    def _reconstructed(self, model: Sequence[NDArray], shot: int) -> Reconstructed:
-        S = self._S.select([shot])._at(model)
-        f = S.domain.asarray(self._driven.select([shot]).matvec(self.G.domain[-1].take(self.fixed[-1], [shot]).ravel()))
-        weights = None if self.weights is None else self.weights.select([shot])
-        observed = self.G.range.take(self.data, [shot]).ravel()
-        r = (observed if weights is None else weights.matvec(observed)) - S.matvec(f.ravel())
+    def _source(self, shot: int) -> NDArray:
+        return self.G.domain[-1].take(self.fixed[-1], [shot])
+
+    def _reconstructed(self, model: Sequence[NDArray], shot: int, modeled: NDArray) -> Reconstructed:
+        S, W = self._S.select([shot])._at(model), None if self.weights is None else self.weights.select([shot])
+        # what F makes, not S: points near the end of the grid may lie between nodes that no wavefield has
+        r = (self.G.range.take(self.data, [shot]) - modeled).ravel()
+        r = r if W is None else W.matvec(r)
         # conjugate gradients of K y = r; with S.H y on the way, and K y
-        y, back, applied, near = np.zeros_like(r), np.zeros_like(f), np.zeros_like(r), self._near(S, shot)
+        near, zero = self._near(S, shot), np.zeros(S.domain.shape, S.domain.dtype)
+        y, back, applied = np.zeros_like(r), zero, np.zeros_like(r)
         left = direction = r
         first = power = float(left @ left)
         for _ in range(self.iterations):
@@ -186,8 +197,8 @@ class WavefieldReconstruction(Misfit):
             direction = left + (power / before) * direction
         value = float(np.sum(y * r, dtype=np.float64) - 0.5 * np.sum(y * applied, dtype=np.float64))
         # of one iteration y is a multiple of r, which moves with the model
-        rest = step * left if self.iterations == 1 and first > 0 else None
-        return Reconstructed(value, y, f, back / self._level, rest)
+        moves = y + step * left if self.iterations == 1 and first > 0 else y
+        return Reconstructed(value, y, back / self._level, moves)
 
     def __call__(self, x: ArrayLike) -> tuple[float, NDArray]:
         """Return the misfit, a float, and its gradient, flat and float64.
@@ -202,13 +213,16 @@ class WavefieldReconstruction(Misfit):
         change: Linearization | None = self.P.linearize(x) if isinstance(self.P, Map) else None
         model = tuple(map(np.array, self._model(self._changed(x))))
         value, total = 0.0, np.zeros(self._whole.size)
+        wanted = [True] * self.free + [False]
         for shot in range(self._S.shots or 1):
-            one, S = self._reconstructed(model, shot), self._S.select([shot])
+            G, S = self.G.select([shot]), self._S.select([shot])
+            with G.linearize_at(*model, self._source(shot)) as at:
+                one = self._reconstructed(model, shot, at.value)
+                moves = one.moves if self.weights is None else self.weights.select([shot]).rmatvec(one.moves)
+                total -= join(g for g in at.pullback(G.range.asarray(moves), wanted) if g is not None)
+            with S.linearize_at(*model, one.more) as at:
+                total -= join(g for g in at.pullback(one.y, wanted) if g is not None)
             value += one.value
-            for source, y in ((one.q + one.more, one.y), (one.q, one.rest)):
-                if y is not None:
-                    with S.linearize_at(*model, source) as at:
-                        total -= join(g for g in at.pullback(y, [True] * self.free + [False]) if g is not None)
         flat = self._whole.asarray(total).ravel()
         return value, self._through_p(change, flat)
 

@@ -219,7 +219,7 @@ def _readings(physics: Physics, name: str, values: np.ndarray, ranges: Ranges) -
         for unit, factor in quantity.units.items():
             low, high = factor * values.min(), factor * values.max()
             if ends and ends[0] <= low and quantity.summit <= max(high, -low) and high <= ends[1]:
-                then = "" if factor == 1 else f" (then {span(factor * values)} {quantity.unit})"
+                then = "" if factor == 1 else f" (then {span(factor * values)} {quantity.unit}".rstrip() + ")"
                 out.append(f"{other} in {unit}{then}" if unit else f"{other} as a fraction")
     return out
 

@@ -41,6 +41,7 @@ def test_the_model_is_found_within_bounds():
     assert found.bands[0].errors[0] == 1.0 and found.bands[1].errors[-1] < 0.5
     assert np.isclose(found.bands[1].errors[-1], np.linalg.norm(found.model - true) / np.linalg.norm(start - true))
     assert found.model.min() > BOUNDS[0] and found.model.max() < BOUNDS[1]
+    assert "below 8 Hz" in str(found) and "error of model" in repr(found) and len(str(found).splitlines()) == 3
 
 
 def test_low_frequencies_first_where_high_ones_skip_cycles():

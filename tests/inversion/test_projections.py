@@ -151,6 +151,14 @@ def test_total_variation_keeps_its_tolerance_and_its_radius(part, tolerance):
     assert np.linalg.norm(found - exact) <= (tolerance + 1e-5) * np.linalg.norm(x - exact)
 
 
+def test_what_total_variation_made_is_in_its_set(recwarn):
+    space = so.Wavefield(so.Grid((31, 21), 10.0), so.Time(3, 0.001)).model()
+    noisy = 2000.0 + 50.0 * np.random.default_rng(0).standard_normal(space.shape)
+    C = constraints.TotalVariation(space, 0.3, relative_to=noisy)
+    once = C(noisy)
+    assert np.abs(C(once) - once).max() < 1e-9 * 50.0 and not recwarn.list
+
+
 def test_total_variation_says_what_it_did_not_reach():
     ball = TotalVariation(WAVES, 0.3, relative_to=X, tolerance=1e-9, iterations=10)
     with pytest.warns(AccuracyWarning, match="after 10 iterations .* it is in the set"):

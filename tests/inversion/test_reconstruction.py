@@ -61,6 +61,23 @@ def test_with_a_large_penalty_it_is_least_squares():
     assert np.isclose(value, expected, rtol=1e-6) and np.linalg.norm(gradient - by) < 1e-5 * np.linalg.norm(by)
 
 
+def test_the_source_is_that_of_the_survey_where_points_are_beside_the_edge():
+    """A wavefield has no samples beyond the grid, which interpolation between nodes reaches there."""
+    grid, time = so.Grid((31, 25), 20.0), so.Time(61, 0.006)
+    waves = so.Wavefield(grid, time, shots=2, dtype="float64")
+    Pr = so.Projection(waves, [(x, 22.0) for x in (111.0, 333.0, 507.0)])
+    A = so.Modeling(waves, so.Acoustic(grid, vp=2000.0), max_velocity=2600.0)
+    F = Pr * A * so.Projection(waves, [[(151.0, 21.0)], [(428.0, 21.0)]]).H
+    q, m = np.tile(so.ricker(time, 8.0, delay=0.15), (2, 1, 1)), np.full(grid.shape, 2000.0**-2)
+    d = F.at(m=1.05 * m) @ q
+    value, gradient = WavefieldReconstruction(F, d, q, penalty=1e9)(m)
+    expected, by = LeastSquares(so.Parametric(F), d, q)(m)
+    assert np.isclose(value, expected, rtol=1e-6) and np.linalg.norm(gradient - by) < 1e-6 * np.linalg.norm(by)
+    assert WavefieldReconstruction(F, F @ q, q, penalty=1e-2)(m)[0] < 1e-20 * expected
+    with pytest.raises(ParameterError, match="name of a parameter"):
+        WavefieldReconstruction(F, d, q, wrt=so.Positions(Pr))
+
+
 def test_shots_add_up_pickles_are_the_same_and_p_is_applied():
     w, misfit, (x, _) = world(), misfit_of(), point()
     value, gradient = misfit(x)

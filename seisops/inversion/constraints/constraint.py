@@ -18,6 +18,8 @@ __all__ = ["Ball", "Constraint", "Proximal", "projection"]
 
 #: Of random arrays by which projections are known, as nobody knows the unit of a penalty.
 SCALES = 1e-6, 1.0, 1e6
+#: By what part of the radius a model may be beyond it that is taken to be within.
+ROUNDING = 1e-10
 
 
 class Constraint:
@@ -134,7 +136,7 @@ class Ball(Constraint):
 
     def _project(self, x: NDArray) -> NDArray:
         apart = x - self.center
-        if self._measure(apart) <= self.radius:
+        if self._measure(apart) <= (1.0 + ROUNDING) * self.radius:
             return x
         found = self._shrunk(apart)
         # what rounding and iterations leave beyond the radius
