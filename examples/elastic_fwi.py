@@ -15,8 +15,9 @@ import pylops
 from scipy.optimize import Bounds, minimize
 
 import seisops as so
-from seisops.demo import read_model, smoothed, thrust_belt
+from seisops.demo import smoothed, thrust_belt
 from seisops.inversion import LeastSquares
+from seisops.model.files import read_model
 
 options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 which = options.add_mutually_exclusive_group()
@@ -43,7 +44,11 @@ def density(vp):
 
 
 # what there is: layers below the sea and, in the crest of the fold, gas, which slows P waves alone
-layers = read_model(options.model, "m", "m", "s2/km2", "zx") ** -0.5 if options.model else np.float64(thrust_belt(grid))
+layers = (
+    read_model(options.model, "m", "m", "s2/km2", "zx").values ** -0.5
+    if options.model
+    else np.float64(thrust_belt(grid))
+)
 sea = layers == layers[0, 0]
 x, z = np.meshgrid(grid.coordinates("x"), grid.coordinates("z"), indexing="ij")
 gas = np.hypot((x - 0.53 * x.max()) / 600.0, (z - 0.45 * z.max()) / 125.0) < 1.0

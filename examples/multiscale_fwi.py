@@ -10,7 +10,8 @@ import argparse
 import numpy as np
 
 import seisops as so
-from seisops.demo import read_model, smoothed, thrust_belt
+from seisops.demo import smoothed, thrust_belt
+from seisops.model.files import read_model
 
 options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 which = options.add_mutually_exclusive_group()
@@ -30,7 +31,7 @@ shots, bands, iterations = (4, (4.0, None), 4) if options.small else (16, (3.0, 
 waves = so.Wavefield(grid, time, shots=shots)
 
 if options.model:
-    vp, vp0 = (read_model(options.model, name, "m", "s2/km2", "zx") ** -0.5 for name in ("m", "m0"))
+    vp, vp0 = (read_model(options.model, name, "m", "s2/km2", "zx").values ** -0.5 for name in ("m", "m0"))
 else:
     vp = thrust_belt(grid).astype(np.float64)
     vp0 = smoothed(vp**-2, cells=5.0) ** -0.5

@@ -15,7 +15,8 @@ import pylops
 from scipy.ndimage import gaussian_filter, shift
 
 import seisops as so
-from seisops.demo import read_model, smoothed, thrust_belt
+from seisops.demo import smoothed, thrust_belt
+from seisops.model.files import read_model
 
 options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 which = options.add_mutually_exclusive_group()
@@ -29,7 +30,11 @@ time = so.Time(n=201 if options.small else 501, step=0.006)
 shots, iterations = (2, 3) if options.small else (10, 9)
 waves = so.Wavefield(grid, time, shots=shots)
 
-m = read_model(options.model, "m", "m", "s2/km2", "zx") if options.model else thrust_belt(grid).astype(np.float64) ** -2
+m = (
+    read_model(options.model, "m", "m", "s2/km2", "zx").values
+    if options.model
+    else thrust_belt(grid).astype(np.float64) ** -2
+)
 m0 = smoothed(m, cells=5.0)  # squared slowness along the axis in s2/m2
 z = grid.coordinates("z")
 sea = z[(m == m[0, 0]).all(axis=0)].max()
