@@ -40,7 +40,7 @@ class Reconstructed:
     more : ndarray
         What the reconstructed wavefield has besides the source, a source as a wavefield.
     moves : ndarray
-        How the value moves with r: y, and more where y does as r does.
+        How the value moves with data before they are weighted: by y, and more where y moves as r does.
     """
 
     value: float
@@ -181,8 +181,8 @@ class WavefieldReconstruction(Misfit):
         r = (self.G.range.take(self.data, [shot]) - modeled).ravel()
         r = r if W is None else W.matvec(r)
         # conjugate gradients of K y = r; with S.H y on the way, and K y
-        near, zero = self._near(S, shot), np.zeros(S.domain.shape, S.domain.dtype)
-        y, back, applied = np.zeros_like(r), zero, np.zeros_like(r)
+        near, back = self._near(S, shot), S.domain.zeros()
+        y, applied = np.zeros_like(r), np.zeros_like(r)
         left = direction = r
         first = power = float(left @ left)
         for _ in range(self.iterations):
@@ -198,7 +198,7 @@ class WavefieldReconstruction(Misfit):
         value = float(np.sum(y * r, dtype=np.float64) - 0.5 * np.sum(y * applied, dtype=np.float64))
         # of one iteration y is a multiple of r, which moves with the model
         moves = y + step * left if self.iterations == 1 and first > 0 else y
-        return Reconstructed(value, y, back / self._level, moves)
+        return Reconstructed(value, y, back / self._level, moves if W is None else W.rmatvec(moves))
 
     def __call__(self, x: ArrayLike) -> tuple[float, NDArray]:
         """Return the misfit, a float, and its gradient, flat and float64.
@@ -218,8 +218,7 @@ class WavefieldReconstruction(Misfit):
             G, S = self.G.select([shot]), self._S.select([shot])
             with G.linearize_at(*model, self._source(shot)) as at:
                 one = self._reconstructed(model, shot, at.value)
-                moves = one.moves if self.weights is None else self.weights.select([shot]).rmatvec(one.moves)
-                total -= join(g for g in at.pullback(G.range.asarray(moves), wanted) if g is not None)
+                total -= join(g for g in at.pullback(G.range.asarray(one.moves), wanted) if g is not None)
             with S.linearize_at(*model, one.more) as at:
                 total -= join(g for g in at.pullback(one.y, wanted) if g is not None)
             value += one.value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -52,15 +53,17 @@ def coordinates(axis: Axis) -> NDArray[np.float64]:
     return (axis.origin or 0.0) + (axis.step or 1.0) * np.arange(axis.size)
 
 
-def along(matrix: sparse.sparray, x: NDArray, axis: int) -> NDArray:
-    """A matrix times the columns along an axis.
+def along(matrices: Mapping[int, sparse.sparray], x: NDArray) -> NDArray:
+    """Matrices times the columns along axes, one after another.
 
     Parameters
     ----------
-    matrix : sparse array
+    matrices : mapping of int to sparse array
+        By axis.
     x : ndarray
-    axis : int
     """
-    first = np.moveaxis(x, axis, 0)
-    out = matrix @ first.reshape(len(first), -1)
-    return np.moveaxis(out.reshape(-1, *first.shape[1:]), 0, axis)
+    for axis, matrix in matrices.items():
+        first = np.moveaxis(x, axis, 0)
+        out = matrix @ first.reshape(len(first), -1)
+        x = np.moveaxis(out.reshape(-1, *first.shape[1:]), 0, axis)
+    return x

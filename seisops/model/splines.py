@@ -76,11 +76,7 @@ class Splines(LinearOperator):
         return [self.degree]  # the rest is in the spaces
 
     def _apply(self, x: NDArray) -> NDArray:
-        for i, matrix in self._matrices.items():
-            x = along(matrix, x, i)
-        return x
+        return along(self._matrices, x)
 
     def _apply_adjoint(self, y: NDArray) -> NDArray:
-        for i, matrix in self._matrices.items():
-            y = along(matrix.T, y, i)
-        return y
+        return along({i: matrix.T for i, matrix in self._matrices.items()}, y)
