@@ -12,6 +12,9 @@ from seisops.inversion.identity import Products, made_of
 
 __all__ = ["fingerprint", "is_probed"]
 
+#: Numbers of an array that are looked at together.
+BLOCK = 1 << 20
+
 
 def fingerprint(*things: Any) -> str:
     """Return a hash, of 64 hexadecimal digits, of numbers, text, arrays, operators, maps, media, and collections of those.
@@ -19,11 +22,11 @@ def fingerprint(*things: Any) -> str:
     Parameters
     ----------
     *things
-        What to tell apart. Arrays count with their dtype, shape and every bit, sequences and mappings with what is in
-        them. Whatever has a method ``_fingerprint()`` counts with its class and what that returns (operators and maps
-        with their spaces as well), dataclasses with their class and fields, plain PyLops operators with what they do.
-        One that is fused or distributed counts as the operator or map that it is; a storage policy that is exact as any
-        other.
+        What to tell apart. Arrays count with their dtype, shape and every bit (but for denormal numbers, which are
+        zeros to some processes), sequences and mappings with what is in them. Whatever has a method ``_fingerprint()``
+        counts with its class and what that returns (operators and maps with their spaces as well), dataclasses with
+        their class and fields, plain PyLops operators with what they do. One that is fused or distributed counts as the
+        operator or map that it is; a storage policy that is exact as any other.
 
     Raises
     ------
@@ -52,7 +55,7 @@ def _feed(digest: Any, x: Any, known: _Known) -> None:
     if isinstance(x, np.ndarray | np.generic) and not np.asarray(x).dtype.hasobject:
         x = np.asarray(x)
         digest.update(f"array {x.dtype.str} {x.shape};".encode())
-        digest.update(np.ascontiguousarray(x).reshape(-1).view(np.uint8))
+        _feed_array(digest, x)
     elif isinstance(x, Mapping):
         digest.update(f"mapping {len(x)};".encode())
         for key in sorted(x, key=str):
@@ -72,6 +75,18 @@ def _feed(digest: Any, x: Any, known: _Known) -> None:
             _feed(digest, part, known)
     else:
         digest.update(b"object;" + _whole(x, known))
+
+
+def _feed_array(digest: Any, x: np.ndarray) -> None:
+    """All bytes, with zeros for denormal numbers: processes keep them or not, by what they have loaded."""
+    flat = np.ascontiguousarray(x).reshape(-1)
+    if x.dtype.kind not in "fc":
+        digest.update(flat.view(np.uint8))
+        return
+    flat = flat.view(x.real.dtype)
+    for first in range(0, flat.size, BLOCK):
+        block = flat[first : first + BLOCK]
+        digest.update(np.where(np.abs(block) < np.finfo(block.dtype).tiny, block.dtype.type(0), block).view(np.uint8))
 
 
 def _whole(x: Any, known: _Known) -> bytes:

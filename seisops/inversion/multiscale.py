@@ -341,7 +341,7 @@ def _warn_of_dispersion(band: Band, spacing: float) -> None:
         name = "of all frequencies" if band.high is None else f"up to {band.high:g} Hz"
         warnings.warn(
             f"in the band {name}, there are {band.points:.2g} grid points for the shortest wavelength, at a spacing of "
-            f"{spacing:.4g} m: waves disperse; use at most {spacing * band.points / COARSE:.3g} m, or leave the band out",
+            f"{spacing:.4g} m: waves disperse; use at most {spacing * band.points / COARSE:.4g} m, or leave the band out",
             DispersionWarning,
             stacklevel=outside(),
         )

@@ -102,7 +102,7 @@ def coarse_grid(solve: Solve, parts: Sequence[NDArray]) -> Iterator[UserWarning]
             yield DispersionWarning(
                 f"the grid is coarse for this source: {highest:.4g} Hz at {slowest:.4g} m/s is "
                 f"{points:.2g} points per wavelength at a spacing of {max(grid.spacing):.4g} m; use at most "
-                f"{slowest / (COARSE * highest):.3g} m, or a source of lower frequency"
+                f"{slowest / (COARSE * highest):.4g} m, or a source of lower frequency"
             )
 
 

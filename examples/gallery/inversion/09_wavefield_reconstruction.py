@@ -31,11 +31,11 @@ d = F.at(vp=vp) @ q
 # \frac{\lambda^2}{2} \|W (A(m) u - q)\|^2`. In its dual form, in which no wavefield is unknown, a few iterations of
 # conjugate gradients find the best wavefield. What does not solve the wave equation costs more the farther it is from
 # the source: W grows with the distance, by one for each ``focus``. Late waves then seem to come from behind the
-# source, and a slower medium brings them back.
+# source, and a slower medium brings them back. Velocities stay between bounds, whatever a line search tries.
 
-P = 100.0 * so.model.Smooth(waves, 40.0)
-squares = LeastSquares(so.Parametric(F, "vp"), d, q, P=P, start=start)
-wri = WavefieldReconstruction(F, d, q, wrt="vp", penalty=1e-3, iterations=5, focus=20.0, P=P, start=start)
+P = so.model.Bounded(waves, 1400.0, 2400.0, around=start) @ (0.1 * so.model.Smooth(waves, 40.0))
+squares = LeastSquares(so.Parametric(F, "vp"), d, q, P=P)
+wri = WavefieldReconstruction(F, d, q, wrt="vp", penalty=1e-3, iterations=5, focus=20.0, P=P)
 
 
 def inverted(misfit, x0):
