@@ -8,14 +8,16 @@ from typing import Any, Protocol, TypeVar
 
 from numpy.typing import ArrayLike, NDArray
 
-from seisops.engine.threads import side_by_side
 from seisops.maps import Linearization, Map
 from seisops.operators import LinearOperator
 from seisops.spaces import Space, shot_numbers
 
 Found = TypeVar("Found")
 
-__all__ = ["Parts", "Shotwise", "ShotwiseMap"]
+#: Does ``work(0)``, .., ``work(n - 1)`` side by side; results in order.
+Together = Callable[[Callable[[int], Any], int], Iterator]
+
+__all__ = ["Parts", "Shotwise", "ShotwiseMap", "Together"]
 
 
 class Build(Protocol):
@@ -115,14 +117,14 @@ class Shotwise(LinearOperator):
     parts : Parts
         Each maps a shot's part of `domain` (all of it, where shots share it) to the shot's part of `range`.
     domain, range : Space
-    together : bool, optional
-        Whether shots are worked off side by side, a thread each.
+    together : callable, optional
+        What works shots off side by side; by default they are worked off one by one.
     """
 
     symbol = "S"
     solves = True
 
-    def __init__(self, parts: Parts, domain: Space, range: Space, together: bool = False):
+    def __init__(self, parts: Parts, domain: Space, range: Space, together: Together | None = None):
         self.parts, self.together = parts, together
         super().__init__(domain, range)
 
@@ -175,9 +177,9 @@ class Shotwise(LinearOperator):
         return out
 
 
-def _each(work: Callable[[int], Found], n: int, together: bool) -> Iterator[Found]:
+def _each(work: Callable[[int], Found], n: int, together: Together | None) -> Iterator[Found]:
     """The results of some work for every shot, in order."""
-    return side_by_side(work, n) if together else map(work, range(n))
+    return together(work, n) if together else map(work, range(n))
 
 
 class ShotwiseMap(Map):
@@ -191,11 +193,13 @@ class ShotwiseMap(Map):
     range : Space
     pool : Memory
         What the parts share, such as a :class:`~seisops.wave.storage.pool.Pool`.
-    together : bool, optional
-        Whether shots are worked off side by side, a thread each.
+    together : callable, optional
+        What works shots off side by side; by default they are worked off one by one.
     """
 
-    def __init__(self, parts: Parts, domain: Sequence[Space], range: Space, pool: Memory, together: bool = False):
+    def __init__(
+        self, parts: Parts, domain: Sequence[Space], range: Space, pool: Memory, together: Together | None = None
+    ):
         self.parts, self.pool, self._together = parts, pool, together
         super().__init__(domain, range)
 
@@ -245,8 +249,8 @@ class ShotwiseMap(Map):
         return out
 
     @property
-    def together(self) -> bool:
-        """Whether shots are worked off side by side, a thread each."""
+    def together(self) -> Together | None:
+        """What works shots off side by side, if they are not worked off one by one."""
         return self._together
 
     def each(self, work: Callable[[int], Found]) -> Iterator[Found]:

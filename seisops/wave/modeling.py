@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from seisops.engine import backend
 from seisops.engine.facts import Keep
 from seisops.engine.lower.ports import Ports
-from seisops.engine.threads import side_by_side
 from seisops.errors import SpaceError
 from seisops.operators import LinearOperator, Propagator, Sampler, require_affordable
 from seisops.spaces import Space, joint
@@ -30,9 +29,6 @@ from seisops.wave.storage.pool import Arrays
 from seisops.wave.suitability import sources, warn
 
 __all__ = ["Modeling", "Solve"]
-
-# bytes of the time levels of a shot up to which shots are solved side by side, a core each
-SMALL = 2**23
 
 
 class Modeling(Propagator):
@@ -116,10 +112,9 @@ class Modeling(Propagator):
         return self._solver
 
     @property
-    def side_by_side(self) -> bool:
-        """Whether several shots at once are better off than one on all cores: their fields stay close to each core."""
-        concurrent = backend.device(self.discretisation.device).concurrency > 1
-        return concurrent and self.solver.state_bytes <= SMALL
+    def together(self) -> Callable[[Callable, int], Iterator] | None:
+        """What works shots off side by side, where several at once are better off than one by one."""
+        return backend.device(self.discretisation.device).together(self.solver.state_bytes)
 
     @classmethod
     def _frozen(cls, waves: Wavefield, medium: WaveEquation, discretisation: Discretisation) -> Modeling:
@@ -237,8 +232,8 @@ class Solve(LinearOperator):
         out = [r.range.zeros() for r in self.readers]
         one = partial(self._one_shot, parts=parts, recorder=imaging)
         whole = any(s.range.extended for s in (*self.readers, *self.writers))
-        together = self.modeling.side_by_side and not whole
-        shots = side_by_side(one, self.shots) if together else map(one, range(self.shots))
+        together = None if whole else self.modeling.together
+        shots = together(one, self.shots) if together else map(one, range(self.shots))
         for shot, found in enumerate(shots):
             for reader, o, values in zip(self.reading, out, found, strict=True):
                 reader.deliver(values, shot, o)

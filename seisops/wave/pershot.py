@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from seisops.errors import ParameterError
 from seisops.maps import Map
-from seisops.shotwise import Parts, ShotwiseMap
+from seisops.shotwise import Parts, ShotwiseMap, Together
 from seisops.spaces import Axis, Space
 from seisops.wave.jacobian import Parametric
 from seisops.wave.modeling import Modeling
@@ -74,9 +74,10 @@ class PerShot(ShotwiseMap):
         return (self.map,)
 
     @property
-    def together(self) -> bool:
-        """Whether shots are solved side by side, a thread each, as those of G are."""
-        return all(modeling.side_by_side for modeling in _modelings(self.map))
+    def together(self) -> Together | None:
+        """What works shots off side by side, as those of G are."""
+        found = [modeling.together for modeling in _modelings(self.map)]
+        return found[0] if all(found) else None
 
     def select(self, shots: Sequence[int]) -> PerShot:
         """Return the map of some shots."""

@@ -4,12 +4,13 @@ import ctypes
 import hashlib
 import re
 import subprocess
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
 from seisops.engine.arrays import zeros
-from seisops.engine.backend.cuda import Program, entries
+from seisops.engine.backend.abreast import abreast
+from seisops.engine.backend.cuda import Program
 from seisops.engine.lower.cuda import THREADS
 
 # few headers, of a C++ with few things in them: that is what compiling these takes
@@ -19,6 +20,7 @@ HEADER = r"""
 using namespace std;
 
 template <class number> static number min(number a, number b) { return a < b ? a : b; }
+template <class number> static number max(number a, number b) { return a > b ? a : b; }
 #define restrict __restrict__
 #define __global__ static
 #define __device__
@@ -28,18 +30,18 @@ struct three { unsigned x, y, z; };
 static three blockIdx, threadIdx;
 """
 
-# every thread of every block, in an order that the caller chooses: a race shows as a difference
+# every thread of every block and shot, in an order that the caller chooses: a race shows as a difference
 LAUNCH = r"""
-extern "C" void launch(unsigned blocks, unsigned threads, int order, %(declared)s)
+extern "C" void launch(unsigned blocks, unsigned shots, unsigned threads, int order, void **arguments)
 {
-  const int64_t all = (int64_t)blocks * threads;
+  const int64_t each = (int64_t)blocks * threads, all = each * shots;
   for (int64_t n = 0; n < all; n++) {
     /* forward, backward, or scattered: a multiplier without common divisors takes each once */
     int64_t k = order == 0 ? n : order == 1 ? all - 1 - n : (n * 7919 + 13) %% all;
     if (order == 2 && all %% 7919 == 0) k = n;
     threadIdx = {(unsigned)(k %% threads), 0, 0};
-    blockIdx = {(unsigned)(k / threads), 0, 0};
-    piece(%(names)s);
+    blockIdx = {(unsigned)(k %% each / threads), (unsigned)(k / each), 0};
+    piece(%(given)s);
   }
 }
 """
@@ -48,11 +50,11 @@ extern "C" void launch(unsigned blocks, unsigned threads, int order, %(declared)
 class Host:
     """Stands for a graphics processor; its arrays are NumPy's."""
 
-    name, concurrency, free_bytes = "host", 1, 2**40
+    name, concurrency, free_bytes = "host", 3, 2**40
 
     def __init__(self, folder, order=0):
         self.folder, self.order, self.function = folder, order, cache(self._function)
-        self.launched = 0
+        self.launched, self.abreast = 0, 0
 
     def zeros(self, shape, dtype):
         return zeros(shape, dtype)
@@ -68,13 +70,17 @@ class Host:
     def address(self, a):
         return a.__array_interface__["data"][0]
 
+    def together(self, nbytes):
+        return partial(abreast, most=self.concurrency)
+
     def compile(self, loop):
         return Program(loop, self)
 
     def _function(self, source):
         declared = re.search(r"__global__ void piece\((.*?)\)\n", source)[1]
-        names = ", ".join(re.findall(r"(\w+)(?:,|$)", declared))
-        text = HEADER + source.replace('extern "C" ', "") + LAUNCH % {"declared": declared, "names": names}
+        kinds = [re.sub(r"\s*\w+$", "", one) for one in declared.split(", ")]
+        given = ", ".join(f"*({kind} *)arguments[{n}]" for n, kind in enumerate(kinds))
+        text = HEADER + source.replace('extern "C" ', "") + LAUNCH % {"given": given}
         path = self.folder / hashlib.sha256(text.encode()).hexdigest()[:24]
         if not path.with_suffix(".so").exists():
             path.with_suffix(".cpp").write_text(text)
@@ -82,24 +88,24 @@ class Host:
             subprocess.run(["g++", *options, path.with_suffix(".cpp"), "-o", path.with_suffix(".so")], check=True)
         return ctypes.CDLL(str(path.with_suffix(".so"))).launch
 
-    def march(self, launches, entry, rules, steps):
-        prepared = []
-        for function, blocks, (_, *arguments) in launches:
-            head = [ctypes.c_uint(blocks), ctypes.c_uint(THREADS), ctypes.c_int(self.order)]
-            prepared.append((function, [*head, ctypes.c_uint64(self.address(entry)), *map(_native, arguments)]))
-        for step in steps:
-            entry[...] = entries(rules, step)
-            for function, arguments in prepared:
-                function(*arguments)
-                self.launched += 1
+    def march(self, step, after, table, steps):
+        shots = len(table.bases)
+        tables = [table.at(steps.start, steps.start), np.full((shots, table.width), 2**63, np.uint64)]
+        made = [table.bases, table.rules, np.uint32(len(table.rules)), np.int32(steps.step)]
+        for n in range(len(steps) + 1):
+            leads = n < len(steps)
+            for one in step if leads else after:
+                given = [tables[n % 2], np.uint32(table.width), *((tables[(n + 1) % 2], *made) if leads else ())]
+                self._launch(one, one.blocks + (table.blocks if leads else 0), shots, [*given, *one.arguments])
+                leads = False
+        self.abreast = max(self.abreast, shots)
 
-
-def _native(value):
-    return {
-        "uint64": ctypes.c_uint64,
-        "int64": ctypes.c_int64,
-        "uint32": ctypes.c_uint32,
-        "int32": ctypes.c_int32,
-        "float32": ctypes.c_float,
-        "float64": ctypes.c_double,
-    }[value.dtype.name](value)
+    def _launch(self, one, blocks, shots, arguments):
+        # each by a pointer to it, as a driver has it; of an array, to where it begins
+        values = [np.uint64(self.address(a)) if isinstance(a, np.ndarray) else a for a in arguments]
+        held = [np.array([v]) for v in values]
+        pointers = (ctypes.c_void_p * len(held))(*(self.address(a) for a in held))
+        one.function(
+            ctypes.c_uint(blocks), ctypes.c_uint(shots), ctypes.c_uint(THREADS), ctypes.c_int(self.order), pointers
+        )
+        self.launched += 1

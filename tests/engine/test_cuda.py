@@ -9,15 +9,14 @@ from test_pieces import KINDS, SHAPE, arrays_of, expressions, grid_assignment, m
 
 import seisops as so
 from seisops.engine import backend
+from seisops.engine.backend.abreast import abreast, together
 from seisops.engine.backend.cpu import Program
-from seisops.engine.backend.cuda import entries, launches
+from seisops.engine.backend.cuda import Table
+from seisops.engine.backend.launches import Item, sections
 from seisops.engine.lower.loop import Loop, Made
-from seisops.engine.lower.ports import Ports
 from seisops.engine.symbols.names import PREFIX
 from seisops.engine.symbols.template import Template
 from seisops.errors import ParameterError
-from seisops.wave.discretise.schemes import SCHEMES
-from seisops.wave.faces import Faces
 from seisops.wave.sampling import ways
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.AccuracyWarning")
@@ -99,6 +98,69 @@ def test_solves_are_those_of_the_processor(host, name):
         assert np.linalg.norm(one - other) < tolerance * np.linalg.norm(one)
 
 
+@pytest.mark.parametrize("storage", [so.storage.Full(), so.storage.Boundary(), so.storage.Checkpointed(n=2)], ids=str)
+def test_shots_are_marched_abreast(host, storage):
+    """By launches in common, as far as they are alike; their numbers are those of one by one, to every bit."""
+    grid, points = so.Grid((22, 19), 10.0), [[(50.0, 60.0)], [(105.0, 63.0)], [(150.0, 40.0)], [(40.0, 33.0)]]
+    waves = so.Wavefield(grid, so.Time(25, 0.002), shots=4, dtype="float64", device="host")
+    heard = [[(50.0, 100.0), (120.0, 90.0)]] * 3 + [[(99.0, 99.0)]]  # other numbers of points, and of taps
+    vp = np.random.default_rng(0).uniform(1500.0, 2500.0, grid.shape)
+    A = so.Modeling(waves, so.Acoustic(grid, vp=vp), so.PML(cells=3), space_order=4)
+    F = so.Projection(waves, heard) * A * so.Projection(waves, points).H
+    q, y, found, launched = F.domain.random(1), F.range.random(2), [], []
+    for host.concurrency in (1, 4):
+        host.launched = host.abreast = 0
+        J = so.Jacobian(F, q, storage=storage)
+        found.append((F @ q, F.H @ y, J @ J.domain.random(3), J.H @ y))
+        launched.append(host.launched)
+        assert host.abreast == host.concurrency
+    assert launched[1] < 0.3 * launched[0]
+    for one, other in zip(*found, strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_who_leaves_a_crew_is_not_waited_for():
+    """Threads that come to other calls, to fewer, or to none; what a call raises is raised by all that wait for it."""
+    made = []
+
+    def work(number):
+        for k in range(number):  # thread 0 comes to none
+            together(k if number < 4 else -k - 1, number, lambda numbers: made.append(sorted(numbers)))
+        if number == 5:
+            together("bad", number, lambda numbers: 1 / 0)
+        return number
+
+    assert list(abreast(work, 5, 5)) == [0, 1, 2, 3, 4]
+    assert sorted(made) == [[1, 2, 3], [2, 3], [3], [4], [4], [4], [4]]
+    with pytest.raises(ZeroDivisionError):
+        list(abreast(work, 6, 3))
+    together("alone", 7, made.append)
+    assert made[-1] == [7]
+
+
+def test_cells_of_sections_are_those_of_their_items():
+    """Every cell of every item is in one section with all items of that cell, in their order."""
+
+    def inside(cell, box):
+        return all(first <= c < end for c, (first, end) in zip(cell, box, strict=True))
+
+    rng = np.random.default_rng(0)
+    for ndim in (1, 2, 3, 3):
+        ends = np.sort(rng.integers(0, 9, (6, ndim, 2)), axis=-1) + (0, 1)
+        family = [Item(None, n, tuple(map(tuple, box))) for n, box in enumerate(ends.tolist())]
+        stacks = {}
+        for cell in np.ndindex(*[10] * ndim):
+            if there := [item.stage for item in family if inside(cell, item.box)]:
+                stacks[cell] = there
+        found = {}
+        for section in sections(family):
+            for cell in np.ndindex(*(b - a for a, b in section.box)):
+                at = tuple(c + a for c, (a, _) in zip(cell, section.box, strict=True))
+                assert at not in found
+                found[at] = [item.stage for item in section.items if inside(at, family[item.stage].box)]
+        assert found == stacks
+
+
 def test_images_with_lags_are_those_of_the_processor(host):
     grid, found = so.Grid((24, 19), 10.0), []
     vp = np.random.default_rng(0).uniform(1500.0, 2500.0, grid.shape)
@@ -130,18 +192,16 @@ def test_windows_of_a_survey_are_solved_where_it_is_asked_for(host):
         survey.modeling(so.Acoustic(grid, vp=2000.0), device="gpu")
 
 
-def test_launches_are_few():
-    """Acoustic waves in two dimensions: the strips of a layer go along with the grid, as far as they may."""
-    shape = (60, 50)
-    ports = Ports(points=(0,))
-    medium = so.Acoustic(so.Grid(shape, 10.0), vp=2000.0)
-    pieces = (
-        SCHEMES.get(medium, (2, 8, "float32"), Faces.of(so.PML(), False, ("x", "z")), shape)
-        .kernel(False, ports, ports)
-        .program.loop.made.pieces
-    )
-    assert len(pieces) > 10
-    assert len(launches(pieces, shape)) <= 6
+@pytest.mark.parametrize("shape", [(60, 50), (60, 50, 40)])
+def test_launches_are_few(host, shape):
+    """Acoustic waves: points are read with the next step, the strips go along with the grid or with each other."""
+    waves = so.Wavefield(so.Grid(shape, 10.0), so.Time(11, 0.002), device="host")
+    far = np.array(waves.grid.extent)[:, 1]
+    A = so.Modeling(waves, so.Acoustic(waves.grid, vp=2000.0), space_order=8)
+    F = so.Projection(waves, [0.2 * far]) * A * so.Projection(waves, [0.6 * far]).H
+    F @ F.domain.random(0)
+    steps = A.discretisation.steps
+    assert host.launched <= 3 * steps + 2  # what is read of the last comes after it
 
 
 def test_codes_are_refused_where_the_processor_has_no_histories(host):
@@ -168,9 +228,11 @@ def test_snapshots_are_summed_where_waves_are(host, monkeypatch):
 
 
 def test_entries_come_round():
-    """Time levels in turn, an entry for each step, or for every third."""
+    """Time levels in turn, an entry for each step, or for every third; for two shots."""
     rules = np.array([(2, 1, 3), (2**32 - 1, 1, 2**31 - 1), (0, 3, 2**31 - 1)], np.uint32)
-    assert [list(entries(rules, step)) for step in (1, 7)] == [[1, 0, 0, 0], [7, 0, 6, 2]]
+    table = Table(np.array([[(0, 8)] * 3, [(100, 8), (200, 8), (300, 16)]], np.uint64), rules)
+    assert table.at(1, 1).tolist() == [[1, 1, 0, 0, 0], [1, 1, 100, 200, 300]]
+    assert table.at(7, 1).tolist() == [[7, 1, 0, 48, 16], [7, 1, 100, 248, 332]]
 
 
 def test_devices_that_are_not_there():

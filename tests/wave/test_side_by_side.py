@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import seisops as so
-from seisops.wave import modeling
+from seisops.engine.backend import cpu
 from seisops.wave.storage.background import Background, Whole
 
 POLICIES = {
@@ -50,10 +50,10 @@ def test_the_same_bits(world, policy, monkeypatch):
 def test_large_grids_have_all_cores(world, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "4")
     used = []
-    monkeypatch.setattr(modeling, "side_by_side", lambda work, n: used.append(n) or map(work, range(n)))
+    monkeypatch.setattr(cpu, "side_by_side", lambda work, n: used.append(n) or map(work, range(n)))
     world.F @ np.zeros(world.F.domain.shape)
     assert used == [5]
-    monkeypatch.setattr(modeling, "SMALL", 0)
+    monkeypatch.setattr(cpu, "SMALL", 0)
     world.F @ np.zeros(world.F.domain.shape)
     assert used == [5]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import operator
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import ceil
@@ -21,7 +21,7 @@ from seisops.engine.lower.loop import Loop, coefficients
 from seisops.engine.lower.nodes import Rule
 from seisops.engine.lower.piece import ANYWHERE, Piece, Placed, Text
 from seisops.engine.lower.schedule import least, schedule
-from seisops.engine.threads import count, forked
+from seisops.engine.threads import count, forked, side_by_side
 
 __all__ = ["CPU", "Processor", "Program", "check", "layout"]
 
@@ -36,6 +36,8 @@ SQUARE = 8
 OVERLAP = 4
 #: Cells of grids that are as good as endless.
 ENDLESS = 10**6
+#: Bytes of fields up to which each core has a shot of its own.
+SMALL = 2**23
 #: Bindings that are remembered for an order of pieces.
 MOST = 16
 
@@ -61,6 +63,10 @@ class Processor:
     def concurrency(self) -> int:
         """As many shots as threads are wanted."""
         return count()
+
+    def together(self, nbytes: int) -> Callable[[Callable, int], Iterator] | None:
+        """Several shots at once are better off than one on all cores if their fields stay close to each core."""
+        return side_by_side if count() > 1 and nbytes <= SMALL else None
 
     @property
     def free_bytes(self) -> int:

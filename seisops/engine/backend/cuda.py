@@ -1,29 +1,33 @@
-"""Time loops on graphics processors: each piece a few kernels, launched in the order of a schedule, over and over.
+"""Time loops on graphics processors: each piece a few functions, launched in the order of a schedule, over and over.
 
-Arrays are CuPy's. The launches of one step make up a CUDA graph, which serves all steps of a march.
+Arrays are CuPy's. Where they stand at a step is in a table in the memory of the device, a row for each shot, so that shots
+are gone through abreast; the first launch of a step makes the table of the next. The launches of some steps make up a CUDA
+graph, which serves all steps of a march.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
+from seisops.engine.backend.abreast import abreast, together
 from seisops.engine.backend.cpu import check, layout
-from seisops.engine.lower.cuda import NAME, TAPS, THREADS, Kernels, kernel, kernels
+from seisops.engine.backend.launches import Item, deferred, launches, sections
+from seisops.engine.lower.cuda import HEAD, NAME, TAPS, THREADS, Kernels, kernel, kernels
 from seisops.engine.lower.loop import Loop, coefficients
 from seisops.engine.lower.nodes import Rule
 from seisops.engine.lower.piece import Piece
-from seisops.engine.lower.schedule import FREE, SAME_CELL, relation
 from seisops.errors import ParameterError
 
-__all__ = ["Cuda", "Program"]
+__all__ = ["Cuda", "Program", "Table"]
 
 #: Threads of a block along the last axis, at most; as was fastest on an H100.
 WIDE = 32
@@ -33,23 +37,76 @@ DEEP, MANY = 16, 2**20
 MOST = 16
 #: Of rules that never come back to an entry.
 ENDLESS = 2**31 - 1
+#: Steps of a CUDA graph: an even number, as there are two tables.
+GRAPH = 16
+#: Bytes of wavefields of shots that are gone through abreast, about; a card is busy with that.
+FULL = 2**27
+#: Shots that are gone through abreast, at most.
+CREW = 64
 
 #: What makes the text of :mod:`seisops.engine.lower.cuda` one for NVRTC.
 PREAMBLE = """
 #define restrict __restrict__
 typedef long long int64_t;
+typedef unsigned long long uint64_t;
 typedef int int32_t;
 """
-#: Moves the step on, and says which entries arrays show at it.
-ADVANCE = """
-extern "C" __global__ void advance(unsigned *entry, const unsigned *rules, int n, int by)
-{
-  const unsigned step = entry[0] + by, k = threadIdx.x;
-  __syncthreads();
-  if (k == 0) entry[0] = step;
-  if (k < n) entry[1 + k] = (step + rules[3 * k]) / rules[3 * k + 1] % rules[3 * k + 2];
-}
-"""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A kernel, its blocks, and its arguments after the table and the length of a row.
+
+    Attributes
+    ----------
+    function : kernel
+    blocks : int
+        For each shot, without those that make the table of the next step.
+    arguments : list
+    """
+
+    function: Any
+    blocks: int
+    arguments: list
+
+
+@dataclass
+class Table:
+    """Where arrays stand, for each shot.
+
+    Attributes
+    ----------
+    bases : ndarray of shape (shots, pointers, 2)
+        Cell 0 of entry 0, and bytes from one entry to the next.
+    rules : ndarray of shape (pointers, 3)
+        ``offset, divisor, period`` of the entry at a step, ``(step + offset) / divisor % period``.
+    """
+
+    bases: NDArray
+    rules: NDArray
+
+    @property
+    def width(self) -> int:
+        """The length of a row."""
+        return HEAD + self.bases.shape[1]
+
+    @property
+    def blocks(self) -> int:
+        """What of a launch makes the next, for each shot."""
+        return -(-max(HEAD, self.bases.shape[1]) // THREADS)
+
+    def at(self, step: int, first: int) -> NDArray:
+        """The table of a step, as the first launch of the step before makes it.
+
+        Parameters
+        ----------
+        step, first : int
+            The step, and that with which it began.
+        """
+        offset, divisor, period = self.rules.T
+        entry = (np.uint32(step) + offset) // divisor % period
+        head = np.broadcast_to(np.array([step, first], np.uint64), (len(self.bases), HEAD))
+        return np.concatenate([head, self.bases[..., 0] + entry.astype(np.uint64) * self.bases[..., 1]], axis=1)
 
 
 class Launcher(Protocol):
@@ -63,8 +120,8 @@ class Launcher(Protocol):
 
     def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> Any: ...
 
-    def march(self, launches: Sequence[tuple], entry: Any, rules: np.ndarray, steps: range) -> None:
-        """Go through steps: say which, and which entries `rules` mean; then launch all ``(kernel, blocks, arguments)``."""
+    def march(self, step: Sequence[Launch], after: Sequence[Launch], table: Table, steps: range) -> None:
+        """Go through steps, with all launches of each, then through those that come after the last."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +157,11 @@ class Cuda:
     def name(self) -> str:
         return f"cuda:{self.number}"
 
-    concurrency = 1
+    concurrency = CREW
+
+    def together(self, nbytes: int) -> Callable[[Callable, int], Iterator] | None:
+        most = min(CREW, FULL // max(nbytes, 1), self.free_bytes // max(4 * nbytes, 1))
+        return partial(abreast, most=most) if most > 1 else None
 
     @cached_property
     def _cupy(self):
@@ -139,68 +200,45 @@ class Cuda:
 
     def function(self, source: str):
         if source not in self._functions:
-            name = "advance" if source is ADVANCE else NAME
-            self._functions[source] = self._cupy.RawKernel(PREAMBLE + source, name, options=("--std=c++14",))
+            self._functions[source] = self._cupy.RawKernel(PREAMBLE + source, NAME, options=("--std=c++14",))
         return self._functions[source]
 
     def address(self, a) -> int:
         return a.data.ptr
 
-    def march(self, launches, entry, rules: np.ndarray, steps: range) -> None:
-        cupy = self._cupy
+    def march(self, step, after, table: Table, steps: range) -> None:
+        cupy, shots = self._cupy, len(table.bases)
         with self._here():
-            entry.set(entries(rules, steps.start))
-            rules = cupy.asarray(rules)
-            advance, stream = self.function(ADVANCE), cupy.cuda.Stream(non_blocking=True)
-            cupy.cuda.get_current_stream().synchronize()
+            tables = [cupy.asarray(table.at(steps.start, steps.start)), cupy.empty((shots, table.width), np.uint64)]
+            bases, rules = cupy.asarray(table.bases), cupy.asarray(table.rules)
+            made = (bases, rules, np.uint32(len(table.rules)), np.int32(steps.step))
+
+            def launch(several, n: int, leads: bool) -> None:
+                """The launches of a step, counted from the first."""
+                now, following = tables[n % 2], tables[(n + 1) % 2]
+                for one in several:
+                    more, leads = ((following, *made), False) if leads else ((), leads)
+                    blocks = one.blocks + (table.blocks if more else 0)
+                    arguments = (now, np.uint32(table.width), *more, *one.arguments)
+                    one.function((blocks, shots), (THREADS,), arguments)
+
+            stream = cupy.cuda.Stream(non_blocking=True)
+            before = cupy.cuda.get_current_stream()
+            stream.wait_event(before.record())
             with stream:
-                stream.begin_capture()
-                for function, blocks, arguments in launches:
-                    function((blocks,), (THREADS,), tuple(arguments))
-                advance((1,), (max(32, len(rules)),), (entry, rules, np.int32(len(rules)), np.int32(steps.step)))
-                graph = stream.end_capture()
-                for _ in steps:
-                    graph.launch(stream)
-            stream.synchronize()
-
-
-def entries(rules: np.ndarray, step: int) -> np.ndarray:
-    """A step, and the entries that arrays show at it."""
-    offset, divisor, period = rules.T.astype(np.uint32)
-    return np.concatenate([[np.uint32(step)], (np.uint32(step) + offset) // divisor % period]).astype(np.uint32)
-
-
-#: Pieces that threads go through one after the other in each cell.
-Section = list[Piece]
-
-
-def launches(pieces: Sequence[Piece], shape: Sequence[int]) -> list[list[Section]]:
-    """Pieces in as few launches as their order allows.
-
-    A piece joins a launch if it is unrelated to what comes after that, and to all in it but one section, with which it meets
-    in the same cells only.
-    """
-    out: list[list[Section]] = []
-    for piece in pieces:
-        first, home = 0, None
-        for n in reversed(range(len(out))):
-            related = [(s, max(relation(p, piece, shape) for p in s)) for s in out[n]]
-            met = [s for s, how in related if how != FREE]
-            if not met:
-                continue
-            same = len(met) == 1 and max(how for _, how in related) <= SAME_CELL and not piece.bound
-            first, home = (n, met[0]) if same and not met[0][0].bound else (n + 1, None)
-            break
-        if home is not None:
-            home.append(piece)
-            continue
-        for launch in out[first:]:
-            if bool(launch[0][0].bound) == bool(piece.bound):
-                launch.append([piece])
-                break
-        else:
-            out.append([[piece]])
-    return out
+                whole = len(steps) // GRAPH if len(steps) >= 2 * GRAPH else 0
+                if whole:
+                    stream.begin_capture()
+                    for n in range(GRAPH):
+                        launch(step, n, True)
+                    graph = stream.end_capture()
+                    for _ in range(whole):
+                        graph.launch(stream)
+                for n in range(whole * GRAPH, len(steps)):
+                    launch(step, n, True)
+                launch(after, len(steps), False)
+            before.wait_event(stream.record())
+            stream.synchronize()  # what was made for the march goes when this returns
 
 
 @dataclass(frozen=True)
@@ -210,12 +248,13 @@ class Planned:
     Attributes
     ----------
     pieces : list of (Piece, box)
-    launches : list of (kernel, blocks, sections)
-        Of each section, the numbers of its pieces and how blocks share out its cells.
+    step, after : list of (kernel, blocks, shares, pieces)
+        Of each launch how blocks share out the cells of its sections, and the pieces of its functions, by number.
     """
 
     pieces: list[tuple[Piece, list]]
-    launches: list[tuple]
+    step: list[tuple]
+    after: list[tuple]
 
 
 class Program:
@@ -227,15 +266,17 @@ class Program:
         self.integers = loop.made.integers
         self.dtype, self.device = loop.dtype, device
         self.names = frozenset(a.name for p in self.pieces for a in p.arrays.values())
-        self._kernels: dict[int, Kernels] = {}
+        self._kernels: dict[tuple, Kernels] = {}
         self._plans: OrderedDict[tuple, Planned] = OrderedDict()
         self._values: dict[tuple, list] = {}
+        self._making = threading.RLock()  # threads of a crew ask for the same at the same time
 
     def kernels(self, piece: Piece) -> Kernels:
         """The text of a piece."""
-        if id(piece) not in self._kernels:
-            self._kernels[id(piece)] = kernels(piece.statements, piece.axes, self.dtype, self.integers)
-        return self._kernels[id(piece)]
+        key = piece.statements, piece.axes
+        if key not in self._kernels:
+            self._kernels[key] = kernels(*key, self.dtype, self.integers)
+        return self._kernels[key]
 
     def __call__(
         self,
@@ -249,72 +290,90 @@ class Program:
     ) -> None:
         if missing := self.names - arrays.keys():
             raise TypeError(f"arguments of a compiled time loop: missing {', '.join(sorted(missing))}")
-        bounds, alive, rules = bounds or {}, [], {}
-        plan = self._planned(tuple(shape), tuple(sorted(bounds.items())))
-        given = [self._arguments(p, box, arrays, tuple(shape), numbers, rules, alive) for p, box in plan.pieces]
-        table = np.array([*rules] or [(0, 1, 1)], np.uint32)
-        entry = self.device.zeros((1 + len(table),), np.uint32)
-        out = []
-        for function, blocks, sections in plan.launches:
-            arguments = [entry]
-            for numbers_of_pieces, shares in sections:
-                arguments += [*shares, *(v for n in numbers_of_pieces for v in given[n])]
-            out.append((function, blocks, arguments))
+        shape, names = tuple(shape), sorted(bounds or {})
+        numbers_of_points = np.array([bounds[name] for name in names], np.int64)
+        shown = Shown(self.device)
+        with self._making:
+            plan = self.planned(shape, tuple(zip(names, numbers_of_points.tolist(), strict=True)), direction)
+            given = [self._arguments(p, box, arrays, shape, numbers, shown) for p, box in plan.pieces]
         first, last = steps
-        self.device.march(out, entry, table, range(first, last + 1) if direction > 0 else range(last, first - 1, -1))
+        rows = range(first, last + 1) if direction > 0 else range(last, first - 1, -1)
+        bases, rules = np.array(shown.bases, np.uint64).reshape(-1, 2), np.array(shown.rules, np.uint32).reshape(-1, 3)
 
-    def _planned(self, shape: tuple[int, ...], bounds: tuple) -> Planned:
+        def march(several: list[tuple[NDArray, NDArray]]) -> None:
+            most = np.max([points for _, points in several], axis=0).tolist()
+            plan = self.planned(shape, tuple(zip(names, most, strict=True)), direction)
+            step, after = (
+                [
+                    Launch(function, blocks, [*shares, *(v for n in items for v in given[n])])
+                    for function, blocks, shares, items in side
+                ]
+                for side in (plan.step, plan.after)
+            )
+            self.device.march(step, after, Table(np.stack([bases for bases, _ in several]), rules), rows)
+
+        # what shots have in common that are marched abreast
+        there = tuple(n > 0 for n in numbers_of_points.tolist())
+        key = self, shape, there, rows, rules.tobytes(), tuple(v.tobytes() for one in given for v in one)
+        together(key, (bases, numbers_of_points), march)
+
+    def planned(self, shape: tuple[int, ...], bounds: tuple, direction: int) -> Planned:
         """What is launched on a grid of so many cells, for so many points."""
-        key = shape, bounds
+        key = shape, bounds, direction
         if key not in self._plans:
-            self._plans[key] = self._plan(shape, dict(bounds))
+            self._plans[key] = self._plan(shape, dict(bounds), direction)
             while len(self._plans) > MOST:
                 self._plans.popitem(last=False)
         return self._plans[key]
 
-    def _plan(self, shape: tuple[int, ...], bounds: Mapping[str, int]) -> Planned:
-        boxes = {id(p): self._box(p, shape, bounds) for p in self.pieces}
-        some = [p for p in self.pieces if all(first < end for first, end in boxes[id(p)])]
+    def _plan(self, shape: tuple[int, ...], bounds: Mapping[str, int], direction: int) -> Planned:
+        def box(piece: Piece) -> list[tuple[int, int]]:
+            if piece.bound:
+                return [(0, bounds[name]) for name in piece.bound]
+            return [tuple(end.of(n) for end in ends) for ends, n in zip(piece.box, shape, strict=True)]
+
+        def items(pieces: Sequence[Piece]) -> list[Item]:
+            return [item for p in pieces for item in self._items(p, box(p))]
+
+        some = [p for p in self.pieces if all(first < end for first, end in box(p))]
+        some = deferred(some, direction, lambda order: len(launches(items(order), shape)))
         numbers = {id(p): n for n, p in enumerate(some)}
-        out = []
-        for launch in launches(some, shape):
-            own = [p for s in launch for p in s]
-            depth = max(len(self.kernels(p).functions) for p in own)
-            # the last functions of all pieces go together, in the last kernel
-            out += [self._launch(launch, boxes, numbers, stage) for stage in range(depth - 1, -1, -1)]
-        return Planned([(p, boxes[id(p)]) for p in some], out)
+        step = launches(items(some), shape)
+        after = launches(items([p for p in some if p.behind]), shape)
+        return Planned(
+            [(p, box(p)) for p in some],
+            [self._launch(families, numbers, leads=n == 0) for n, families in enumerate(step)],
+            [self._launch(families, numbers, leads=False) for families in after],
+        )
 
-    def _box(self, piece: Piece, shape, bounds) -> list[tuple[int, int]]:
-        if piece.bound:
-            return [(0, bounds[piece.bound[0]]), (0, bounds[piece.bound[1]])]
-        return [tuple(end.of(n) for end in ends) for ends, n in zip(piece.box, shape, strict=True)]
+    def _items(self, piece: Piece, box: Sequence[tuple[int, int]]) -> Iterator[Item]:
+        """The functions of a piece."""
+        for stage, f in enumerate(self.kernels(piece).functions):
+            if piece.bound:
+                (points, taps) = box
+                cells = (points, (0, -(-taps[1] // TAPS)))[: f.axes]
+            else:
+                cells = tuple((a + low, b + high) for (a, b), (low, high) in zip(box, f.around, strict=True))
+            yield Item(piece, stage, cells)
 
-    def _launch(self, launch: Sequence[Section], boxes, numbers: Mapping[int, int], stage: int) -> tuple:
-        """The kernel of the functions that are so many before the last: see :class:`Planned`."""
-        texts, sections, blocks, box = [], [], 0, []
-        for section in launch:
-            functions, mine, hull = [], [], None
-            for p in section:
-                made = self.kernels(p).functions
-                if stage >= len(made):
-                    continue
-                f, cells = made[-1 - stage], boxes[id(p)]
-                if p.bound:
-                    cells = [cells[0], (0, -(-cells[1][1] // TAPS))] if f.some else cells[:1]
-                functions.append(f)
-                mine.append(numbers[id(p)])
-                grown = [
-                    (a + low, b + high)
-                    for (a, b), (low, high) in zip(cells, f.around or [(0, 0)] * len(cells), strict=True)
-                ]
-                hull = grown if hull is None else _hull(hull, grown)
-            if functions:
-                box = hull
-                texts.append(functions)
-                shares = _shares(box)
-                blocks += shares[0]
-                sections.append((mine, [np.int32(n) for n in shares]))
-        return self.device.function(kernel(texts, len(box))), blocks, sections
+    def _launch(self, families: Sequence[list[Item]], numbers: Mapping[int, int], leads: bool) -> tuple:
+        """A kernel and what is to be known of it: see :class:`Planned`."""
+        found: dict[tuple[int, int], int] = {}
+        functions, parts, shares, blocks = [], [], [], 0
+        for section in (s for family in families for s in sections(family)):
+            mine = []
+            for item in section.items:
+                at = numbers[id(item.piece)], item.stage
+                if at not in found:
+                    found[at] = len(functions)
+                    functions.append(self.kernels(item.piece).functions[item.stage])
+                mine.append(found[at])
+            parts.append(mine)
+            own = _shares(section.box)
+            blocks += own[0]
+            shares += [np.int32(n) for n in own]
+        function = self.device.function(kernel(functions, parts, leads))
+        return function, blocks, shares, [piece for piece, _ in found]
 
     def _scalars(self, texts: Sequence[str], numbers: Mapping[str, float]) -> list:
         """Values of coefficients of time step and cell sizes."""
@@ -323,10 +382,10 @@ class Program:
             self._values[key] = [self.dtype.type(c) for c in coefficients(texts)(numbers)]
         return self._values[key]
 
-    def _arguments(self, piece: Piece, box, arrays, shape, numbers, rules: dict, alive: list) -> list:
+    def _arguments(self, piece: Piece, box, arrays, shape, numbers, shown: Shown) -> list:
         made = self.kernels(piece)
         check(piece.placed, [n for ends in box for n in ends], arrays, shape)
-        arguments: list = [np.uint32(piece.every)]
+        arguments: list = [np.uint32(piece.every), np.int32(piece.behind)]
         layouts = []
         for load in made.text.loads:
             array = piece.arrays[load.name]
@@ -335,34 +394,68 @@ class Program:
             kind = np.dtype(np.int32) if load.name in self.integers else self.dtype
             strides = layout(array.name, a, len(array.origin), load.rule is not None, kind)
             base = -sum(o[1].of(shape[o[0]]) * s for o, s in zip(array.origin, strides, strict=True) if o is not None)
-            apart = a.strides[0] // itemsize if load.rule else 0
-            place = 1 + rules.setdefault(_entry(load.rule), len(rules)) if load.rule else 0
-            arguments += [np.uint64(self.device.address(a) + base), np.int64(apart), np.int32(place)]
+            apart = a.strides[0] if load.rule else 0
+            arguments.append(shown.place(self.device.address(a) + base, apart, load.rule, piece.behind))
             layouts.append([s // itemsize for s in strides])
-        arguments += [np.int64(layouts[slot][axis]) for slot, axis in made.text.strides]
-        arguments += self._scalars(made.text.scalars, numbers)
-        arguments += [np.int32(b) for ends in box for b in ends]
-        for rows in made.rows([end - first for first, end in box]):
-            scratch = self.device.zeros(rows, self.dtype)
-            alive.append(scratch)
-            arguments.append(np.uint64(self.device.address(scratch)))
-            kind = np.int32 if made.parts else np.int64
-            arguments += [kind(prod(rows[axis + 1 :])) for axis in range(len(rows) - 1)]
-        return arguments
+        temporaries = made.rows([end - first for first, end in box])
+        arguments += [shown.place(shown.room(rows, self.dtype)) for rows in temporaries]
+        sizes: list = [np.int64(layouts[slot][axis]) for slot, axis in made.text.strides]
+        sizes += [np.int32(b) for ends in box for b in ends]
+        kind = np.int32 if made.parts else np.int64
+        sizes += [kind(prod(rows[axis + 1 :])) for rows in temporaries for axis in range(len(rows) - 1)]
+        arguments += [shown.number(n) for n in sizes] if made.points else sizes
+        return arguments + self._scalars(made.text.scalars, numbers)
 
 
-def _hull(box: Sequence[tuple[int, int]], other: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    return [(min(a, c), max(b, d)) for (a, b), (c, d) in zip(box, other, strict=True)]
+class Shown:
+    """A row of a table, as it is made."""
+
+    def __init__(self, device: Launcher):
+        self.device = device
+        self.bases: list[tuple[int, int]] = []
+        self.rules: list[tuple[int, int, int]] = []
+        self._places: dict[tuple, int] = {}
+        self._alive: list = []
+
+    def room(self, shape: tuple[int, ...], dtype: DTypeLike) -> int:
+        """Where there is memory as long as the row is in use."""
+        self._alive.append(self.device.zeros(shape, dtype))
+        return self.device.address(self._alive[-1])
+
+    def number(self, n: int) -> np.int32:
+        """Where in the row there is a number."""
+        self.bases.append((int(n), 0))
+        self.rules.append(_entry(None, 0))
+        return np.int32(HEAD + len(self.bases) - 1)
+
+    def place(self, base: int, apart: int = 0, rule: Rule | None = None, behind: int = 0) -> np.int32:
+        """Where in the row a pointer is.
+
+        Parameters
+        ----------
+        base, apart : int
+            Of entry 0, and bytes from one to the next.
+        rule : Rule, optional
+        behind : int
+            By how many steps what is done belongs to an earlier one.
+        """
+        key = base, apart, *_entry(rule, behind)
+        if key not in self._places:
+            self._places[key] = HEAD + len(self.bases)
+            self.bases.append((base % 2**64, apart))
+            self.rules.append(_entry(rule, behind))
+        return np.int32(self._places[key])
 
 
-def _entry(rule: Rule | None) -> tuple[int, int, int]:
+def _entry(rule: Rule | None, behind: int) -> tuple[int, int, int]:
     """``offset, divisor, period`` of a rule."""
     if rule is None:
         return 0, 1, 1
     if rule.kind == "modulo":
-        return rule.offset, 1, rule.period
+        return (rule.offset - behind) % rule.period, 1, rule.period
     # of unsigned numbers: what is less than 0 comes round
-    return (rule.offset % 2**32, 1, ENDLESS) if rule.kind == "row" else (0, rule.period, ENDLESS)
+    offset = (rule.offset if rule.kind == "row" else 0) - behind
+    return offset % 2**32, 1 if rule.kind == "row" else rule.period, ENDLESS
 
 
 def _shares(box: Sequence[tuple[int, int]]) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -54,6 +54,15 @@ class Device(Protocol):
 
     @property
     def concurrency(self) -> int: ...
+
+    def together(self, nbytes: int) -> Callable[[Callable[[int], Any], int], Iterator] | None:
+        """What does ``work(0)``, .., ``work(n - 1)`` for shots side by side, results in order; None if one by one is better.
+
+        Parameters
+        ----------
+        nbytes : int
+            Memory of a shot's fields.
+        """
 
     @property
     def free_bytes(self) -> int:

@@ -1,12 +1,13 @@
 """The CUDA C of pieces: functions for one thread each, and kernels that share cells out among threads.
 
 What a processor computes row by row on the way, temporaries, fills arrays of the box here: each has a function of its own,
-whose kernel comes before that of the one that wants it. A kernel looks up the time step itself, in memory, so that one and
-the same launch serves all steps.
+which is done before that of the one that wants it. Where arrays stand at a time step is looked up in memory, in a row of a
+table for each shot, so that one and the same launch serves all shots and all steps.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -16,33 +17,34 @@ from seisops.engine.lower.nodes import Statement, Sum
 from seisops.engine.lower.piece import Text
 from seisops.engine.lower.text import Writer
 
-__all__ = ["NAME", "TAPS", "THREADS", "Function", "Kernels", "kernel", "kernels"]
+__all__ = ["HEAD", "NAME", "TAPS", "THREADS", "Function", "Kernels", "kernel", "kernels"]
 
 
 @dataclass(frozen=True)
 class Function:
     """What a thread does in one cell, or for one point, as text.
 
-    Its arguments are ``entry, every, arrays, ..., strides, ..., scalars, ..., box, ..., temporaries, ...`` and the cell: the
-    step and after it the entries that arrays show at it, in memory; for each array its cell 0, the elements from entry to
-    entry, and where its entry is; for each temporary its first element, and the elements from row to row.
+    Its arguments are ``now, every, back, arrays.., temporaries.., strides.., box.., rows.., scalars..`` and
+    the cell: a row of the table; the steps from one to the next in which this is done, and by how many it comes later; for
+    each array its place in the row, where cell 0 of its entry is, and so for each temporary; then numbers, which for points
+    are in the row as well, as each shot has its own: elements from row to row of arrays, the box, and those of temporaries.
 
     Attributes
     ----------
     source : str
         Under the name `NAME`.
     arguments : tuple of (str, str)
-        Type and name of each, but for the entries and the cell.
+        Type and name of each, but for the row and the cell.
+    axes : int
+        Numbers that say which cell, or which point and which part of its taps.
     around : tuple of (int, int)
         Cells that it computes beyond the box, along each axis; empty for points.
-    some : bool
-        Whether it sums some of the taps of a point only, `TAPS` of them.
     """
 
     source: str
     arguments: tuple[tuple[str, str], ...]
+    axes: int
     around: tuple[tuple[int, int], ...] = ()
-    some: bool = False
 
 
 NAME = "piece"
@@ -50,18 +52,61 @@ NAME = "piece"
 THREADS = 256
 #: Taps of a point that one thread sums, where others do so with the rest of them.
 TAPS = 16
+#: Numbers before the pointers in a row of the table: the step, and the first of all.
+HEAD = 2
+
+#: What moves a table on: ``(step + offset) / divisor % period`` is the entry that an array shows at a step.
+ADVANCE = f"""static __device__ __forceinline__ void advance(
+  const uint64_t *now, uint64_t *next, const uint64_t *bases, const unsigned *rules, unsigned pointers, int by, unsigned k)
+{{
+  const unsigned step = (unsigned)now[0] + by;
+  if (k < {HEAD}) next[k] = k ? now[k] : step;
+  if (k >= pointers) return;
+  const unsigned *rule = rules + 3 * k;
+  const unsigned entry = (step + rule[0]) / rule[1] % rule[2];
+  next[{HEAD} + k] = bases[2 * k] + entry * bases[2 * k + 1];
+}}
+"""
 
 
-def kernel(sections: Sequence[Sequence[Function]], axes: int) -> str:
+def kernel(functions: Sequence[Function], sections: Sequence[Sequence[int]], leads: bool = False) -> str:
     """A kernel named `NAME` of which each block belongs to a section, whose functions a thread calls one after another.
 
-    Its arguments are ``entry``; for each section the number of its blocks, the cells along the first axis that a thread
-    goes through, and for each axis from the last to the first the first cell, that after the last, the blocks and the
-    logarithm of the threads of a block; then those of each function.
+    A launch has blocks for each section, and as many along the second axis as there are shots.
+
+    Its arguments are ``now``, the table; the length of a row; if it leads, ``next, bases, rules, pointers, by``, for the
+    table of the following step, which the first blocks make; for each section the number of its blocks, the cells along the
+    first axis that a thread goes through, and for each axis from the last to the first the first cell, that after the last,
+    the blocks and the logarithm of the threads of a block; then those of each function.
+
+    Parameters
+    ----------
+    functions : sequence of Function
+    sections : sequence of sequence of int
+        The numbers of their functions, all of cells of as many axes.
+    leads : bool, optional
+        Whether it is the first of a step.
     """
     names: dict[str, str] = {}
-    out, declared, body = [], ["const unsigned *__restrict__ entry"], ["unsigned block = blockIdx.x;"]
-    for k, functions in enumerate(sections):
+    declared = ["const uint64_t *__restrict__ tables", "unsigned width"]
+    body = ["const uint64_t *__restrict__ now = tables + (uint64_t)blockIdx.y * width;", "unsigned block = blockIdx.x;"]
+    for f in functions:
+        names.setdefault(f.source, f"{NAME}{len(names)}")
+    out = [source.replace(f" {NAME}(", f" {name}(") for source, name in names.items()]
+    if leads:
+        out.insert(0, ADVANCE)
+        declared += ["uint64_t *next", "const uint64_t *bases", "const unsigned *rules", "unsigned pointers", "int by"]
+        places = "next + (uint64_t)blockIdx.y * width, bases + 2 * (uint64_t)blockIdx.y * pointers"
+        body += [
+            f"const unsigned blocks = (max(pointers, {HEAD}u) + {THREADS - 1}) / {THREADS};",
+            "if (block < blocks) {",
+            f"advance(now, {places}, rules, pointers, by, block * {THREADS} + threadIdx.x);",
+            "return;",
+            "}",
+            "block -= blocks;",
+        ]
+    for k, section in enumerate(sections):
+        axes = functions[section[0]].axes
         declared += [f"unsigned blocks{k}", f"int deep{k}"]
         cell, left = [], f"tid{k}"
         body += [f"if (block < blocks{k}) {{", f"unsigned {left} = threadIdx.x;"]
@@ -79,14 +124,12 @@ def kernel(sections: Sequence[Sequence[Function]], axes: int) -> str:
         last = axes - 1
         body.append(f"const int stop = min(end{k}_{last}, i{last} + deep{k});")
         body.append(f"for (; i{last} < stop; i{last}++) {{")
-        for n, f in enumerate(functions):
-            if f.source not in names:
-                names[f.source] = f"{NAME}{len(names)}"
-                out.append(f.source.replace(f" {NAME}(", f" {names[f.source]}("))
-            declared += [f"{kind} {name}_{k}_{n}" for kind, name in f.arguments]
-            given = ", ".join(["entry", *(f"{name}_{k}_{n}" for _, name in f.arguments), *reversed(cell)])
-            body.append(f"{names[f.source]}({given});")
+        for n in section:
+            given = ", ".join(["now", *(f"{name}_{n}" for _, name in functions[n].arguments), *reversed(cell)])
+            body.append(f"{names[functions[n].source]}({given});")
         body += ["}", "return;", "}", f"block -= blocks{k};"]
+    for n, f in enumerate(functions):
+        declared += [f"{kind} {name}_{n}" for kind, name in f.arguments]
     head = f'extern "C" __global__ void {NAME}({", ".join(declared)})'
     return "\n".join([*out, head, "{", *body, "}", ""])
 
@@ -103,11 +146,14 @@ class Kernels:
         What their arguments are: `loads`, `strides`, `scalars`, and of `temporaries` how far each goes beyond the box.
     parts : bool
         Whether the sums of points are made in parts, which lie in a temporary.
+    points : bool
+        Whether it is about points.
     """
 
     functions: list[Function] = field(default_factory=list)
     text: Text = field(default_factory=Text)
     parts: bool = False
+    points: bool = False
 
     def rows(self, cells: Sequence[int]) -> list[tuple[int, ...]]:
         """Shape of each temporary on a box of so many cells."""
@@ -147,7 +193,7 @@ class _Device(Writer):
         for of, n in self.numbers.items():
             extent = self.extents[of]
             rows = [f"({v} - b{2 * axis} - ({extent[v][0]})) * m{n}{v}" for axis, v in enumerate(self.outer)]
-            start = f"w{n} - b{2 * len(self.outer)} - ({extent[self.inner][0]})"
+            start = f"({self.real} *)now[w{n}] - b{2 * len(self.outer)} - ({extent[self.inner][0]})"
             out.append(f"{self.real} *restrict t{n} = {' + '.join([start, *rows])};")
         return out
 
@@ -180,7 +226,8 @@ class _Device(Writer):
             value = self.sum(s.value)
             self.written.add(self.slot(s.target))
             target = self.load(s.target)
-            within = [f"if ({row} >= b1) return;", *self.pointers(), f"{self.real} sum = 0;"]
+            begin = [*self.pointers(), f"{self.real} sum = 0;"]
+            within = [f"if ({row} >= b1) return;", *begin]
             taps = [*self.lines, f"sum += {value};", "}"]
             if any(index.table is not None for index in s.target.at):
                 one = [f"for (int {tap} = b2; {tap} < b3; {tap}++) {{", *taps, f"{target} += sum;"]
@@ -191,33 +238,44 @@ class _Device(Writer):
             some = [
                 f"for (int {tap} = b2 + part * {TAPS}; {tap} < {end}; {tap}++) {{",
                 *taps,
-                f"w0[{row} * m0 + part] = sum;",
+                f"t0[{row} * m0 + part] = sum;",
             ]
-            rest = [f"for (int part = 0; part < m0; part++) sum += w0[{row} * m0 + part];", f"{target} += sum;"]
-            self.bodies += [([*within, *some], (), True), ([*within, *rest], (), False)]
+            rest = [f"for (int part = 0; part < m0; part++) sum += t0[{row} * m0 + part];", f"{target} += sum;"]
+            room = f"{self.real} *restrict t0 = ({self.real} *)now[w0];"
+            one = [f"if ({row} >= b1 || part >= m0) return;", *begin, room, *some]
+            self.bodies += [(one, (), True), ([*within, room, *rest], (), False)]
 
     def finished_kernels(self) -> Kernels:
-        out, text = Kernels(text=self.out, parts=self.parts), self.out
-        arguments, first = [("unsigned", "every")], []
+        out, text = Kernels(text=self.out, parts=self.parts, points=self.axes[0] not in ("x",)), self.out
+        arguments, first = [("unsigned", "every"), ("int", "back")], []
         for slot, load in enumerate(text.loads):
             kind = self.type(load, slot)
-            arguments += [(f"{kind} *", f"q{slot}"), ("long long", f"e{slot}"), ("int", f"f{slot}")]
-            entry = f" + entry[f{slot}] * e{slot}" if load.rule is not None else ""
-            first.append(f"{kind} *__restrict__ p{slot} = q{slot}{entry};")
-        arguments += [("long long", f"s{n}") for n in range(len(text.strides))]
-        arguments += [(self.real, f"c{n}") for n in range(len(text.scalars))]
-        arguments += [("int", f"b{n}") for n in range(2 * len(self.axes))]
+            arguments.append(("int", f"k{slot}"))
+            first.append(f"{kind} *__restrict__ p{slot} = ({kind} *)now[k{slot}];")
+        sizes = [("long long", f"s{n}") for n in range(len(text.strides))]
+        sizes += [("int", f"b{n}") for n in range(2 * len(self.axes))]
         for n in self.numbers.values():
-            arguments += [(f"{self.real} *", f"w{n}"), *(("long long", f"m{n}{v}") for v in self.outer)]
+            arguments.append(("int", f"w{n}"))
+            sizes += [("long long", f"m{n}{v}") for v in self.outer]
         if self.parts:
-            arguments += [(f"{self.real} *", "w0"), ("int", "m0")]
-        given = ["const unsigned *entry", *(f"{kind} {name}" for kind, name in arguments)]
+            arguments.append(("int", "w0"))
+            sizes.append(("int", "m0"))
+        if out.points:  # each shot has its own numbers of them
+            first += [f"const {kind} {name} = ({kind})now[{name}_at];" for kind, name in sizes]
+            sizes = [("int", f"{name}_at") for _, name in sizes]
+        arguments += [*sizes, *((self.real, f"c{n}") for n in range(len(text.scalars)))]
+        given = ["const uint64_t *now", *(f"{kind} {name}" for kind, name in arguments)]
+        when = [
+            "const unsigned step = (unsigned)now[0] - back;",
+            "if (back && now[0] == now[1]) return;",  # there is none before the first
+            "if (every != 1 && step % every) return;",
+        ]
         for body, around, some in self.bodies:
             variables = self.axes if around else (self.axes[0], "part") if some else self.axes[:1]
             declared = [*given, *(f"int {v}" for v in variables)]
-            used = "\n".join(body)
-            mine = [line for slot, line in enumerate(first) if f"p{slot}" in used]
+            used = set(re.findall(r"\w+", "\n".join(body)))
+            mine = [line for line in first if line.split(" = ")[0].split()[-1] in used]
             head = f"static __device__ __forceinline__ void {NAME}({', '.join(declared)})"
-            source = [head, "{", "if (every != 1 && entry[0] % every) return;", *mine, *body, "}", ""]
-            out.functions.append(Function("\n".join(source), tuple(arguments), around, some))
+            source = "\n".join([head, "{", *when, *mine, *body, "}", ""])
+            out.functions.append(Function(source, tuple(arguments), len(variables), around))
         return out

@@ -1,0 +1,148 @@
+"""Which functions of pieces a graphics processor launches together, and which of its threads does what.
+
+A launch is done before the next begins; within one, nobody waits for anybody. So what belongs together in a launch is what
+is unrelated, and what meets in the same cells only, if one thread does all of it there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from seisops.engine.lower.piece import Piece
+from seisops.engine.lower.schedule import APART, FREE, SAME_CELL, relation
+
+__all__ = ["Box", "Item", "Section", "deferred", "launches", "sections"]
+
+#: First cell, and that after the last, along each axis.
+Box = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A function of a piece.
+
+    Attributes
+    ----------
+    piece : Piece
+    stage : int
+        Which of its functions, in their order.
+    box : Box
+        The cells that it computes, or the points and the parts of their taps.
+    """
+
+    piece: Piece
+    stage: int
+    box: Box
+
+
+@dataclass(frozen=True)
+class Section:
+    """Cells, and what a thread does in each of them, in order."""
+
+    box: Box
+    items: tuple[Item, ...]
+
+
+#: Items that meet in the same cells only, in their order.
+Family = list[Item]
+
+
+def launches(items: Sequence[Item], shape: Sequence[int]) -> list[list[Family]]:
+    """Items in as few launches as their order allows.
+
+    One joins a launch if it is unrelated to what comes after that, and meets what is in it in the same cells only.
+
+    Parameters
+    ----------
+    items : sequence of Item
+        In the order in which they take effect.
+    shape : sequence of int
+        Cells of the grid.
+    """
+    out: list[list[Family]] = []
+    for item in items:
+        first, met = 0, []
+        for n in reversed(range(len(out))):
+            related = [(f, max(_related(one, item, shape) for one in f)) for f in out[n]]
+            met = [(f, how) for f, how in related if how != FREE]
+            if met:
+                first = n
+                break
+        if any(how > SAME_CELL or item.piece.bound or f[0].piece.bound for f, how in met):
+            first, met = first + 1, []
+        if first == len(out):
+            out.append([])
+        joined = [f for f, _ in met]
+        others = [f for f in out[first] if not any(f is one for one in joined)]
+        out[first] = [*others, [*(one for f in joined for one in f), item]]
+    return out
+
+
+def _related(one: Item, other: Item, shape: Sequence[int]) -> int:
+    return APART if one.piece is other.piece else relation(one.piece, other.piece, shape)
+
+
+def sections(family: Family) -> list[Section]:
+    """The cells of a family's items, in boxes that have none in common, with the items of each.
+
+    Boxes that are thin along the first axis come first, so that strips of a layer are cut by those across, not in three.
+    """
+    left, out = list(family), []
+    while left:
+        box = min((item.box for item in left), key=lambda box: [end - first for first, end in box])
+        out.append(Section(box, tuple(item for item in left if _common(item.box, box))))
+        left = [replace(item, box=part) for item in left for part in _without(item.box, box)]
+    # parts of one item under another box are the same function: who launches it looks at piece and stage
+    return out
+
+
+def _common(box: Box, other: Box) -> bool:
+    return all(max(a, c) < min(b, d) for (a, b), (c, d) in zip(box, other, strict=True))
+
+
+def _without(box: Box, other: Box) -> list[Box]:
+    """The cells of a box that are not in another, in boxes."""
+    if not _common(box, other):
+        return [box]
+    out, middle = [], list(box)
+    for axis, ((first, end), (start, stop)) in enumerate(zip(box, other, strict=True)):
+        for low, high in ((first, min(end, start)), (max(first, stop), end)):
+            if low < high:
+                out.append((*middle[:axis], (low, high), *box[axis + 1 :]))
+        middle[axis] = (max(first, start), min(end, stop))
+    return out
+
+
+def deferred(pieces: Sequence[Piece], direction: int, count: Callable[[Sequence[Piece]], int]) -> tuple[Piece, ...]:
+    """Pieces with those first that are better done with the step that follows their own.
+
+    Such are those that read points: nothing else in a step needs what they find.
+
+    Parameters
+    ----------
+    pieces : sequence of Piece
+    direction : int
+        1, or -1 backward in time.
+    count : callable
+        The number of launches that pieces in an order take.
+    """
+    order, least = tuple(pieces), count(pieces)
+    for piece in reversed(pieces):
+        now = [p for p in order if not p.behind]
+        after = now[now.index(piece) + 1 :]
+        if not piece.bound or any(_meet(piece, p) for p in after):
+            continue
+        late = replace(piece, behind=direction)
+        trial = (*(p for p in order if p.behind), late, *(p for p in now if p is not piece))
+        if (n := count(trial)) < least:
+            order, least = trial, n
+    return order
+
+
+def _meet(one: Piece, other: Piece) -> bool:
+    """Whether either of two pieces writes an array that the other reads or writes, wherever."""
+    names: dict[str, bool] = {}
+    for access in one.accesses:
+        names[access.name] = names.get(access.name, False) or access.written
+    return any(a.name in names and (a.written or names[a.name]) for a in other.accesses)
