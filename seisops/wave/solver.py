@@ -221,9 +221,9 @@ class Solver:
             What was read, a result for each way that was wanted.
         """
         room = Room(self.device, self.scheme, self.discretisation, transposed, wrt, keep.every)
-        write, entering, _ = opened(given, WRITE, room)
-        read, leaving, results = opened(wanted, READ, room, records)
-        with ExitStack() as stack:
+        with self.device.active(), ExitStack() as stack:
+            write, entering, _ = opened(given, WRITE, room)
+            read, leaving, results = opened(wanted, READ, room, records)
             again, beside = self._again(replay, wrt, stack) if replay else (None, Bindings())
             bindings = entering | leaving | beside
             march = stack.enter_context(self._march(transposed, write, read, wrt, keep, bindings, again))
@@ -233,7 +233,7 @@ class Solver:
                 march(0, self.discretisation.steps)
             if not march.finite:
                 warnings.warn(self._overflow(), AccuracyWarning, stacklevel=outside())
-        return results()
+            return results()
 
     def _overflow(self) -> str:
         d, layer, medium = self.discretisation, self.discretisation.boundary, type(self.medium.primal).__name__
@@ -250,11 +250,11 @@ class Solver:
     @contextmanager
     def background(self, given: Sequence[Way], wrt: tuple[str, ...], keep: Keep, records: Ports) -> Iterator[March]:
         """A march for a background; see :data:`seisops.wave.storage.background.Start`."""
-        write, bindings, _ = opened(
-            given, WRITE, Room(self.device, self.scheme, self.discretisation, False, wrt, keep.every)
-        )
-        with self._march(False, write, records, wrt, keep, bindings) as march:
-            yield march
+        room = Room(self.device, self.scheme, self.discretisation, False, wrt, keep.every)
+        with self.device.active():
+            write, bindings, _ = opened(given, WRITE, room)
+            with self._march(False, write, records, wrt, keep, bindings) as march:
+                yield march
 
     def edges(self, wrt: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
         """Shapes, for one row, of what the edges keep so that the forward march can be gone through backward.

@@ -42,7 +42,7 @@ def host(folder, monkeypatch):
 
 @pytest.mark.parametrize("ndim", [2, 3])
 @pytest.mark.parametrize("order", [FORWARD, BACKWARD, SCATTERED])
-@pytest.mark.parametrize("deep", [1, 3])
+@pytest.mark.parametrize("deep", [1, 6])
 def test_expressions_are_those_of_the_processor(folder, monkeypatch, ndim, order, deep):
     """What occurs in wave equations and what is harder, each as a piece of one and the same time loop."""
     monkeypatch.setattr("seisops.engine.backend.cuda.DEEP", deep)

@@ -10,13 +10,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 __all__ = ["abreast", "together"]
 
 Found = TypeVar("Found")
+#: Called by who wants work done: what makes a context of it for a thread.
+Within = Callable[[], Callable[[], AbstractContextManager]]
 
 _here = threading.local()
+
+
+def anywhere() -> Callable[[], AbstractContextManager]:
+    """Of threads that are where everybody is."""
+    return nullcontext
 
 
 class Crew:
@@ -82,14 +90,17 @@ def together(key: Hashable, item: Any, work: Callable[[list], None]) -> None:
         crew.call(key, item, work)
 
 
-def abreast(work: Callable[[int], Found], n: int, most: int) -> Iterator[Found]:
+def abreast(work: Callable[[int], Found], n: int, most: int, within: Within = anywhere) -> Iterator[Found]:
     """``work(0)``, .., ``work(n - 1)``, so many at a time, by a crew; results in order.
 
     Parameters
     ----------
     work : callable
     n, most : int
+    within : callable, optional
+        Returns what each thread enters to be where the caller is.
     """
+    enter = within()
     for first in range(0, n, most):
         numbers = range(first, min(first + most, n))
         if len(numbers) == 1:
@@ -100,7 +111,8 @@ def abreast(work: Callable[[int], Found], n: int, most: int) -> Iterator[Found]:
         def one(number: int, crew: Crew = crew) -> Found:
             _here.crew = crew
             try:
-                return work(number)
+                with enter():
+                    return work(number)
             finally:
                 _here.crew = None
                 crew.leave()

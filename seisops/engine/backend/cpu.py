@@ -6,6 +6,7 @@ import ctypes
 import operator
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from math import ceil
@@ -63,6 +64,9 @@ class Processor:
     def concurrency(self) -> int:
         """As many shots as threads are wanted."""
         return count()
+
+    def active(self) -> AbstractContextManager:
+        return nullcontext()
 
     def together(self, nbytes: int) -> Callable[[Callable, int], Iterator] | None:
         """Several shots at once are better off than one on all cores if their fields stay close to each core."""

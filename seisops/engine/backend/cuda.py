@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from math import prod
@@ -153,6 +154,9 @@ class Cuda:
         if self.number >= count:
             raise ParameterError(f'device="{self.name}": there are {count} devices, numbered from 0')
 
+    def __reduce__(self):
+        return type(self), (self.number,)
+
     @property
     def name(self) -> str:
         return f"cuda:{self.number}"
@@ -161,7 +165,21 @@ class Cuda:
 
     def together(self, nbytes: int) -> Callable[[Callable, int], Iterator] | None:
         most = min(CREW, FULL // max(nbytes, 1), self.free_bytes // max(4 * nbytes, 1))
-        return partial(abreast, most=most) if most > 1 else None
+        return partial(abreast, most=most, within=self._within) if most > 1 else None
+
+    def _within(self) -> Callable[[], AbstractContextManager]:
+        """What puts a thread on this device, and on the stream of who calls."""
+        stream = self._cupy.cuda.get_current_stream()
+
+        @contextmanager
+        def enter() -> Iterator[None]:
+            with self.active(), stream:
+                yield
+
+        return enter
+
+    def active(self) -> AbstractContextManager:
+        return self._cupy.cuda.Device(self.number)
 
     @cached_property
     def _cupy(self):
@@ -169,21 +187,18 @@ class Cuda:
 
         return cupy
 
-    def _here(self):
-        return self._cupy.cuda.Device(self.number)
-
     @property
     def free_bytes(self) -> int:
-        with self._here():
+        with self.active():
             free, _ = self._cupy.cuda.runtime.memGetInfo()
             return int(free + self._cupy.get_default_memory_pool().free_bytes())
 
     def zeros(self, shape: tuple[int, ...], dtype: DTypeLike):
-        with self._here():
+        with self.active():
             return self._cupy.zeros(shape, dtype)
 
     def to_device(self, a, dtype: DTypeLike):
-        with self._here():
+        with self.active():
             return self._cupy.ascontiguousarray(self._cupy.asarray(a), dtype)
 
     def to_host(self, a) -> np.ndarray:
@@ -200,7 +215,9 @@ class Cuda:
 
     def function(self, source: str):
         if source not in self._functions:
-            self._functions[source] = self._cupy.RawKernel(PREAMBLE + source, NAME, options=("--std=c++14",))
+            with self.active():
+                self._functions[source] = self._cupy.RawKernel(PREAMBLE + source, NAME, options=("--std=c++14",))
+                self._functions[source].compile()  # not while launches are captured
         return self._functions[source]
 
     def address(self, a) -> int:
@@ -208,7 +225,7 @@ class Cuda:
 
     def march(self, step, after, table: Table, steps: range) -> None:
         cupy, shots = self._cupy, len(table.bases)
-        with self._here():
+        with self.active():
             tables = [cupy.asarray(table.at(steps.start, steps.start)), cupy.empty((shots, table.width), np.uint64)]
             bases, rules = cupy.asarray(table.bases), cupy.asarray(table.rules)
             made = (bases, rules, np.uint32(len(table.rules)), np.int32(steps.step))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -67,6 +68,9 @@ class Device(Protocol):
     @property
     def free_bytes(self) -> int:
         """Memory that can be taken."""
+
+    def active(self) -> AbstractContextManager:
+        """Where whoever works on its arrays is."""
 
     def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
         """A zeroed array, C-contiguous."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from seisops.engine.lower.nodes import Statement, Sum
+from seisops.engine.lower.nodes import Load, Statement, Sum, Taps, Temporary, nodes
 from seisops.engine.lower.piece import Text
 from seisops.engine.lower.text import Writer
 
@@ -28,13 +28,14 @@ class Function:
     the cell: a row of the table; the steps from one to the next in which this is done, and by how many it comes later; for
     each array its place in the row, where cell 0 of its entry is, and so for each temporary; then numbers, which for points
     are in the row as well, as each shot has its own: elements from row to row of arrays, the box, and those of temporaries.
+    Of the cell there are two numbers along the first axis: where to begin, and where to stop.
 
     Attributes
     ----------
     source : str
         Under the name `NAME`.
     arguments : tuple of (str, str)
-        Type and name of each, but for the row and the cell.
+        Type and name of each, but for the row and the cells.
     axes : int
         Numbers that say which cell, or which point and which part of its taps.
     around : tuple of (int, int)
@@ -50,6 +51,8 @@ class Function:
 NAME = "piece"
 #: Threads of a block.
 THREADS = 256
+#: Cells along the first axis that are computed together where they look at the same, which is loaded once.
+TOGETHER = 4
 #: Taps of a point that one thread sums, where others do so with the rest of them.
 TAPS = 16
 #: Numbers before the pointers in a row of the table: the step, and the first of all.
@@ -92,7 +95,7 @@ def kernel(functions: Sequence[Function], sections: Sequence[Sequence[int]], lea
     body = ["const uint64_t *__restrict__ now = tables + (uint64_t)blockIdx.y * width;", "unsigned block = blockIdx.x;"]
     for f in functions:
         names.setdefault(f.source, f"{NAME}{len(names)}")
-    out = [source.replace(f" {NAME}(", f" {name}(") for source, name in names.items()]
+    out = [re.sub(rf"\b{NAME}(?=(_in)?\()", name, source) for source, name in names.items()]
     if leads:
         out.insert(0, ADVANCE)
         declared += ["uint64_t *next", "const uint64_t *bases", "const unsigned *rules", "unsigned pointers", "int by"]
@@ -115,7 +118,7 @@ def kernel(functions: Sequence[Function], sections: Sequence[Sequence[int]], lea
             declared += [f"int {first}", f"int {end}", f"unsigned {many}", f"int {log}"]
             deep = f" * deep{k}" if axis == axes - 1 else ""
             thread = f"((block % {many}) << {log}) + ({left} & ((1u << {log}) - 1))"
-            body.append(f"{'' if deep else 'const '}int i{axis} = {first} + (int)({thread}){deep};")
+            body.append(f"const int i{axis} = {first} + (int)({thread}){deep};")
             if axis < axes - 1:
                 body.append(f"block /= {many}; {left} >>= {log};")
             cell.append(f"i{axis}")
@@ -123,11 +126,12 @@ def kernel(functions: Sequence[Function], sections: Sequence[Sequence[int]], lea
         body += [f"if ({outside}) return;"] if outside else []
         last = axes - 1
         body.append(f"const int stop = min(end{k}_{last}, i{last} + deep{k});")
-        body.append(f"for (; i{last} < stop; i{last}++) {{")
+        # one after the other in all of a thread's cells: they meet in the same cells only
+        cells = ", ".join([f"i{last}", "stop", *reversed(cell[:-1])])
         for n in section:
-            given = ", ".join(["now", *(f"{name}_{n}" for _, name in functions[n].arguments), *reversed(cell)])
+            given = ", ".join(["now", *(f"{name}_{n}" for _, name in functions[n].arguments), cells])
             body.append(f"{names[functions[n].source]}({given});")
-        body += ["}", "return;", "}", f"block -= blocks{k};"]
+        body += ["return;", "}", f"block -= blocks{k};"]
     for n, f in enumerate(functions):
         declared += [f"{kind} {name}_{n}" for kind, name in f.arguments]
     head = f'extern "C" __global__ void {NAME}({", ".join(declared)})'
@@ -178,14 +182,35 @@ class _Device(Writer):
         super().__init__(*arguments)
         self.bodies: list[tuple[list[str], tuple, bool]] = []
         self.parts = False  # whether points have partial sums
+        self.ahead = 0  # along the first axis, of the cell that is written of
+        self.locals: dict = {}
 
     def in_row(self, of: Sum) -> bool:
         return False
 
+    # -- cells that are computed together
+
+    def load(self, load: Load) -> str:
+        at = (replace(i, shift=i.shift + i.sign * self.ahead) if i.variable == self.axes[0] else i for i in load.at)
+        return super().load(replace(load, at=tuple(at)) if self.ahead else load)
+
+    def local(self, taps: Taps) -> str:
+        key = taps, self.ahead
+        if key not in self.locals:
+            value = self.taps(taps)
+            self.locals[key] = f"d{len(self.locals)}"
+            self.lines.append(f"const {self.real} {self.locals[key]} = {value};")
+        return self.locals[key]
+
     def temporary(self, t) -> str:
         n, at = self.numbers[t.of], dict(t.at)
-        terms = [f"{at[v]} * m{n}{v}" for v in self.outer if at[v]]
-        return f"t{n}[{' + '.join([*terms, self.inner])}{f' + {at[self.inner]}' if at[self.inner] else ''}]"
+        at[self.axes[0]] += self.ahead
+        return self.place(n, [at[v] for v in self.axes])
+
+    def place(self, n: int, at: Sequence[int]) -> str:
+        """A temporary so many cells away."""
+        terms = [f"{k} * m{n}{v}" for v, k in zip(self.outer, at[:-1], strict=True) if k]
+        return f"t{n}[{' + '.join([*terms, self.inner])}{f' + {at[-1]}' if at[-1] else ''}]"
 
     def places(self) -> list[str]:
         """Where the rows of temporaries begin."""
@@ -193,30 +218,67 @@ class _Device(Writer):
         for of, n in self.numbers.items():
             extent = self.extents[of]
             rows = [f"({v} - b{2 * axis} - ({extent[v][0]})) * m{n}{v}" for axis, v in enumerate(self.outer)]
-            start = f"({self.real} *)now[w{n}] - b{2 * len(self.outer)} - ({extent[self.inner][0]})"
+            start = f"w{n} - b{2 * len(self.outer)} - ({extent[self.inner][0]})"
             out.append(f"{self.real} *restrict t{n} = {' + '.join([start, *rows])};")
         return out
 
     def cells(self, statements: Sequence[Statement]) -> None:
         """Functions for a cell of each family of temporaries, then for one of what is wanted."""
         for family in self.temporaries([s.value for s in statements]):
-            self.prepare(family)
-            self.function([tuple(self.extents[family[0]][v]) for v in self.axes])
-        self.assign(statements)
-        self.function([(0, 0)] * len(self.axes))
+            made = [(None, of) for of in family]
+            self.function(made, [tuple(self.extents[family[0]][v]) for v in self.axes])
+        self.function([(s, s.value) for s in statements], [(0, 0)] * len(self.axes))
 
-    def function(self, extent: Sequence[tuple[int, int]]) -> None:
-        """One of the lines written, for cells as far beyond the box."""
-        body = [*self.cell(extent), *self.pointers(), *self.places(), *self.lines]
+    def function(self, made: Sequence[tuple[Statement | None, Sum]], extent: Sequence[tuple[int, int]]) -> None:
+        """One that assigns sums, by statements or to temporaries, in cells as far beyond the box."""
+        first, body = self.axes[0], []
+        for axis, (v, (low, high)) in enumerate(zip(self.axes, extent, strict=True)):
+            begin, end = self.ends(axis, low, high)
+            if axis:
+                body.append(f"if ({v} < {begin} || {v} >= {end}) return;")
+            else:
+                body += [f"{v} = max({v}, {begin});", f"stop = min(stop, {end});"]
+        several = any(self.looks_along(value) for _, value in made)
+        for cells in (TOGETHER, 1) if several else (1,):
+            lines = self.assigned(made, cells)
+            body += [
+                f"for (; {first} + {cells} <= stop; {first} += {cells}) {{",
+                *self.pointers(),
+                *self.places(),
+                *lines,
+                "}",
+            ]
         self.bodies.append((body, tuple(extent), False))
 
-    def cell(self, extent: Sequence[tuple[int, int]]) -> list[str]:
-        """Whether a thread's cell is in the box."""
-        out = []
-        for axis, (v, (low, high)) in enumerate(zip(self.axes, extent, strict=True)):
-            first, end = self.ends(axis, low, high)
-            out.append(f"if ({v} < {first} || {v} >= {end}) return;")
-        return out
+    def looks_along(self, value: Sum) -> bool:
+        """Whether cells look at the same along the first axis."""
+        seen: dict[tuple, set[int]] = {}
+        for node in nodes(value, inside=False):
+            if isinstance(node, Load):
+                at = {i.variable: i.shift for i in node.at}
+                others = tuple(i for i in node.at if i.variable != self.axes[0])
+                seen.setdefault((node.name, node.rule, others), set()).add(at.get(self.axes[0], 0))
+            elif isinstance(node, Temporary):
+                at = dict(node.at)
+                others = tuple(k for v, k in node.at if v != self.axes[0])
+                seen.setdefault((id(node.of), others), set()).add(at[self.axes[0]])
+        return any(len(shifts) > 1 for shifts in seen.values())
+
+    def assigned(self, made: Sequence[tuple[Statement | None, Sum]], cells: int) -> list[str]:
+        """The lines of so many cells: of each assignment the values in all of them, then where they go."""
+        self.locals, self.lines = {}, []
+        for n, (statement, value) in enumerate(made):
+            for self.ahead in range(cells):
+                self.lines.append(f"const {self.real} v{n}_{self.ahead} = {self.sum(value)};")
+            for self.ahead in range(cells):
+                if statement is None:
+                    target, add = self.place(self.numbers[value], [self.ahead, *[0] * (len(self.axes) - 1)]), False
+                else:
+                    self.written.add(self.slot(statement.target))
+                    target, add = self.load(statement.target), statement.add
+                self.lines.append(f"{target} {'+=' if add else '='} v{n}_{self.ahead};")
+        self.ahead = 0
+        return self.lines
 
     def points(self, statements: Sequence[Statement]) -> None:
         """The sum over the taps of one point; where many are read, by several threads first."""
@@ -238,44 +300,43 @@ class _Device(Writer):
             some = [
                 f"for (int {tap} = b2 + part * {TAPS}; {tap} < {end}; {tap}++) {{",
                 *taps,
-                f"t0[{row} * m0 + part] = sum;",
+                f"w0[{row} * m0 + part] = sum;",
             ]
-            rest = [f"for (int part = 0; part < m0; part++) sum += t0[{row} * m0 + part];", f"{target} += sum;"]
-            room = f"{self.real} *restrict t0 = ({self.real} *)now[w0];"
-            one = [f"if ({row} >= b1 || part >= m0) return;", *begin, room, *some]
-            self.bodies += [(one, (), True), ([*within, room, *rest], (), False)]
+            rest = [f"for (int part = 0; part < m0; part++) sum += w0[{row} * m0 + part];", f"{target} += sum;"]
+            one = [f"if ({row} >= b1 || part >= m0) return;", *begin, *some]
+            self.bodies += [(one, (), True), ([*within, *rest], (), False)]
 
     def finished_kernels(self) -> Kernels:
         out, text = Kernels(text=self.out, parts=self.parts, points=self.axes[0] not in ("x",)), self.out
-        arguments, first = [("unsigned", "every"), ("int", "back")], []
-        for slot, load in enumerate(text.loads):
-            kind = self.type(load, slot)
-            arguments.append(("int", f"k{slot}"))
-            first.append(f"{kind} *__restrict__ p{slot} = ({kind} *)now[k{slot}];")
+        # those of the table, pointers and for points numbers, as the function within has them
+        looked = [(f"{self.type(load, slot)} *__restrict__", f"p{slot}") for slot, load in enumerate(text.loads)]
         sizes = [("long long", f"s{n}") for n in range(len(text.strides))]
         sizes += [("int", f"b{n}") for n in range(2 * len(self.axes))]
         for n in self.numbers.values():
-            arguments.append(("int", f"w{n}"))
+            looked.append((f"{self.real} *__restrict__", f"w{n}"))
             sizes += [("long long", f"m{n}{v}") for v in self.outer]
         if self.parts:
-            arguments.append(("int", "w0"))
+            looked.append((f"{self.real} *__restrict__", "w0"))
             sizes.append(("int", "m0"))
         if out.points:  # each shot has its own numbers of them
-            first += [f"const {kind} {name} = ({kind})now[{name}_at];" for kind, name in sizes]
-            sizes = [("int", f"{name}_at") for _, name in sizes]
-        arguments += [*sizes, *((self.real, f"c{n}") for n in range(len(text.scalars)))]
-        given = ["const uint64_t *now", *(f"{kind} {name}" for kind, name in arguments)]
-        when = [
-            "const unsigned step = (unsigned)now[0] - back;",
-            "if (back && now[0] == now[1]) return;",  # there is none before the first
-            "if (every != 1 && step % every) return;",
-        ]
+            looked, sizes = [*looked, *sizes], []
+        plain = [*sizes, *((self.real, f"c{n}") for n in range(len(text.scalars)))]
+        arguments = [("unsigned", "every"), ("int", "back"), *(("int", f"{name}_at") for _, name in looked), *plain]
         for body, around, some in self.bodies:
             variables = self.axes if around else (self.axes[0], "part") if some else self.axes[:1]
-            declared = [*given, *(f"int {v}" for v in variables)]
+            cells = ["int " + v for v in (variables[0], "stop", *variables[1:])]
             used = set(re.findall(r"\w+", "\n".join(body)))
-            mine = [line for line in first if line.split(" = ")[0].split()[-1] in used]
-            head = f"static __device__ __forceinline__ void {NAME}({', '.join(declared)})"
-            source = "\n".join([head, "{", *when, *mine, *body, "}", ""])
-            out.functions.append(Function(source, tuple(arguments), len(variables), around))
+            mine = [(kind, name) for kind, name in (*looked, *plain) if name in used]
+            at = {name: f"({kind.replace('__restrict__', '').strip()})now[{name}_at]" for kind, name in looked}
+            given = [at.get(name, name) for _, name in mine] + [c.removeprefix("int ") for c in cells]
+            inside = ", ".join([*(f"{kind} {name}" for kind, name in mine), *cells])
+            outside = ", ".join(["const uint64_t *now", *(f"{kind} {name}" for kind, name in arguments), *cells])
+            source = [
+                f"static __device__ __forceinline__ void {NAME}_in({inside})", "{", *body, "}",
+                f"static __device__ __forceinline__ void {NAME}({outside})", "{",
+                "if (back && now[0] == now[1]) return;",  # there is none before the first
+                "if (every != 1 && ((unsigned)now[0] - back) % every) return;",
+                f"{NAME}_in({', '.join(given)});", "}", "",
+            ]  # fmt: skip
+            out.functions.append(Function("\n".join(source), tuple(arguments), len(variables), around))
         return out
