@@ -371,7 +371,7 @@ class Program:
                 cells = (points, (0, -(-taps[1] // TAPS)))[: f.axes]
             else:
                 cells = tuple((a + low, b + high) for (a, b), (low, high) in zip(box, f.around, strict=True))
-            yield Item(piece, stage, cells)
+            yield Item.of(piece, stage, cells, f)
 
     def _launch(self, families: Sequence[list[Item]], numbers: Mapping[int, int], leads: bool) -> tuple:
         """A kernel and what is to be known of it: see :class:`Planned`."""

@@ -6,10 +6,12 @@ is unrelated, and what meets in the same cells only, if one thread does all of i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
-from seisops.engine.lower.piece import Piece
+from seisops.engine.lower.cuda import Function
+from seisops.engine.lower.nodes import Load, Statement
+from seisops.engine.lower.piece import Array, End, Piece
 from seisops.engine.lower.schedule import APART, FREE, SAME_CELL, relation
 
 __all__ = ["Box", "Item", "Section", "deferred", "launches", "sections"]
@@ -29,11 +31,32 @@ class Item:
         Which of its functions, in their order.
     box : Box
         The cells that it computes, or the points and the parts of their taps.
+    touches : Piece, optional
+        What it is to other pieces; by default the whole piece.
+    makes, needs : tuple
+        What it makes that others of the same piece need, and what of that it needs.
     """
 
     piece: Piece
     stage: int
     box: Box
+    touches: Piece | None = None
+    makes: tuple[Hashable, ...] = ()
+    needs: tuple[Hashable, ...] = ()
+
+    @classmethod
+    def of(cls, piece: Piece, stage: int, box: Box, function: Function) -> Item:
+        """A function that is the last of a piece, or one that fills temporaries: it only reads what is not its own."""
+        touches = None
+        if function.around and function.makes:
+            ends = [
+                (End(first.first + low, first.high), End(end.first + high, end.high))
+                for (first, end), (low, high) in zip(piece.box, function.around, strict=True)
+            ]
+            made = tuple(Statement(OWN, value, False) for value in function.makes)
+            arrays = {**piece.arrays, OWN.name: Array(f"{OWN.name} {id(piece)}", ())}
+            touches = replace(piece, box=tuple(ends), statements=made, arrays=arrays)
+        return cls(piece, stage, box, touches, function.makes, function.needs)
 
 
 @dataclass(frozen=True)
@@ -43,6 +66,9 @@ class Section:
     box: Box
     items: tuple[Item, ...]
 
+
+#: What temporaries are, to others.
+OWN = Load("own", None, ())
 
 #: Items that meet in the same cells only, in their order.
 Family = list[Item]
@@ -80,7 +106,9 @@ def launches(items: Sequence[Item], shape: Sequence[int]) -> list[list[Family]]:
 
 
 def _related(one: Item, other: Item, shape: Sequence[int]) -> int:
-    return APART if one.piece is other.piece else relation(one.piece, other.piece, shape)
+    if one.piece is other.piece:
+        return APART if set(one.makes) & set(other.needs) else FREE
+    return relation(one.touches or one.piece, other.touches or other.piece, shape)
 
 
 def sections(family: Family) -> list[Section]:

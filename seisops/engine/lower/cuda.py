@@ -8,7 +8,7 @@ table for each shot, so that one and the same launch serves all shots and all st
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -40,12 +40,16 @@ class Function:
         Numbers that say which cell, or which point and which part of its taps.
     around : tuple of (int, int)
         Cells that it computes beyond the box, along each axis; empty for points.
+    makes, needs : tuple
+        The temporaries that it fills, and those that it looks at.
     """
 
     source: str
     arguments: tuple[tuple[str, str], ...]
     axes: int
     around: tuple[tuple[int, int], ...] = ()
+    makes: tuple[Hashable, ...] = ()
+    needs: tuple[Hashable, ...] = ()
 
 
 NAME = "piece"
@@ -177,10 +181,25 @@ def kernels(statements: Sequence[Statement], axes: Sequence[str], dtype, integer
     return writer.finished_kernels()
 
 
+#: What the partial sums of points are, to the functions that make and need them.
+PARTS = "parts"
+
+
+@dataclass(frozen=True)
+class Body:
+    """The lines of a function, the variables of its cells, and the rest of a :class:`Function`."""
+
+    lines: list[str]
+    variables: tuple[str, ...]
+    around: tuple[tuple[int, int], ...] = ()
+    makes: tuple[Hashable, ...] = ()
+    needs: tuple[Hashable, ...] = ()
+
+
 class _Device(Writer):
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.bodies: list[tuple[list[str], tuple, bool]] = []
+        self.bodies: list[Body] = []
         self.parts = False  # whether points have partial sums
         self.ahead = 0  # along the first axis, of the cell that is written of
         self.locals: dict = {}
@@ -248,7 +267,9 @@ class _Device(Writer):
                 *lines,
                 "}",
             ]
-        self.bodies.append((body, tuple(extent), False))
+        needs = (n.of for _, value in made for n in nodes(value) if isinstance(n, Temporary))
+        makes = (value for statement, value in made if statement is None)
+        self.bodies.append(Body(body, self.axes, tuple(extent), tuple(makes), tuple(dict.fromkeys(needs))))
 
     def looks_along(self, value: Sum) -> bool:
         """Whether cells look at the same along the first axis."""
@@ -293,7 +314,7 @@ class _Device(Writer):
             taps = [*self.lines, f"sum += {value};", "}"]
             if any(index.table is not None for index in s.target.at):
                 one = [f"for (int {tap} = b2; {tap} < b3; {tap}++) {{", *taps, f"{target} += sum;"]
-                self.bodies.append(([*within, *one], (), False))
+                self.bodies.append(Body([*within, *one], (row,)))
                 continue
             self.parts = True
             end = f"min(b3, b2 + (part + 1) * {TAPS})"
@@ -304,7 +325,8 @@ class _Device(Writer):
             ]
             rest = [f"for (int part = 0; part < m0; part++) sum += w0[{row} * m0 + part];", f"{target} += sum;"]
             one = [f"if ({row} >= b1 || part >= m0) return;", *begin, *some]
-            self.bodies += [(one, (), True), ([*within, *rest], (), False)]
+            self.bodies.append(Body(one, (row, "part"), makes=(PARTS,)))
+            self.bodies.append(Body([*within, *rest], (row,), needs=(PARTS,)))
 
     def finished_kernels(self) -> Kernels:
         out, text = Kernels(text=self.out, parts=self.parts, points=self.axes[0] not in ("x",)), self.out
@@ -322,21 +344,21 @@ class _Device(Writer):
             looked, sizes = [*looked, *sizes], []
         plain = [*sizes, *((self.real, f"c{n}") for n in range(len(text.scalars)))]
         arguments = [("unsigned", "every"), ("int", "back"), *(("int", f"{name}_at") for _, name in looked), *plain]
-        for body, around, some in self.bodies:
-            variables = self.axes if around else (self.axes[0], "part") if some else self.axes[:1]
-            cells = ["int " + v for v in (variables[0], "stop", *variables[1:])]
-            used = set(re.findall(r"\w+", "\n".join(body)))
+        for body in self.bodies:
+            cells = ["int " + v for v in (body.variables[0], "stop", *body.variables[1:])]
+            used = set(re.findall(r"\w+", "\n".join(body.lines)))
             mine = [(kind, name) for kind, name in (*looked, *plain) if name in used]
             at = {name: f"({kind.replace('__restrict__', '').strip()})now[{name}_at]" for kind, name in looked}
             given = [at.get(name, name) for _, name in mine] + [c.removeprefix("int ") for c in cells]
             inside = ", ".join([*(f"{kind} {name}" for kind, name in mine), *cells])
             outside = ", ".join(["const uint64_t *now", *(f"{kind} {name}" for kind, name in arguments), *cells])
             source = [
-                f"static __device__ __forceinline__ void {NAME}_in({inside})", "{", *body, "}",
+                f"static __device__ __forceinline__ void {NAME}_in({inside})", "{", *body.lines, "}",
                 f"static __device__ __forceinline__ void {NAME}({outside})", "{",
                 "if (back && now[0] == now[1]) return;",  # there is none before the first
                 "if (every != 1 && ((unsigned)now[0] - back) % every) return;",
                 f"{NAME}_in({', '.join(given)});", "}", "",
             ]  # fmt: skip
-            out.functions.append(Function("\n".join(source), tuple(arguments), len(variables), around))
+            axes, more = len(body.variables), (body.around, body.makes, body.needs)
+            out.functions.append(Function("\n".join(source), tuple(arguments), axes, *more))
         return out
