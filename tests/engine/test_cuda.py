@@ -192,16 +192,21 @@ def test_windows_of_a_survey_are_solved_where_it_is_asked_for(host):
         survey.modeling(so.Acoustic(grid, vp=2000.0), device="gpu")
 
 
+@pytest.mark.parametrize("rho", [None, 1000.0])
 @pytest.mark.parametrize("shape", [(60, 50), (60, 50, 40)])
-def test_launches_are_few(host, shape):
-    """Acoustic waves: points are read with the next step, the strips go along with the grid or with each other."""
+def test_launches_are_few(host, monkeypatch, shape, rho):
+    """Acoustic waves: points are read with the next step, strips of a layer go along with the grid or with each other."""
+    taken = []
+    monkeypatch.setattr(host, "function", lambda source: source)  # none is run
+    monkeypatch.setattr(host, "march", lambda step, after, table, steps: taken.append((len(step), len(after))))
     waves = so.Wavefield(so.Grid(shape, 10.0), so.Time(11, 0.002), device="host")
     far = np.array(waves.grid.extent)[:, 1]
-    A = so.Modeling(waves, so.Acoustic(waves.grid, vp=2000.0), space_order=8)
+    A = so.Modeling(waves, so.Acoustic(waves.grid, vp=2000.0, rho=rho), space_order=8)
     F = so.Projection(waves, [0.2 * far]) * A * so.Projection(waves, [0.6 * far]).H
     F @ F.domain.random(0)
-    steps = A.discretisation.steps
-    assert host.launched <= 3 * steps + 2  # what is read of the last comes after it
+    F.H @ F.range.random(0)
+    # of the adjoint with density, layers come before what is divided by it; what is read of the last step comes after it
+    assert taken == [(3, 2), (3 if rho is None else 4, 2)]
 
 
 def test_codes_are_refused_where_the_processor_has_no_histories(host):

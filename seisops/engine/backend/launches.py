@@ -77,7 +77,8 @@ Family = list[Item]
 def launches(items: Sequence[Item], shape: Sequence[int]) -> list[list[Family]]:
     """Items in as few launches as their order allows.
 
-    One joins a launch if it is unrelated to what comes after that, and meets what is in it in the same cells only.
+    One joins a launch if it is unrelated to what comes after that, and meets what is in it in the same cells only. What adds
+    to the same may come before or after, but not at once.
 
     Parameters
     ----------
@@ -88,20 +89,19 @@ def launches(items: Sequence[Item], shape: Sequence[int]) -> list[list[Family]]:
     """
     out: list[list[Family]] = []
     for item in items:
-        first, met = 0, []
+        home, joined = len(out), []
         for n in reversed(range(len(out))):
             related = [(f, max(_related(one, item, shape) for one in f)) for f in out[n]]
             met = [(f, how) for f, how in related if how != FREE]
-            if met:
-                first = n
-                break
-        if any(how > SAME_CELL or item.piece.bound or f[0].piece.bound for f, how in met):
-            first, met = first + 1, []
-        if first == len(out):
+            apart = any(how > SAME_CELL or item.piece.bound or f[0].piece.bound for f, how in met)
+            if not apart:
+                home, joined = n, [f for f, _ in met]
+            if met and not (apart and all(_commute(one, item) for f, _ in met for one in f)):
+                break  # it has to come after these
+        if home == len(out):
             out.append([])
-        joined = [f for f, _ in met]
-        others = [f for f in out[first] if not any(f is one for one in joined)]
-        out[first] = [*others, [*(one for f in joined for one in f), item]]
+        others = [f for f in out[home] if not any(f is one for one in joined)]
+        out[home] = [*others, [*(one for f in joined for one in f), item]]
     return out
 
 
@@ -109,6 +109,32 @@ def _related(one: Item, other: Item, shape: Sequence[int]) -> int:
     if one.piece is other.piece:
         return APART if set(one.makes) & set(other.needs) else FREE
     return relation(one.touches or one.piece, other.touches or other.piece, shape)
+
+
+def _commute(one: Item, other: Item) -> bool:
+    """Whether all in which two items meet is what both add to."""
+    if one.piece is other.piece:
+        return not set(one.makes) & set(other.needs)
+    mine, others = (item.touches or item.piece for item in (one, other))
+    return _shared(mine, others) <= _added(mine) & _added(others)
+
+
+def _added(piece: Piece) -> set[str]:
+    """Arrays of which a piece knows nothing but what it adds to them."""
+    read = {a.name for a in piece.accesses if not a.written}
+    adds: dict[str, bool] = {}
+    for s in piece.statements:
+        name = piece.arrays[s.target.name].name
+        adds[name] = adds.get(name, True) and s.add
+    return {name for name, only in adds.items() if only and name not in read}
+
+
+def _shared(one: Piece, other: Piece) -> set[str]:
+    """Arrays that either of two pieces writes and the other reads or writes, wherever."""
+    touched, written = (
+        [{a.name for a in piece.accesses if a.written or not only} for piece in (one, other)] for only in (False, True)
+    )
+    return touched[0] & touched[1] & (written[0] | written[1])
 
 
 def sections(family: Family) -> list[Section]:
@@ -159,18 +185,10 @@ def deferred(pieces: Sequence[Piece], direction: int, count: Callable[[Sequence[
     for piece in reversed(pieces):
         now = [p for p in order if not p.behind]
         after = now[now.index(piece) + 1 :]
-        if not piece.bound or any(_meet(piece, p) for p in after):
+        if not piece.bound or any(_shared(piece, p) for p in after):
             continue
         late = replace(piece, behind=direction)
         trial = (*(p for p in order if p.behind), late, *(p for p in now if p is not piece))
         if (n := count(trial)) < least:
             order, least = trial, n
     return order
-
-
-def _meet(one: Piece, other: Piece) -> bool:
-    """Whether either of two pieces writes an array that the other reads or writes, wherever."""
-    names: dict[str, bool] = {}
-    for access in one.accesses:
-        names[access.name] = names.get(access.name, False) or access.written
-    return any(a.name in names and (a.written or names[a.name]) for a in other.accesses)
