@@ -9,6 +9,7 @@ from test_pieces import KINDS, SHAPE, arrays_of, expressions, grid_assignment, m
 
 import seisops as so
 from seisops.engine import backend
+from seisops.engine.backend import cuda
 from seisops.engine.backend.abreast import abreast, together
 from seisops.engine.backend.cpu import Program
 from seisops.engine.backend.cuda import Table
@@ -117,6 +118,26 @@ def test_shots_are_marched_abreast(host, storage):
     assert launched[1] < 0.3 * launched[0]
     for one, other in zip(*found, strict=True):
         assert np.array_equal(one, other)
+
+
+def test_what_is_wrong_is_seen(host, monkeypatch):
+    """Of all that depends on each other in one launch, and of temporaries that are too small."""
+    found = []
+    for device in ("cpu", "host"):
+        waves = so.Wavefield(so.Grid((20, 17), 10.0), so.Time(25, 0.002), dtype="float64", device=device)
+        A = so.Modeling(waves, so.Acoustic(waves.grid, vp=2000.0, rho=1500.0), so.PML(cells=3), space_order=4)
+        F = so.Projection(waves, [(100.0, 100.0)]) * A * so.Projection(waves, [(50.0, 50.0)]).H
+        if device == "host":
+            monkeypatch.setattr(cuda, "launches", lambda items, shape: [[[item] for item in items]])
+        found.append(F @ F.domain.random(1))
+    one, other = found
+    assert not np.linalg.norm(one - other) < 1e-6 * np.linalg.norm(one)
+    monkeypatch.undo()
+    monkeypatch.setattr(backend, "device", lambda name: host)
+    so.memory.forget()
+    monkeypatch.setattr(host, "empty", lambda shape, dtype: host._array((shape[0] - 1, *shape[1:]), dtype, np.nan))
+    with pytest.raises(AssertionError):
+        F.at(vp=2001.0) @ F.domain.random(1)
 
 
 def test_who_leaves_a_crew_is_not_waited_for():

@@ -119,7 +119,8 @@ class Launcher(Protocol):
     def address(self, a: Any) -> int:
         """Where an array begins."""
 
-    def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> Any: ...
+    def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> Any:
+        """An array in which anything may stand."""
 
     def march(self, step: Sequence[Launch], after: Sequence[Launch], table: Table, steps: range) -> None:
         """Go through steps, with all launches of each, then through those that come after the last."""
@@ -196,6 +197,10 @@ class Cuda:
     def zeros(self, shape: tuple[int, ...], dtype: DTypeLike):
         with self.active():
             return self._cupy.zeros(shape, dtype)
+
+    def empty(self, shape: tuple[int, ...], dtype: DTypeLike):
+        with self.active():
+            return self._cupy.empty(shape, dtype)
 
     def to_device(self, a, dtype: DTypeLike):
         with self.active():
@@ -436,7 +441,7 @@ class Shown:
 
     def room(self, shape: tuple[int, ...], dtype: DTypeLike) -> int:
         """Where there is memory as long as the row is in use."""
-        self._alive.append(self.device.zeros(shape, dtype))
+        self._alive.append(self.device.empty(shape, dtype))
         return self.device.address(self._alive[-1])
 
     def number(self, n: int) -> np.int32:
