@@ -11,6 +11,8 @@ from pathlib import Path
 
 from sphinx_gallery.sorting import ExplicitOrder
 
+from seisops.demo.gallery import SECTIONS
+
 project = "seisops"
 author = metadata("seisops")["Author"]
 copyright = f"2026, {author}"
@@ -54,7 +56,6 @@ for name in ("matplotlib.animation", "seisops"):
 import_module("pylops")  # now, as what it imports of Devito sets fonts: Sphinx-Gallery sets them back before each page
 
 # Pages of examples/gallery, run here: a page is a file, and a section a folder with a header.
-SECTIONS = ("modeling", "imaging", "inversion", "networks", "practice")
 sphinx_gallery_conf = {
     "examples_dirs": str(HERE.parent / "examples" / "gallery"),
     "gallery_dirs": "gallery",

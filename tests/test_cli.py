@@ -208,7 +208,7 @@ def test_completion_knows_commands_and_options(shell, capsys):
     pytest.importorskip("shtab")
     assert main(["completion", shell]) == 0
     said = capsys.readouterr().out
-    for word in ("image", "fwi", "demo", "segy", "plan", "doctor", "top-mute", "dry-run", "no-trial"):
+    for word in ("image", "fwi", "demo", "segy", "plan", "doctor", "top-mute", "dry-run", "no-trial", "gauss_newton"):
         assert word in said
 
 

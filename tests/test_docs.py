@@ -30,7 +30,10 @@ ELSEWHERE = {"larger_runs"}
 #: What holds of the names of a page in the end, and of the folder that it ran in.
 AFTERWARDS = {
     "inversion": "assert not os.listdir()  # journals are cleared",
-    "quickstart": "assert error < 1e-5 and update.shape == image.shape == dm.shape == grid.shape",
+    "quickstart": "assert error < 1e-5 and update.shape == image.shape == dm.shape == grid.shape\n"
+    # what is muted shows the interface, as two lobes of opposite sign
+    "step = migrated[50:151].mean(axis=0)\n"
+    "assert 40 <= min(np.argmin(step), np.argmax(step)) <= 50 <= max(np.argmin(step), np.argmax(step)) <= 60",
     "surveys": "assert again.counts == (20, 20, 20) and abs(d).max() > 0",
 }
 

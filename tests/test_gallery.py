@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 import ready
 
+from seisops.demo.gallery import SECTIONS, Page
+
 stopped = ready.stopped
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,6 +66,12 @@ SAYS = {
     "networks/02_deep_prior": {"pixels: error of the model": (80, 120), "prior: error of the model": (45, 75)},
     "networks/03_unrolled": {"network, 3 solves: error": (0.6, 0.82), "squares, 4 solves: error": (0.85, 1.0)},
     "networks/04_extended_source": {"->": (0, 0.02)},
+    "networks/05_convolutions": {
+        "->": (0, 0.003),
+        "of the velocity:": (0.1, 0.3),
+        "of the recorded wavelet:": (0, 0.08),
+    },
+    "networks/06_diffusion": {"dot test:": (0, 1e-5), "->": (0, 2e-5), "of the diffusivity:": (0.1, 0.3)},
     "practice/01_segy_to_image": {"MB, revision": (1, 1)},
     "practice/02_cluster": {"one process:": (0, 1e-5)},
 }  # fmt: skip
@@ -78,10 +86,8 @@ def name_of(path: Path) -> str:
 def test_page_runs(path, tmp_path):
     """It runs as a script, without a warning, draws, and finds what it says."""
     text = path.read_text(encoding="utf-8")
-    if "pylops.signalprocessing.DWT" in text:
-        pytest.importorskip("pywt")
-    if "distributed" in text or "segy" in text:
-        pytest.importorskip("distributed" if "distributed" in text else "segyio")
+    for module in Page(path.stem, path).needs:
+        pytest.importorskip(module)
     code = f"""
 import matplotlib, os, runpy, warnings
 matplotlib.use("agg")
@@ -127,8 +133,7 @@ def test_lines_are_those_that_the_documentation_tells(root):
 def test_sections_have_headers(root):
     sections = {path.parent for path in PAGES}
     assert all((folder / "GALLERY_HEADER.rst").is_file() for folder in (GALLERY, *sections))
-    listed = re.search(r"^SECTIONS = (\(.*\))$", (root / "docs" / "conf.py").read_text(encoding="utf-8"), re.MULTILINE)
-    assert set(ast.literal_eval(listed[1])) == {folder.name for folder in sections}
+    assert set(SECTIONS) == {folder.name for folder in sections}
 
 
 @pytest.mark.slow

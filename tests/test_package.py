@@ -38,8 +38,10 @@ def built(root, tmp_path_factory) -> Path:
     if tracked.returncode != 0:
         pytest.skip("not a checkout of git: what belongs to the sources is not known")
     for name in filter(None, tracked.stdout.split("\0")):
-        if (root / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        if (root / name).is_symlink():
+            (source / name).symlink_to((root / name).readlink())
+        elif (root / name).is_file():
             (source / name).write_bytes((root / name).read_bytes())
     subprocess.run([sys.executable, "-m", "build", "--outdir", folder, source], check=True, capture_output=True)
     return folder
@@ -57,15 +59,18 @@ def test_wheel_and_source_distribution_are_complete(built, root):
     (wheel,), (sources,) = built.glob("*.whl"), built.glob("*.tar.gz")
     modules = {str(path.relative_to(root)) for path in (root / "seisops").rglob("*.py")}
     others = {"seisops/py.typed", "seisops/engine/backend/march.c"}
+    gallery = root / "examples" / "gallery"
+    pages = {f"seisops/demo/pages/{path.relative_to(gallery)}" for path in gallery.glob("*/*.py")}
+    assert len(pages) > 25
     with zipfile.ZipFile(wheel) as archive:
         packed = {name for name in archive.namelist() if ".dist-info/" not in name}
         named = next(name for name in archive.namelist() if name.endswith("METADATA"))
         metadata = archive.read(named).decode()
-    assert packed == modules | others
+    assert packed == modules | others | pages
     assert "License-File: LICENSE" in metadata and "Description-Content-Type: text/markdown" in metadata
     with tarfile.open(sources) as archive:
         names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
-    assert modules | others | {"LICENSE", "README.md", "setup.cfg", "pyproject.toml"} <= names
+    assert modules | others | pages | {"LICENSE", "README.md", "setup.cfg", "pyproject.toml"} <= names
 
 
 @pytest.mark.slow
@@ -88,4 +93,6 @@ def test_the_wheel_works_with_the_oldest_dependencies(built, root, setup, tmp_pa
     examined = run(bin / "seisops", "doctor")
     assert "extras       none" in examined and all(v.replace("==", " ") in examined for v in versions[:4])
     assert str(tmp_path / "venv") in run(bin / "python", "-c", "import seisops; print(seisops.__file__)")
+    listed = run(bin / "seisops", "demo", "--list")
+    assert "Reverse-time migration" in listed and "(needs seisops[plot] seisops[torch])" in listed
     run(bin / "pytest", "-q", "-p", "no:cacheprovider", *(root / "tests" / name for name in FILES))

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Iterator
 from functools import partial
 
+from seisops.demo.gallery import pages
+
 __all__ = ["SHELLS", "add"]
 
 SHELLS = ("bash", "zsh", "fish")
@@ -44,6 +46,8 @@ def _run(root: argparse.ArgumentParser, options: argparse.Namespace) -> int:
             action.complete = shtab.FILE  # type: ignore[attr-defined]
         elif action.metavar == "FOLDER":
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+        elif action.metavar == "PAGE":
+            action.choices = [page.name for page in pages()]
     print(shtab.complete(root, options.shell))
     return 0
 

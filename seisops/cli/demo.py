@@ -1,15 +1,18 @@
-"""``seisops demo``: models shots, migrates them and inverts them."""
+"""``seisops demo``: models shots, migrates them and inverts them; or runs a page of the gallery."""
 
 from __future__ import annotations
 
 import argparse
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stdout
+from functools import partial
 from math import ceil
+from os import devnull
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from seisops.cli import gallery
 from seisops.cli.inputs import Layout
 from seisops.cli.keys import add_options, from_options, keys
 from seisops.cli.outputs import drawing, refuse_folder, require_figures
@@ -36,6 +39,12 @@ examples:
 
   seisops demo --model model.segy --spacing 25,10
       velocity from SEG-Y, one trace for each x, cells of 25 m by 10 m
+
+  seisops demo --list
+      pages of the gallery: jobs of a few lines that run in less than a minute
+
+  seisops demo rtm
+      one of them, its figures, and the script to go on with, in ./seisops-demo-rtm
 """
 
 
@@ -43,19 +52,21 @@ def add(commands) -> None:
     """Add the command."""
     demo = commands.add_parser(
         "demo",
-        help="model shots, migrate them and invert them",
+        help="model shots, migrate them and invert them; or run a page of the gallery",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Models shots over a 2D model, migrates them, runs least-squares migration (PyLops' cgls) and\n"
-        "full-waveform inversion (SciPy's L-BFGS-B), and writes a table, arrays and figures to a folder.",
+        "full-waveform inversion (SciPy's L-BFGS-B), and writes a table, arrays and figures to a folder. With the name\n"
+        "of a page of the gallery that is run instead; of the options it takes --output, --force and --quiet.",
     )
-    demo.set_defaults(command=_run)
+    which = demo.add_mutually_exclusive_group()
+    which.add_argument("page", nargs="?", metavar="PAGE", help="page of the gallery, or the beginning of its name")
+    which.add_argument("--list", action="store_true", help="list the pages of the gallery")
     demo.add_argument(
         "--output",
         type=Path,
-        default=Path("seisops-demo"),
         metavar="FOLDER",
-        help="where results go (default: ./seisops-demo)",
+        help="where results go (default: ./seisops-demo, and of a page ./seisops-demo-PAGE)",
     )
     demo.add_argument("--force", action="store_true", help="write into a folder that is not empty")
     demo.add_argument("--no-figures", action="store_true", help="leave the figures out (they need matplotlib)")
@@ -119,10 +130,17 @@ def add(commands) -> None:
         metavar="GIB",
         help="forward wavefields to keep; less is slower (default: %(default)s)",
     )
+    demo.set_defaults(command=partial(_run, demo))
 
 
-def _run(options: argparse.Namespace) -> int:
-    refuse_folder(options.output, options.force)
+def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    if options.list:
+        print(gallery.listed())
+        return 0
+    if options.page is not None:
+        return _page(parser, options)
+    folder = options.output or Path("seisops-demo")
+    refuse_folder(folder, options.force)
     if not options.no_figures:
         require_figures("--no-figures")
     grid, m, m0 = _models(options)
@@ -137,9 +155,33 @@ def _run(options: argparse.Namespace) -> int:
         bar.total = bar.n
         bar.refresh()
     with nullcontext() if options.no_figures else drawing():
-        written = save(result, options.output, figures=not options.no_figures)
+        written = save(result, folder, figures=not options.no_figures)
     if not options.quiet:
-        print(report(result), "\nwritten: ", ", ".join(p.name for p in written), f" in {options.output}", sep="")
+        print(report(result), "\nwritten: ", ", ".join(p.name for p in written), f" in {folder}", sep="")
+    return 0
+
+
+def _page(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """Run a page of the gallery."""
+    given = [
+        action.option_strings[0]
+        for action in parser._actions
+        if action.dest not in ("page", "output", "force", "quiet", "help", "list")
+        and getattr(options, action.dest) != action.default
+    ]
+    page = gallery.find(options.page)
+    folder = options.output or Path(f"seisops-demo-{page.name.replace('/', '-')}")
+    if given:
+        raise ParameterError(
+            f"{', '.join(given)} is of the demonstration, not of a page: run the page {page.name} without, and change "
+            f"the script that it leaves in {folder}"
+        )
+    refuse_folder(folder, options.force)
+    gallery.require(page)
+    with open(devnull, "w") as nothing, redirect_stdout(nothing) if options.quiet else nullcontext():
+        written = page.run(folder)
+    if not options.quiet:
+        print(f"written: {', '.join(p.name for p in written)} in {folder}")
     return 0
 
 
