@@ -4,6 +4,7 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
 from seisops import check, memory, storage
+from seisops._extras import missing as _missing
 from seisops.errors import (
     AccuracyWarning,
     DispersionWarning,
@@ -127,7 +128,7 @@ def __getattr__(name: str):
     except ModuleNotFoundError as error:
         if error.name != _BRIDGES[name] and error.name != name:
             raise
-        raise ImportError(f"seisops.{name} needs {error.name}: pip install seisops[{name}]") from error
+        raise _missing(f"seisops.{name} needs", error.name or name, name) from error
 
 
 def __dir__() -> list[str]:

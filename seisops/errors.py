@@ -61,7 +61,11 @@ def shown(value: object, size: int = 80) -> str:
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple) and shape:
         return f"an array of {getattr(value, 'dtype', 'numbers')} of shape {shape}"
-    text = " ".join(repr(value).split())
+    return shortened(" ".join(repr(value).split()), size)
+
+
+def shortened(text: str, size: int) -> str:
+    """A text, cut to a size."""
     return text if len(text) <= size else f"{text[: size - 3]}..."
 
 

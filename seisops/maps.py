@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seisops._table import Told, listed, made_of, together
-from seisops.errors import ParameterError, SpaceError, unidentified
+from seisops.errors import ParameterError, SpaceError, shown, unidentified
 from seisops.operators import (
     Embedding,
     HStack,
@@ -25,7 +25,7 @@ from seisops.operators import (
     compose,
     scale,
 )
-from seisops.spaces import DirectSum, Space, compatible, join, joint, split
+from seisops.spaces import DirectSum, Space, compatible, difference, join, joint, require_space, split
 
 __all__ = ["Arranged", "Composed", "LinearMap", "Linearization", "Map", "Stacked"]
 
@@ -164,7 +164,13 @@ class Map(Told, ABC):
     _tangent: Map | None = None
 
     def __init__(self, domain: Sequence[Space], range: Space) -> None:
+        name = type(self).__name__
+        if not isinstance(domain, Iterable):
+            raise SpaceError(f"the domain of {name} is a tuple, a space for each argument, got {shown(domain)}")
         self._domain = tuple(domain)
+        for i, space in enumerate(self._domain):
+            require_space(space, f"argument {i} of {name}")
+        require_space(range, f"the range of {name}")
         self._range = range
 
     @property
@@ -380,7 +386,10 @@ class Map(Told, ABC):
         if other is None:
             return NotImplemented
         if not compatible(self._range, other.range):
-            raise SpaceError(f"cannot add maps: the range of A is {self._range!r}, the range of B is {other.range!r}")
+            raise SpaceError(
+                f"cannot add the maps {self!r} and {other!r}: the range of the first is {self._range!r}, that of the second "
+                f"{other.range!r}{difference(self._range, other.range)}"
+            )
         return LinearMap(HStack([Identity(self._range), Identity(other.range)])) @ Stacked([self, other])
 
     __radd__ = __add__
@@ -453,12 +462,15 @@ class Composed(Map):
     def __init__(self, outer: Map, *inner: Map) -> None:
         if len(outer.domain) != len(inner):
             raise SpaceError(
-                f"cannot form A @ B: the map A ({outer!r}) takes {len(outer.domain)} arguments, not "
+                f"cannot form G @ H: the map G, {outer!r}, takes {len(outer.domain)} arguments, not "
                 + ("one" if len(inner) == 1 else f"{len(inner)}")
             )
         for space, m in zip(outer.domain, inner, strict=True):
             if not compatible(space, m.range):
-                raise SpaceError(f"cannot form A @ B: domain of A is {space!r}, range of B is {m.range!r}")
+                raise SpaceError(
+                    f"cannot form G @ H: the map G, {outer!r}, takes {space!r}; H, {m!r}, gives "
+                    f"{m.range!r}{difference(space, m.range)}"
+                )
         self.outer = outer
         self.inner = inner
         super().__init__(_common_arguments(inner), outer.range)

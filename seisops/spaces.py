@@ -30,9 +30,11 @@ __all__ = [
     "Traces",
     "as_array",
     "compatible",
+    "difference",
     "doubled",
     "join",
     "joint",
+    "require_space",
     "shot_numbers",
     "split",
 ]
@@ -502,6 +504,11 @@ class DirectSum(Space):
     """
 
     def __init__(self, parts: Sequence[Space]) -> None:
+        if not isinstance(parts, Iterable):
+            raise SpaceError(f"{type(self).__name__} takes a list of spaces, got {shown(parts)}")
+        parts = tuple(parts)
+        for i, part in enumerate(parts):
+            require_space(part, f"part {i} of a direct sum")
         self._parts = tuple(leaf for part in parts for leaf in (part.parts if isinstance(part, DirectSum) else (part,)))
         if not self._parts:
             raise ParameterError("a direct sum needs at least one part")
@@ -769,3 +776,47 @@ def compatible(a: Space, b: Space) -> bool:
     if isinstance(a, DirectSum) and isinstance(b, DirectSum) and len(a.parts) == len(b.parts):
         return all(map(compatible, a.parts, b.parts))
     return (_nameless(a) or _nameless(b)) and a.size == b.size and a.dtype.kind == b.dtype.kind
+
+
+def difference(a: Space, b: Space) -> str:
+    """How two spaces of one kind differ, to end a sentence with: axis by axis; empty where nothing more can be said.
+
+    Parameters
+    ----------
+    a, b : Space
+        Two spaces.
+    """
+    names = [axis.name for axis in a.axes]
+    if isinstance(a, DirectSum) or a.name != b.name or names != [axis.name for axis in b.axes]:
+        return ""
+    pairs = [pair for pair in zip(a.axes, b.axes, strict=True) if pair[0] != pair[1]]
+    told = [
+        f"{x.name} ({x.size} and {y.size})"
+        if x.size != y.size
+        else f"{x.name} ({x.in_words() or 'no sampling'}; {y.in_words() or 'no sampling'})"
+        for x, y in pairs
+    ]
+    return f": they differ in {', '.join(told)}" if told else ""
+
+
+def require_space(x: Any, who: str) -> None:
+    """Refuse what is no space, and say where there is one.
+
+    Parameters
+    ----------
+    x : object
+        What a user gave.
+    who : str
+        What needs a space.
+
+    Raises
+    ------
+    SpaceError
+    """
+    if isinstance(x, Space):
+        return
+    # operators have two, and maps one for each argument
+    has = [f".{name}" for name in ("domain", "range") if isinstance(getattr(x, name, None), Space)]
+    has += [".domain[0]"] if isinstance(getattr(x, "domain", None), tuple) else []
+    where = f"take {' or '.join(sorted(has))} of it" if has else "such as F.domain or waves.model()"
+    raise SpaceError(f"{who} needs a space, got {shown(x)}: {where}")

@@ -31,6 +31,7 @@ class World:
     density: bool = False
     substeps: bool = False
     shots: int = 2
+    samples: int = 31
 
     @property
     def grid(self) -> so.Grid:
@@ -38,7 +39,7 @@ class World:
 
     @property
     def time(self) -> so.Time:
-        return so.Time(15, 0.005) if self.substeps else so.Time(31, 0.002)
+        return so.Time(15, 0.005) if self.substeps else so.Time(self.samples, 0.002)
 
     @cached_property
     def waves(self) -> so.Wavefield:

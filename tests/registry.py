@@ -659,6 +659,10 @@ VALUES: dict[str, Any] = {
 }
 
 
+#: What only media in three dimensions have.
+SPATIAL = {"gamma"}
+
+
 def optional(kind: type[so.WaveEquation]) -> tuple[str, ...]:
     """What makes an equation another one, by being given."""
     return tuple(name for name, value in kind.defaults.items() if value is None)
@@ -675,6 +679,8 @@ def example(kind: type[so.WaveEquation], grid: so.Grid, given: Sequence[str] = (
     rng, values = np.random.default_rng(12), {}
     for names in kind._declared.given:
         name = next((name for name in names if name in given), names[0])
+        if name in SPATIAL and grid.ndim == 2:
+            continue
         left_out = name in kind.settings and name in kind.defaults
         if left_out or (name in optional(kind) and name not in given):
             continue

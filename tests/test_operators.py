@@ -14,6 +14,7 @@ from toys import CELLS, TIMES, Points, Waves, World, dense
 
 from seisops.check import dot_test
 from seisops.errors import ParameterError, SpaceError
+from seisops.maps import LinearMap
 from seisops.operators import (
     Adjoint,
     BlockDiag,
@@ -253,25 +254,60 @@ REFUSED = {
     "product": (
         lambda a, b, c: a @ c,
         [
-            "cannot form A @ B",
-            "domain of A (A) is image[x=3, z=2]",
-            "range of B (C) is data[r=2, t=4]",
-            "Did you mean A.H?",
+            "cannot form the product A * C",
+            "the Matrix A, on the left, takes image[x=3, z=2]",
+            "the Matrix C, on the right, gives data[r=2, t=4]",
+            "Did you mean A.H on the left?",
         ],
     ),
     "other adjoint": (
         lambda a, b, c: a @ Matrix(IMAGE, OTHER, symbol="D"),
-        ["domain of A (A) is image[x=3, z=2]", "model[x=6]", "Did you mean B.H?"],
+        ["the Matrix A, on the left, takes image[x=3, z=2]", "model[x=6]", "Did you mean D.H on the right?"],
     ),
     "equal size": (lambda a, b, c: a @ Matrix(OTHER, OTHER), ["image[x=3, z=2]", "model[x=6]"]),
     "dtypes": (lambda a, b, c: a @ operators("float32")[1], ["float64", "float32", "same dtype"]),
-    "sum": (lambda a, b, c: a + b, ["cannot form A + B", "image[x=3, z=2]", "data[r=2, t=4]"]),
+    "sum": (
+        lambda a, b, c: a + b,
+        [
+            "cannot form the sum A + B",
+            "the domain of the Matrix A, number 1, is image[x=3, z=2]",
+            "that of the Matrix B, number 2, is data[r=2, t=4]",
+            "Did you mean B.H?",
+        ],
+    ),
+    "sum of products": (
+        lambda a, b, c: a + a @ b + c,
+        [
+            "cannot form the sum A + A * B:",
+            "that of A * B, number 2, is data[r=2, t=4]",
+            "HStack([A, B]) has an input for each, and adds",
+        ],
+    ),
+    "sum of ranges": (
+        lambda a, b, c: a + Identity(IMAGE),
+        ["the range of the Matrix A", "VStack([A, B]) keeps the results apart"],
+    ),
+    "sum of kin": (
+        lambda a, b, c: Identity(IMAGE) + Identity(Space("image", [Axis("x", 5), Axis("z", 2)], "float64")),
+        ["they differ in x (3 and 5)."],
+    ),
+    "products of kin": (
+        lambda a, b, c: Identity(IMAGE) @ Identity(Space("image", [Axis("x", 3), Axis("z", 4)], "float64")),
+        ["they differ in z (2 and 4)."],
+    ),
+    "other way round": (
+        lambda a, b, c: Matrix(OTHER, IMAGE, symbol="D") @ a,
+        ["D * A", "They fit the other way round."],
+    ),
     "sum behind a plain term": (
         lambda a, b, c: Sum([as_operator(pylops.Identity(6)), Identity(IMAGE), Identity(OTHER)]),
         ["image[x=3, z=2]", "model[x=6]"],
     ),
-    "column": (lambda a, b, c: VStack([a, b]), ["VStack([A, B])", "domain of A (A)", "data[r=2, t=4]"]),
-    "row": (lambda a, b, c: HStack([a, b]), ["HStack([A, B])", "range of A (A)"]),
+    "column": (
+        lambda a, b, c: VStack([a, b]),
+        ["the column [A; B]", "the domain of the Matrix A, number 1", "data[r=2, t=4]", "Did you mean B.H?"],
+    ),
+    "row": (lambda a, b, c: HStack([a, b]), ["the row [A, B]", "the range of the Matrix A, number 1"]),
     "plain size": (lambda a, b, c: a @ pylops.Identity(7), ["image[x=3, z=2]", "array[7]"]),
     "complex": (lambda a, b, c: a @ np.zeros(6, complex), ["complex128", "take x.real"]),
     "complex scale": (lambda a, b, c: 2j * a, ["complex", "2j", "float64"]),
@@ -290,6 +326,34 @@ def test_mismatches_explain_themselves(name):
         attempt(*operators())
     missing = [word for word in words if word not in str(caught.value)]
     assert not missing, str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "words"),
+    [
+        (lambda a: Identity(a), "Identity needs a space, got .*: take .domain or .range of it"),
+        (lambda a: Identity(LinearMap(a)), r"Identity needs a space, got .*: take .domain\[0\] or .range of it"),
+        (lambda a: Identity(3), r"Identity needs a space, got 3: such as F.domain or waves.model\(\)"),
+        (lambda a: Identity((3, 2)), r"got \(3, 2\): such as"),
+        (lambda a: Zero(a.domain, a), "the range of Zero needs a space"),
+        (lambda a: Embedding(a, a.domain, 0), "Embedding: part needs a space"),
+        (lambda a: Gather([a], [0]), "Gather: part 0 needs a space"),
+        (lambda a: DirectSum([a.domain, a]), "part 1 of a direct sum needs a space"),
+        (lambda a: DirectSum(3), "DirectSum takes a list of spaces, got 3"),
+    ],
+)
+def test_what_is_no_space_is_refused(attempt, words):
+    with pytest.raises(SpaceError, match=words):
+        attempt(operators()[0])
+
+
+@pytest.mark.parametrize("kind", [VStack, HStack, BlockDiag])
+@pytest.mark.parametrize("ops", [3, np.ones((2, 2)).tolist()[:0], None, Identity(IMAGE)], ids=str)
+def test_stacks_take_lists(kind, ops):
+    with pytest.raises(ParameterError, match=f"{kind.__name__} takes a list of at least one operator"):
+        kind(ops)
+    a, _, c = operators()
+    assert kind(op for op in (a, c)).children == (a, c)
 
 
 def test_wrong_operands():

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import seisops
+
 #: What runs from the wheel with nothing installed but its dependencies: the algebra, one medium against closed forms, all
 #: products, losses. The tests themselves use hypothesis.
 FILES = (
@@ -45,6 +47,13 @@ def built(root, tmp_path_factory) -> Path:
             (source / name).write_bytes((root / name).read_bytes())
     subprocess.run([sys.executable, "-m", "build", "--outdir", folder, source], check=True, capture_output=True)
     return folder
+
+
+def test_the_citation_is_of_this_version(root, setup):
+    stated = re.findall(r"^version: *[\"']?([^\"'\s]+)", (root / "CITATION.cff").read_text(encoding="utf-8"), re.M)
+    assert stated == [setup["metadata"]["version"]]
+    if not seisops.__version__.startswith("unknown"):
+        assert stated == [seisops.__version__]
 
 
 def oldest(requirements: str, only: tuple[str, ...] = ()) -> list[str]:

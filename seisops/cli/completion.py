@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 from functools import partial
 
+from seisops._extras import missing
 from seisops.demo.gallery import pages
 
 __all__ = ["SHELLS", "add"]
@@ -40,7 +41,7 @@ def _run(root: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     try:
         import shtab
     except ImportError as error:
-        raise ImportError("completion needs shtab; install it with: pip install 'seisops[completion]'") from error
+        raise missing("completion needs", "shtab", "completion") from error
     for action in _actions(root):
         if action.metavar in PATHS:
             action.complete = shtab.FILE  # type: ignore[attr-defined]

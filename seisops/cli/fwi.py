@@ -200,7 +200,8 @@ def _run(options: argparse.Namespace) -> int:
         costs = plan(F.as_map(inversion.wrt, inversion.storage()), workers=inversion.workers or 1)
         gradients = len(inversion.bands) * (inversion.iterations + 3)
         solves = gradients * costs.solves(Work.GRADIENT)[0]
-        took = "" if costs.seconds is None else f", about {duration(solves * costs.seconds / costs.workers)} here"
+        takes = costs.takes(Work.GRADIENT)
+        took = "" if takes is None else f", about {duration(gradients * takes[0])} here"
         print(
             survey, medium.grid, costs, "", f"in all about {gradients} gradients, {solves:,.0f} solves{took}", sep="\n"
         )
@@ -340,13 +341,9 @@ def _figures(medium: Acoustic, velocity: NDArray, truth: NDArray | None, result:
     drawn: dict[str, Any] = {}
     for name, vp in models.items():
         drawn[name] = plot.model(*section(medium.grid, vp), titles[name], limits=limits)
-    curves = {_band(band.high): [misfit / band.misfits[0] for misfit in band.misfits] for band in result.bands}
+    curves = {band.name: [misfit / band.misfits[0] for misfit in band.misfits] for band in result.bands}
     drawn["misfit"] = plot.curves(curves, ylabel="misfit, relative to the band's first", title="convergence")
     return drawn
-
-
-def _band(high: float | None) -> str:
-    return "all frequencies" if high is None else f"up to {high:g} Hz"
 
 
 def _table(result: MultiscaleResult) -> str:
@@ -355,5 +352,5 @@ def _table(result: MultiscaleResult) -> str:
     for band in result.bands:
         error = f"   {100 * band.errors[-1]:15.1f}" if told else ""
         ratio = 100 * band.misfits[-1] / band.misfits[0]
-        lines.append(f"{_band(band.high):16}   {len(band.misfits) - 1:10d}   {ratio:10.1f}{error}")
+        lines.append(f"{band.name:16}   {len(band.misfits) - 1:10d}   {ratio:10.1f}{error}")
     return "\n".join(lines)

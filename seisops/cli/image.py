@@ -154,7 +154,8 @@ def least_squares(AD: LinearOperator, D: LinearOperator, d: NDArray, iterations:
 def _foretell(survey: Survey, grid: Grid, costs: Costs, iterations: int) -> None:
     """Print what there is, what it costs, and how long all of it will take."""
     solves = costs.solves(Work.MIGRATION)[1] + iterations * costs.solves(Work.LEAST_SQUARES)[0]
-    took = "" if costs.seconds is None else f", about {duration(solves * costs.seconds / costs.workers)} here"
+    first, later = costs.takes(Work.MIGRATION), costs.takes(Work.LEAST_SQUARES)
+    took = "" if first is None or later is None else f", about {duration(first[1] + iterations * later[0])} here"
     print(survey, grid, costs, "", f"in all {solves:,.0f} solves{took}", sep="\n")
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +33,16 @@ from seisops.wave.storage.policies import Auto, Policy
 from seisops.wave.time import Time
 from seisops.wave.wavelets import ricker
 
-__all__ = ["Data", "Layout", "Machine", "Model", "Source", "observed", "on_demand"]
+__all__ = ["Data", "Layout", "Machine", "Model", "Source", "for_commands", "observed", "on_demand"]
 
 #: By how much a spacing may differ from what a file says, as a fraction.
 SAME = 1e-4
+
+#: Arguments of `Survey.from_segy`, and what they are called here.
+FROM_SEGY = {
+    "by": "by", "datum": "datum", "depth": "depths", "units": "lengths", "step": "step", "start": "start",
+    "on_duplicate": "duplicates", "tolerance": "tolerance",
+}  # fmt: skip
 
 VELOCITIES = [u for quantity in ("vp", "m") for u in UNITS[quantity]]
 
@@ -82,18 +91,21 @@ class Data:
         return survey.live().astype("float32")
 
     def _segy(self) -> Survey:
-        return Survey.from_segy(
-            self.survey, by=self.by, datum=self.datum, depth=self.depths, units=self.lengths, step=self.step,
-            start=self.start, on_duplicate=self.duplicates, tolerance=self.tolerance,
-        )  # fmt: skip
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            try:
+                survey = Survey.from_segy(
+                    self.survey, **{argument: getattr(self, name) for argument, name in FROM_SEGY.items()}
+                )
+            except ParameterError as error:
+                raise ParameterError(for_commands(error)) from error
+        for one in told:
+            warnings.warn(for_commands(one.message), one.category, stacklevel=1)
+        return survey
 
     def _zarr(self) -> Survey:
         plain = Data(survey=self.survey)
-        said = [
-            name
-            for name in ("by", "datum", "depths", "lengths", "step", "start", "duplicates", "tolerance")
-            if getattr(self, name) != getattr(plain, name)
-        ]
+        said = [name for name in FROM_SEGY.values() if getattr(self, name) != getattr(plain, name)]
         if said:
             raise ParameterError(f"{', '.join(said)}: said of SEG-Y, and {self.survey} is a Zarr store: leave it out")
         return Survey.from_zarr(self.survey)
@@ -112,6 +124,30 @@ class Data:
                 )
             delay = source.end(next(iter(starts.values())))
         return Mute(F, velocity=self.mute, delay=delay, taper=self.mute_taper)
+
+
+def for_commands(message: object) -> str:
+    """What is said about SEG-Y files to those who write Python, for those who write commands: names of options are added.
+
+    Parameters
+    ----------
+    message : object
+        An error, a warning, a finding, or its text.
+    """
+    text = str(message)
+    named = list(dict.fromkeys(re.findall(r"\b([a-z_]+)=(?=['\"(\[.\w]|\s)", text)))
+    known = [f"{argument}= is --{name}" for argument in named if (name := FROM_SEGY.get(argument))]
+    others = [
+        argument
+        for argument in named
+        if argument in signature(Survey.from_segy).parameters and argument not in FROM_SEGY
+    ]
+    if others:
+        known.append(
+            f"{' and '.join(f'{argument}=' for argument in others)} of Survey.from_segy in Python, whose to_zarr writes a "
+            "store that commands read"
+        )
+    return f"{text} (here {'; '.join(known)}; in a configuration without the dashes)" if known else text
 
 
 def observed(survey: Survey, space: Space) -> NDArray:

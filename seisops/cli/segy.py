@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from seisops.cli.inputs import for_commands
 from seisops.survey import check, info
 
 __all__ = ["add"]
@@ -38,7 +39,7 @@ def _info(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     findings = check(options.files, samples=options.samples)
     for finding in findings:
-        print(finding)
+        print(for_commands(finding))
     if not findings:
         print("nothing odd")
     return int(any(finding.level == "error" for finding in findings))

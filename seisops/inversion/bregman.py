@@ -107,6 +107,7 @@ def linearized_bregman(
     if batches is not None and batches.shots != J.shots:
         raise ParameterError(f"linearized_bregman: batches of {batches.shots} shots for an operator of {J.shots} shots")
     memory, bar = journal_of(journal, "linearized_bregman"), Bar(iterations) if progress else None
+    shown = None if bar is None else bar.of()
 
     z, x = np.zeros(J.shape[1]), np.zeros(J.shape[1])
     out = OptimizeResult(residuals=[], threshold=threshold, nit=0, status=1)
@@ -135,8 +136,8 @@ def linearized_bregman(
                 out.threshold = float(np.quantile(np.abs(c), 1.0 - kept))
             x = _image(C, _thresholded(c, out.threshold))
             out.nit = k + 1
-            if bar is not None:
-                bar.tick(0.5 * left**2)
+            if shown is not None:
+                shown.tick(0.5 * left**2)
             if callback is not None:
                 callback(_told(out, J, x, z))
     except StopIteration:

@@ -26,7 +26,7 @@ def journal_of(journal: Any, problem: str) -> Journal | None:
 
 @contextmanager
 def followed(
-    function: Callable[..., Any], journal: Journal | None, progress: bool, total: int | None = None
+    function: Callable[..., Any], journal: Journal | None, progress: bool, total: int | None = None, stage: str = ""
 ) -> Iterator[Callable[..., Any]]:
     """A function whose evaluations are remembered, where there is a journal, and shown.
 
@@ -38,14 +38,16 @@ def followed(
         Whether to show a bar.
     total : int, optional
         How many evaluations there will be.
+    stage : str, optional
+        What the function is one of, for the bar.
     """
     if journal is not None:
-        yield journal(function, progress=progress, total=total)
+        yield journal(function, progress=progress, total=total, stage=stage)
         return
     if not progress:
         yield function
         return
-    shown = Progress(function, total)
+    shown = Progress(function, total, stage)
     try:
         yield shown
     finally:

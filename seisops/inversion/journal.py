@@ -20,7 +20,7 @@ from seisops.inversion import entries
 from seisops.inversion.entries import Damaged, Entry, Foreign
 from seisops.inversion.fingerprint import fingerprint, is_probed
 from seisops.inversion.lock import LOCK, Lock, Taken, is_lock
-from seisops.inversion.progress import Bar
+from seisops.inversion.progress import Bar, Shown
 from seisops.operators import LinearOperator, as_operator
 
 __all__ = ["Journal", "JournalWarning", "Remembered"]
@@ -77,7 +77,9 @@ class Journal:
         self._failed: list[str] = []  # since the last entry
         self._bar: Bar | None = None
 
-    def __call__(self, function: Callable[..., Any], progress: bool = False, total: int | None = None) -> Remembered:
+    def __call__(
+        self, function: Callable[..., Any], progress: bool = False, total: int | None = None, stage: str = ""
+    ) -> Remembered:
         """Return a function that is remembered.
 
         Parameters
@@ -88,13 +90,15 @@ class Journal:
             what a method belongs to and what a partial function was given: others are refused. Of any other function only
             its name is known.
         progress : bool, optional
-            Show a bar; all functions of a journal share it.
+            Show a bar; all functions of a journal share it, and the values of each are compared with its own first.
         total : int, optional
             How many evaluations there will be, for the estimate of time.
+        stage : str, optional
+            What the function is one of, such as a band of frequencies: it stands in front of the bar.
         """
         if progress and self._bar is None:
             self._bar = Bar(total)
-        return Remembered(function, self, self._bar if progress else None)
+        return Remembered(function, self, self._bar.of(stage) if progress and self._bar else None)
 
     def operator(self, op: Any) -> LinearOperator:
         """Return an operator whose products are remembered, for linear solvers such as ``pylops.cgls``.
@@ -364,18 +368,18 @@ class Remembered:
         The function.
     journal : Journal
         Where they are kept.
-    bar : Bar, optional
+    shown : Shown, optional
         Shows progress.
     """
 
-    def __init__(self, function: Callable[..., Any], journal: Journal, bar: Bar | None = None) -> None:
-        self.function, self.journal, self._bar = function, journal, bar
+    def __init__(self, function: Callable[..., Any], journal: Journal, shown: Shown | None = None) -> None:
+        self.function, self.journal, self._shown = function, journal, shown
         self._name, self._probed = _told(function)
 
     def __call__(self, *x: ArrayLike) -> Any:
         result, was_read = self.journal.remember(self._name, x, lambda: self.function(*x), self._probed)
-        if self._bar is not None:
-            self._bar.tick(result, was_read)
+        if self._shown is not None:
+            self._shown.tick(result, was_read)
         return result
 
     def gauss_newton(self, x: ArrayLike) -> LinearOperator:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seisops._pylops import pylops
-from seisops._table import Told
+from seisops._table import Told, listed
 from seisops.data.matching import MatchedSource
 from seisops.data.tracemap import Following, TraceMap
 from seisops.errors import ParameterError, SpaceError
@@ -436,10 +436,15 @@ class Misfit(Additive):
             yield "weights", str(self.weights)
         if self.P is not None:
             yield "x to model", str(self.P)
+        yield from self._about().items()
         yield from self.G._about().items()
 
+    def _about(self) -> dict[str, str]:
+        """What of it there is to say by name, besides its parts."""
+        return {}
+
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self.domain}: {self.G!r}; loss: {self.loss!r}>"
+        return f"<{type(self).__name__} of {self.domain}: {self.G!r}; loss: {self.loss!r}{listed(self._about())}>"
 
 
 class MisfitSum(Additive):

@@ -75,6 +75,11 @@ class Band:
     points: float = math.nan
     grid: Grid | None = None
 
+    @property
+    def name(self) -> str:
+        """What it is called in tables and messages."""
+        return "all frequencies" if self.high is None else f"up to {self.high:g} Hz"
+
 
 @dataclass(repr=False)
 class MultiscaleResult:
@@ -251,7 +256,7 @@ def multiscale(
         _warn_of_dispersion(band, spacing)
         G = _map(waves, wrt, storage)
         modeled = G(*split(model if onto is None else onto.matvec(model), G.domain[:-1]), source)
-        band.skipped = _skipped(modeled, observed, waves, high)
+        band.skipped = _skipped(modeled, observed, waves, band)
 
         def misfit(P: Any, G: Map = G, observed: NDArray = observed, source: NDArray = source) -> Misfit:
             return Misfit(G, observed, source, loss=loss, weights=weights, P=P, estimate_source=estimate_source)
@@ -261,12 +266,13 @@ def multiscale(
             if true is not None:
                 band.errors.append(sought.errors(model, first, true))
 
+        stage = f"band {len(out.bands)} of {len(bands)}, {band.name}"
         if constraint is not None:
-            model, band.evaluations = search.within(model, constraint, solver, onto, misfit, told)
+            model, band.evaluations = search.within(model, constraint, solver, onto, misfit, told, stage)
         else:
             # a band may end at a bound, to rounding, where nothing moves any more
             inside = model if len(out.bands) == 1 else _within(model, *map(np.ravel, sought.bounds))
-            model, band.evaluations = search.lbfgs(inside, before, onto, misfit, told)
+            model, band.evaluations = search.lbfgs(inside, before, onto, misfit, told, stage)
     out.model = sought.shaped(model)
     return out
 
@@ -338,16 +344,15 @@ def _spacing(space: Space) -> float:
 
 def _warn_of_dispersion(band: Band, spacing: float) -> None:
     if band.points < COARSE:
-        name = "of all frequencies" if band.high is None else f"up to {band.high:g} Hz"
         warnings.warn(
-            f"in the band {name}, there are {band.points:.2g} grid points for the shortest wavelength, at a spacing of "
-            f"{spacing:.4g} m: waves disperse; use at most {spacing * band.points / COARSE:.4g} m, or leave the band out",
+            f"in the band of {band.name}, there are {band.points:.2g} grid points for the shortest wavelength, at a spacing "
+            f"of {spacing:.4g} m: waves disperse; use at most {spacing * band.points / COARSE:.4g} m, or leave the band out",
             DispersionWarning,
             stacklevel=outside(),
         )
 
 
-def _skipped(modeled: NDArray, observed: NDArray, F: LinearOperator, high: float | None) -> float:
+def _skipped(modeled: NDArray, observed: NDArray, F: LinearOperator, band: Band) -> float:
     """The part of the data that lies more than half a period away, and a warning if that is much.
 
     Weak traces count by their energy, and those above the median all the same: wild ones are not the data.
@@ -356,10 +361,9 @@ def _skipped(modeled: NDArray, observed: NDArray, F: LinearOperator, high: float
     counted = np.minimum(energy, np.median(energy[energy > 0])) if energy.any() else energy
     skipped = float(counted[np.abs(late) > 0.5 * period].sum() / max(counted.sum(), np.finfo(float).tiny))
     if skipped > SKIPPED:
-        band = "of all frequencies" if high is None else f"up to {high:g} Hz"
         warnings.warn(
-            f"in the band {band}, {skipped:.0%} of the data are more than half a period from what the model makes: the "
-            "inversion may skip cycles; begin with lower frequencies or a better model, or take loss.Envelopes() first",
+            f"in the band of {band.name}, {skipped:.0%} of the data are more than half a period from what the model makes: "
+            "the inversion may skip cycles; begin with lower frequencies or a better model, or take loss.Envelopes() first",
             AccuracyWarning,
             stacklevel=outside(),
         )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seisops.errors import ParameterError
+from seisops.errors import ParameterError, shown
 from seisops.maps import Map
 from seisops.operators import LinearOperator, as_operator
 from seisops.spaces import Space
@@ -67,6 +67,10 @@ class Posterior:
     """
 
     def __init__(self, misfit: Any, x: ArrayLike, rank: int, oversampling: int = 10, seed: int = 0) -> None:
+        if not (callable(getattr(misfit, "gauss_newton", None)) and isinstance(getattr(misfit, "domain", None), Space)):
+            raise ParameterError(
+                f"Posterior needs a misfit with a Gauss-Newton Hessian, such as a Misfit, got {shown(misfit)}"
+            )
         size = misfit.domain.size
         rank = integer("Posterior rank", rank, minimum=1)
         count = rank + integer("Posterior oversampling", oversampling, minimum=0)

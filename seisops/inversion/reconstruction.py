@@ -84,7 +84,8 @@ class WavefieldReconstruction(Misfit):
         A radius in metres about the sources, a fraction of a wavelength; by default distance does not count. With it, five
         iterations and more, and a small penalty, cycles are not skipped where least squares skips them.
     weights, P, start, storage
-        As of :class:`Misfit` and :class:`~seisops.Parametric`; weights are numbers or an array.
+        As of :class:`Misfit` and :class:`~seisops.Parametric`; with weights W, S and r are
+        those of weighted data, W S and W r.
 
     Raises
     ------
@@ -130,6 +131,10 @@ class WavefieldReconstruction(Misfit):
 
     def _fingerprint(self) -> Sequence[Any]:
         return [*super()._fingerprint(), self.penalty, self.iterations, self.focus, self._level]
+
+    def _about(self) -> dict[str, str]:
+        focus = {} if self.focus is None else {"focus": f"{self.focus:g} m"}
+        return {"penalty": f"{self.penalty:g}", "iterations": str(self.iterations), **focus}
 
     def _near(self, S: LinearOperator, shot: int) -> Any:
         """What the square of W divides by, of the wavefields of a shot."""

@@ -60,7 +60,7 @@ class Search:
 
     def lbfgs(
         self, model: NDArray, P: LinearOperator | None, onto: LinearOperator | None, misfit: Callable[..., Misfit],
-        told: Callable[[float, NDArray], None],
+        told: Callable[[float, NDArray], None], stage: str = "",
     ) -> tuple[NDArray, int]:  # fmt: skip
         """Return the model after some iterations of L-BFGS, for numbers without bounds, and how many evaluations it took.
 
@@ -76,12 +76,14 @@ class Search:
             Makes the misfit, of its P.
         told : callable
             Is told value and model after each iteration.
+        stage : str, optional
+            What a bar says of the band.
         """
         inside = Bounded(self.sought.whole, *self.sought.bounds, around=model)
         change: Map = inside if P is None else inside @ P
         function = misfit(change if onto is None else LinearMap(onto) @ change)
         x, evaluations = np.zeros(function.domain.size), 0
-        with followed(function, self.kept, self.progress, self._total) as evaluated:
+        with followed(function, self.kept, self.progress, self._total, stage) as evaluated:
             value, gradient = evaluated(x)
             if not gradient.any():
                 raise ParameterError(FITS)
@@ -115,7 +117,7 @@ class Search:
 
     def within(
         self, model: NDArray, constraint: Constraint, name: str, onto: LinearOperator | None,
-        misfit: Callable[..., Misfit], told: Callable[[float, NDArray], None],
+        misfit: Callable[..., Misfit], told: Callable[[float, NDArray], None], stage: str = "",
     ) -> tuple[NDArray, int]:  # fmt: skip
         """Return the model after some iterations in a set, and how many evaluations it took.
 
@@ -127,11 +129,11 @@ class Search:
             Of models, divided by the range of their bounds.
         name : str
             Of the solver.
-        onto, misfit, told
+        onto, misfit, told, stage
             As of `lbfgs`.
         """
         function, has_begun = misfit(onto), False
-        with followed(function, self.kept, self.progress, self._total) as evaluated:
+        with followed(function, self.kept, self.progress, self._total, stage) as evaluated:
 
             def objective(x: NDArray) -> tuple[float, NDArray]:
                 nonlocal has_begun

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from seisops._extras import missing
 from seisops.errors import ParameterError
 from seisops.survey.atomic import replacing
 from seisops.wave.equations.acoustic import Acoustic
@@ -167,7 +168,7 @@ def _hdf5(path: Path, dataset: str | None) -> NDArray:
     try:
         import h5py
     except ImportError as error:
-        raise ImportError(f"{path}: HDF5 files need h5py; install it with: pip install 'seisops[io]'") from error
+        raise missing(f"{path}: HDF5 files need", "h5py", "io") from error
     try:
         file = h5py.File(path, "r")
     except OSError as error:
@@ -182,7 +183,7 @@ def _segyio(path: Path) -> Any:
     try:
         import segyio
     except ImportError as error:
-        raise ImportError(f"{path}: SEG-Y files need segyio; install it with: pip install 'seisops[io]'") from error
+        raise missing(f"{path}: SEG-Y files need", "segyio", "io") from error
     return segyio
 
 
@@ -224,7 +225,7 @@ def _zarr_package(path: Path) -> Any:
     try:
         import zarr
     except ImportError as error:
-        raise ImportError(f"{path}: Zarr stores need zarr; install it with: pip install 'seisops[io]'") from error
+        raise missing(f"{path}: Zarr stores need", "zarr", "io") from error
     return zarr
 
 

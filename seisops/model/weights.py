@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seisops.errors import ParameterError
+from seisops.errors import ParameterError, shown
 from seisops.model.models import axes_in_space, coordinates, model_of
 from seisops.model.smooth import Smooth
 from seisops.operators import LinearOperator, Pointwise
@@ -105,7 +105,7 @@ class WaterMask(Pointwise):
         self, of: Any, vp: ArrayLike, velocity: float | None = None, tolerance: float = 1.0, taper: float = 0.0
     ) -> None:
         space = model_of(of, "WaterMask")
-        shape, vp = tuple(axis.size for axis in axes_in_space(space).values()), floats(vp)
+        shape, vp = tuple(axis.size for axis in axes_in_space(space).values()), _velocities(vp)
         if vp.shape != shape:
             raise ParameterError(f"WaterMask: vp of shape {vp.shape} is not of the grid's shape {shape}")
         water = real("WaterMask velocity", vp.flat[0] if velocity is None else velocity, "m/s", positive=True)
@@ -115,6 +115,13 @@ class WaterMask(Pointwise):
         if np.isinf(bottom).all():
             raise ParameterError(f"WaterMask: no velocity differs from {water:g} m/s by more than {tolerance:g} m/s")
         super().__init__(space, _below(space, bottom, _taper("WaterMask", space, taper)))
+
+
+def _velocities(vp: ArrayLike) -> NDArray[np.float64]:
+    try:
+        return floats(vp)
+    except (TypeError, ValueError):
+        raise ParameterError(f"WaterMask: vp must be velocities in m/s in each cell, got {shown(vp)}") from None
 
 
 class Illumination(Pointwise):

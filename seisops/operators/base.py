@@ -16,7 +16,7 @@ from seisops.operators import rules
 from seisops.operators.arguments import by_parts, columns, matrix, vector
 from seisops.operators.budget import require_affordable
 from seisops.operators.syntax import Syntax
-from seisops.spaces import Space
+from seisops.spaces import Space, require_space
 
 __all__ = ["LinearOperator"]
 
@@ -60,6 +60,8 @@ class LinearOperator(Syntax, Told):
     _derived: tuple[str, ...] = ("_origin", "_adjoint_link", "_normal")
 
     def __init__(self, domain: Space, range: Space) -> None:
+        for which, space in (("domain", domain), ("range", range)):
+            require_space(space, f"the {which} of {type(self).__name__}")
         self._domain = domain
         self._range = range
         super().__init__(dtype=np.result_type(domain.dtype, range.dtype), shape=(range.size, domain.size))
@@ -290,6 +292,16 @@ class LinearOperator(Syntax, Told):
 
     def _formula(self) -> str:
         return self.symbol or type(self).__name__
+
+    def _enclosed(self, binding: int) -> str:
+        """The formula, in brackets where what stands around it binds more tightly.
+
+        Parameters
+        ----------
+        binding : int
+            How tightly that binds: sum 1, scaled 2, product 3, anything else 4.
+        """
+        return self._formula() if self._binding >= binding else f"({self._formula()})"
 
     def __str__(self) -> str:
         return f"{self._formula()} : {self._domain} -> {self._range}"

@@ -131,7 +131,7 @@ class Adjoint(Expression):
         return self.op._forward(y)
 
     def _formula(self) -> str:
-        return f"{_enclosed(self.op, 4)}.H"
+        return f"{self.op._enclosed(4)}.H"
 
 
 class Product(Expression):
@@ -182,7 +182,7 @@ class Product(Expression):
 
     def _formula(self) -> str:
         first, *others = self.children
-        return " * ".join([_enclosed(first, 2), *(_enclosed(factor, 3) for factor in others)])
+        return " * ".join([first._enclosed(2), *(factor._enclosed(3) for factor in others)])
 
 
 class Sum(Expression):
@@ -201,9 +201,9 @@ class Sum(Expression):
     def __init__(self, terms: Sequence[LinearOperator]) -> None:
         if not terms:
             raise ParameterError("a sum needs at least one term")
-        domain, range_ = common_domain(terms, "A + B"), common_range(terms, "A + B")
         self.children = self._flattened(terms)
-        super().__init__(domain, range_)
+        ops = self.children
+        super().__init__(common_domain(ops, "sum", self._formula), common_range(ops, "sum", self._formula))
 
     def _rebuild(self, children: tuple[LinearOperator, ...]) -> LinearOperator:
         return Sum(children)
@@ -267,7 +267,7 @@ class Scaled(Expression):
         return self.scalar.conjugate() * self.op._backward(y)
 
     def _formula(self) -> str:
-        inner = _enclosed(self.op, 3)
+        inner = self.op._enclosed(3)
         if self.scalar == -1:
             return f"-{inner}"
         return f"{self.scalar:g} * {inner}" if isinstance(self.scalar, float) else f"{self.scalar} * {inner}"
@@ -332,7 +332,3 @@ def total(arrays: Iterator[NDArray], space: Space) -> NDArray:
     for array in arrays:
         total = total + space.asarray(np.ravel(array))
     return total
-
-
-def _enclosed(op: LinearOperator, binding: int) -> str:
-    return op._formula() if op._binding >= binding else f"({op._formula()})"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from seisops.operators import rules
 from seisops.operators.base import LinearOperator
-from seisops.spaces import Space
+from seisops.spaces import Space, require_space
 
 __all__ = ["Identity", "Zero"]
 
@@ -27,6 +27,7 @@ class Identity(LinearOperator):
     symbol = "I"
 
     def __init__(self, space: Space) -> None:
+        require_space(space, "Identity")
         super().__init__(space, space)
 
     def _apply(self, x: NDArray) -> NDArray:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from seisops.errors import SpaceError
 from seisops.operators.base import LinearOperator
-from seisops.spaces import DirectSum, Space, joint, split
+from seisops.spaces import DirectSum, Space, joint, require_space, split
 
 __all__ = ["Embedding", "Gather"]
 
@@ -33,6 +33,8 @@ class Embedding(LinearOperator):
     _spaces: tuple[Space, ...] = ()
 
     def __init__(self, part: Space, whole: Space, where: Any) -> None:
+        require_space(part, "Embedding: part")
+        require_space(whole, "Embedding: whole")
         places = where if isinstance(where, tuple) else (where,)
         self.where = tuple(place if isinstance(place, slice) else operator.index(place) for place in places)
         # found on an array of the whole that takes no memory
@@ -94,6 +96,8 @@ class Gather(LinearOperator):
     symbol = "gather"
 
     def __init__(self, spaces: Sequence[Space], targets: Sequence[int]) -> None:
+        for i, space in enumerate(spaces):
+            require_space(space, f"Gather: part {i}")
         self.spaces = tuple(spaces)
         self.targets = tuple(targets)
         firsts = [self.targets.index(target) for target in range(max(targets) + 1)]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seisops._pylops import pylops
-from seisops.errors import ParameterError
+from seisops.errors import ParameterError, shown
 from seisops.operators.agreement import common_domain, common_range
 from seisops.operators.base import LinearOperator
 from seisops.operators.expressions import Expression, total
@@ -26,10 +26,13 @@ class Stack(Expression):
 
     def __init__(self, ops: Sequence[Any]) -> None:
         # an operator is a sequence as well, of its shots
-        if isinstance(ops, pylops.LinearOperator) or not ops:
-            raise ParameterError(f"{type(self).__name__} takes a list of at least one operator, [A, B], got {ops!r}")
-        dtype = next((op.dtype for op in ops if isinstance(op, LinearOperator)), None)
-        self.children = self._flattened([as_operator(op, dtype) for op in ops])
+        parts = [] if isinstance(ops, pylops.LinearOperator) or not isinstance(ops, Iterable) else list(ops)
+        if not parts:
+            raise ParameterError(
+                f"{type(self).__name__} takes a list of at least one operator, [A, B], got {shown(ops)}"
+            )
+        dtype = next((op.dtype for op in parts if isinstance(op, LinearOperator)), None)
+        self.children = self._flattened([as_operator(op, dtype) for op in parts])
         super().__init__(*self._spaces())
 
     def _spaces(self) -> tuple[Space, Space]:
@@ -49,7 +52,7 @@ class VStack(Stack):
     """
 
     def _spaces(self) -> tuple[Space, Space]:
-        domain = common_domain(self.children, "VStack([A, B])")
+        domain = common_domain(self.children, "column", self._formula)
         return domain, DirectSum([op.range for op in self.children])
 
     def _outer(self, left: bool) -> Sequence[LinearOperator]:
@@ -79,7 +82,7 @@ class HStack(Stack):
     """
 
     def _spaces(self) -> tuple[Space, Space]:
-        range_ = common_range(self.children, "HStack([A, B])")
+        range_ = common_range(self.children, "row", self._formula)
         return DirectSum([op.domain for op in self.children]), range_
 
     def _outer(self, left: bool) -> Sequence[LinearOperator]:

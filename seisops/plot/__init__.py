@@ -1,4 +1,4 @@
-"""Figures of models, images, records, geometries and wavefields; needs matplotlib (``pip install 'seisops[plot]'``).
+"""Figures of models, images, records, geometries and wavefields; needs matplotlib (``pip install "seisops[plot]"``).
 
 Every function draws into the axes that it is given, or makes a figure without touching matplotlib's own state, and
 returns the axes: ``plot.model(grid, vp).figure.savefig("vp.png")``. Those that need several axes return a list of them.
@@ -7,10 +7,12 @@ A medium in the place of a grid says what its parameters are, and in which units
 
 from __future__ import annotations
 
+from seisops._extras import missing
+
 try:
     import matplotlib  # noqa: F401
 except ImportError as error:
-    raise ImportError("seisops.plot needs matplotlib; install it with: pip install 'seisops[plot]'") from error
+    raise missing("seisops.plot needs", "matplotlib", "plot") from error
 
 from seisops.plot.acquisition import geometry
 from seisops.plot.animation import Movie, movie

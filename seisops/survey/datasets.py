@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from seisops._extras import missing
 from seisops.errors import ParameterError
 from seisops.spaces import Traces
 from seisops.survey.dimensions import NAMES, data_dimensions, named, shots_of, time_attributes
@@ -25,7 +26,7 @@ def _xarray():
     try:
         import xarray
     except ImportError as error:
-        raise ImportError("datasets need xarray; install it with: pip install seisops[io]") from error
+        raise missing("datasets need", "xarray", "io") from error
     return xarray
 
 

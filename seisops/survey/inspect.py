@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ SCALARS = {0} | {sign * 10**power for sign in (1, -1) for power in range(5)}
 #: Metres beyond which an offset, a height or a depth is taken for a mistake.
 FARTHEST, HIGHEST = 100e3, 12e3
 MEASUREMENTS = {0: "not stated", 1: "metres", 2: "feet"}
+
+
+#: A line of a textual header that says nothing: empty, or no more than its number.
+BLANK = re.compile(r"\s*(C\s*\d*\s*)?")
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ class FileInfo:
             *(f"  {name.replace('_', ' '):20s} {_range(limits)} m" for name, limits in self.ranges.items()),
             *(f"  note: {note}" for note in self.notes),
         ]
-        return "\n".join(lines + [f"  | {line}" for line in self.text])
+        return "\n".join(lines + [f"  | {line}" for line in self.text if not BLANK.fullmatch(line)])
 
 
 @dataclass(frozen=True)

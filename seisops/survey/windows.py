@@ -298,7 +298,7 @@ def windowed(
             if outside.size:
                 raise ParameterError(
                     f"{what} {outside[0]} of shot {i} is at {points[outside[0]].tolist()} m, outside the model: "
-                    f"{medium.grid.describe_extent()}"
+                    f"{medium.grid.describe_extent()}{medium.grid.depth_hint(points[outside[0]])}"
                 )
     discretisations = {
         time: discretise(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seisops._extras import missing
 from seisops.errors import ParameterError
 from seisops.survey.atomic import replacing
 from seisops.survey.dimensions import NAMES, data_dimensions, named, shots_of, time_attributes
@@ -31,7 +32,7 @@ def _zarr():
     try:
         import zarr
     except ImportError as error:
-        raise ImportError("Zarr stores need zarr; install it with: pip install seisops[io]") from error
+        raise missing("Zarr stores need", "zarr", "io") from error
     return zarr
 
 

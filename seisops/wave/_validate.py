@@ -26,7 +26,9 @@ NUMBERS = "biufO"
 def floats(value):
     """Return a float64 copy of numbers; a TypeError, or a ValueError, of what are none, as text is, whatever it says."""
     given = np.asarray(value)
-    if given.dtype.kind not in NUMBERS or (given.dtype.kind == "O" and any(isinstance(one, str) for one in given.flat)):
+    if given.dtype.kind not in NUMBERS or (
+        given.dtype.kind == "O" and any(one is None or isinstance(one, str) for one in given.flat)
+    ):
         raise TypeError(f"{given.dtype} is not a real number")
     return np.array(given, dtype=np.float64)
 
@@ -55,5 +57,5 @@ def not_negative(name, value, unit):
     """Return `value` as a finite float of at least 0, or raise a `ParameterError` that names it."""
     number = real(name, value, unit)
     if number < 0:
-        raise ParameterError(f"{name} must not be negative, got {value!r} {unit}")
+        raise ParameterError(f"{name} must not be negative, got {shown(value)}, in {unit}")
     return number

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -18,7 +18,7 @@ from seisops.fusion import fuse
 from seisops.maps import Arranged, Composed, LinearMap, Map, Stacked
 from seisops.operators import LinearOperator, Propagator
 from seisops.wave._validate import integer
-from seisops.wave.jacobian import Jacobian, Parametric
+from seisops.wave.jacobian import Jacobian, Parametric, device_of, the_modeling
 from seisops.wave.modeling import Modeling
 from seisops.wave.sampling.perturbation import Perturbation
 from seisops.wave.sampling.projection import Projection
@@ -28,10 +28,13 @@ from seisops.wave.storage.policies import Auto, Policy, policy
 from seisops.wave.storage.pool import Pool
 from seisops.wave.time import Time
 
-__all__ = ["Costs", "ShotGroup", "Work", "duration", "plan"]
+__all__ = ["Costs", "ShotGroup", "Trial", "Work", "duration", "plan"]
 
 # steps of the two trial runs, whose difference is free of what a run costs once
 TRIALS = (40, 240)
+
+# bytes of the background of a trial that there is room for, whatever is kept
+ROOM = 2**28
 
 
 class Work(Enum):
@@ -48,6 +51,30 @@ class Work(Enum):
     @classmethod
     def _missing_(cls, value):
         raise ParameterError(f"solves({value!r}): the products are {', '.join(repr(each.value) for each in cls)}")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Times of a shot in s, from a few steps on this machine.
+
+    Attributes
+    ----------
+    solve : float
+        A solve that models.
+    gradient : float
+        What a gradient takes beyond its two solves: to keep the background, and to correlate.
+    born, image : float
+        What products with J, and with J.H, take beyond their solve, once there is a background.
+    """
+
+    solve: float
+    gradient: float
+    born: float
+    image: float
+
+    def products(self, histories: float, born: float, images: float) -> float:
+        """What so many backgrounds that are kept, and so many products with J and J.H, take beyond their solves."""
+        return histories * max(self.gradient - self.image, 0.0) + born * self.born + images * self.image
 
 
 @dataclass(frozen=True)
@@ -93,6 +120,23 @@ class ShotGroup:
         first = {Work.BORN: 2, Work.MIGRATION: 2 + b, Work.LEAST_SQUARES: 2 + jt}.get(what, later)
         return later, first
 
+    def seconds(self, what: Work | str, trial: Trial) -> tuple[float, float]:
+        """Seconds of a shot for one application of something, and for the first one."""
+        what = Work(what)
+        make = 0 if self.held else 1
+        # backgrounds that are made and kept, products with J, with J.H
+        later = {
+            Work.GRADIENT: (1, 0, 1),
+            Work.BORN: (make, 1, 0),
+            Work.MIGRATION: (make, 0, 1),
+            Work.LEAST_SQUARES: (2 * make, 1, 1),
+            Work.HESSIAN: (2, 1, 2),
+        }.get(what, (0, 0, 0))
+        first = {Work.BORN: (1, 1, 0), Work.MIGRATION: (1, 0, 1), Work.LEAST_SQUARES: (1 + make, 1, 1)}.get(what, later)
+        several = zip(self.solves(what), (later, first), strict=True)
+        one, begin = (solves * trial.solve + trial.products(*products) for solves, products in several)
+        return one, begin
+
 
 @dataclass(frozen=True)
 class Costs:
@@ -121,8 +165,8 @@ class Costs:
         How much of the backgrounds is kept from one product to the next, in each process.
     exactness : str
         Class of the storage policy.
-    seconds : float or None
-        Time of a solve, from a trial of a few steps on this machine; None if there was none.
+    trial : Trial or None
+        Times of a shot, from a few steps on this machine; None if none were made.
     storage : str
         The storage policy.
     backgrounds : tuple of ShotGroup
@@ -142,10 +186,15 @@ class Costs:
     history_bytes: int
     budget_bytes: int
     exactness: str
-    seconds: float | None
+    trial: Trial | None
     storage: str
     backgrounds: tuple[ShotGroup, ...]
     second: tuple[ShotGroup, ...]
+
+    @property
+    def seconds(self) -> float | None:
+        """Time of a solve in s; None if there was no trial."""
+        return None if self.trial is None else self.trial.solve
 
     @property
     def kept(self) -> int:
@@ -169,15 +218,33 @@ class Costs:
         what : Work or str
             As the printed table has it, such as ``"J.H d"``.
         """
-        what = Work(what)
+        return self._summed(what, lambda group: group.solves(what))
+
+    def takes(self, what: Work | str) -> tuple[float, float] | None:
+        """Seconds for one application of something, and for the first one; None if there was no trial.
+
+        Parameters
+        ----------
+        what : Work or str
+            As the printed table has it, such as ``"J.H d"``.
+        """
+        trial = self.trial
+        if trial is None:
+            return None
+        later, first = self._summed(what, lambda group: group.seconds(what, trial))
+        return later / self.workers, first / self.workers
+
+    def _summed(self, what: Work | str, of_shot: Callable[[ShotGroup], tuple[float, float]]) -> tuple[float, float]:
+        """What all shots take together, for one application of something and for the first."""
         later = first = 0.0
-        left, backgrounds = self.shots, self.second if what is Work.HESSIAN else self.backgrounds
+        left, backgrounds = self.shots, self.second if Work(what) is Work.HESSIAN else self.backgrounds
         if not backgrounds:
             return inf, inf
         for k in backgrounds:
             n = min(left, k.shots * self.workers)
             left -= n
-            later, first = later + n * k.solves(what)[0], first + n * k.solves(what)[1]
+            one, begin = of_shot(k)
+            later, first = later + n * one, first + n * begin
         return later, first
 
     def __str__(self) -> str:
@@ -197,8 +264,8 @@ class Costs:
             + ("" if self.seconds is None else f"{'time':>11}"),
         ]
         for what in Work:
-            n, first = self.solves(what)
-            took = "" if self.seconds is None or n == inf else f" {duration(n * self.seconds / self.workers):>10}"
+            (n, first), takes = self.solves(what), self.takes(what)
+            took = "" if takes is None or n == inf else f" {duration(takes[0]):>10}"
             lines.append(f"{what.value:44} {_count(n):>8} {_count(first):>10}{took}")
         return "\n".join(lines)
 
@@ -238,7 +305,7 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
     workers : int, optional
         Processes that will share the shots, each as fast as this one.
     trial : bool, optional
-        Whether to time a few steps here; this compiles the wave equation.
+        Whether to time a few steps here, of modeling and of derivatives; this compiles the wave equation.
 
     Raises
     ------
@@ -257,8 +324,7 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
     cells = int(np.prod(d.padding.shape))
     levels = sum(u.order + 1 for u in fields)
     by = by or Perturbation(modeling.medium.perturbable[:1])
-    coefficients = tuple(sorted({c for moved in by.derivatives(modeling.medium).values() for c in moved}))
-    layout = modeling.solver.layout(coefficients, chosen.keep)
+    layout = modeling.solver.layout(_coefficients(modeling, by), chosen.keep)
     # a field beside its derivative: histories of both
     both = replace(layout, shapes=2 * layout.shapes, state_shapes=2 * layout.state_shapes)
     shots = shots or modeling.domain.shots
@@ -275,7 +341,7 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
         history_bytes=layout.whole_bytes,
         budget_bytes=chosen.keep_bytes,
         exactness=chosen.exactness,
-        seconds=_timed(modeling) * d.steps if trial else None,
+        trial=_timed(modeling, by, chosen, max(1, layout.whole_bytes // d.steps)) if trial else None,
         storage=type(chosen).__name__.lower(),
         backgrounds=_backgrounds(chosen, layout, each),
         second=_if_any(chosen, both, each),
@@ -318,6 +384,11 @@ def _planned(x: Any) -> Iterator[tuple[Propagator, Perturbation | None, Policy |
             yield from _planned(x.G)
 
 
+def _coefficients(modeling: Modeling, by: Perturbation) -> tuple[str, ...]:
+    """What of a wave equation moves with what is perturbed."""
+    return tuple(sorted({c for moved in by.derivatives(modeling.medium).values() for c in moved}))
+
+
 def _if_any(chosen: Policy, layout: Layout, shots: int) -> tuple[ShotGroup, ...]:
     try:
         return _backgrounds(chosen, layout, shots)
@@ -353,26 +424,58 @@ def _backgrounds(chosen: Policy, layout: Layout, shots: int) -> tuple[ShotGroup,
     return tuple(groups)
 
 
-def _timed(modeling: Modeling) -> float:
-    """Seconds of a time step."""
+def _timed(modeling: Modeling, by: Perturbation, storage: Policy, step_bytes: int) -> Trial:
+    """Seconds of a shot, whose background takes so many bytes a step."""
     d, grid = modeling.discretisation, modeling.domain.grid
     centre = [[(lo + hi) / 2 for lo, hi in grid.extent]]
-    spent = []
-    for steps in TRIALS:
-        axis = Time(max(2, steps // d.ratio), d.time.step)
+    storage = replace(storage, keep_bytes=max(storage.keep_bytes, ROOM))
+    most = storage.keep_bytes // step_bytes
+    spent, steps = [], []
+    for n in TRIALS if most >= TRIALS[1] else (most // 6, most):
+        axis = Time(max(2, n // d.ratio), d.time.step)
         waves, short = Wavefield(grid, axis, 1, d.dtype), replace(d, time=axis)
-        P = Projection(waves, centre)
-        trial = fuse(P * Modeling._frozen(waves, modeling.medium, short) * P.H)
-        source = np.zeros(trial.domain.shape, d.dtype)
-        trial @ source  # compiles
-        spent.append((min(_seconds(trial, source) for _ in range(3)), short.steps))
-    (few, n), (many, m) = spent
-    return max(many - few, 0.1 * many) / (m - n)
+        P, A = Projection(waves, centre), Modeling._frozen(waves, modeling.medium, short)
+        layout = A.solver.layout(_coefficients(modeling, by), storage.keep)
+        (kept,) = _backgrounds(storage, layout, 1)
+        spent.append(_of_products(P * A * P.H, by, storage, kept))
+        steps.append(short.steps)
+    if steps[0] == steps[1]:
+        steps[0], spent[0] = 0, (0.0, 0.0, 0.0, 0.0)
+    # of the steps that one trial has more than the other
+    (few, *less), (many, *more) = spent
+    shorter = d.steps / (steps[1] - steps[0])
+    beyond = (shorter * max(b - a, 0.0) for a, b in zip(less, more, strict=True))
+    return Trial(shorter * max(many - few, 0.1 * many), *beyond)
 
 
-def _seconds(op: LinearOperator, x: np.ndarray) -> float:
+def _of_products(F: LinearOperator, by: Perturbation, storage: Policy, kept: ShotGroup) -> tuple[float, ...]:
+    """Seconds of modeling; and what a gradient, and products with J and J.H, take beyond their solves."""
+    F = fuse(F)
+    pool, q, medium = Pool(storage.keep_bytes, device_of(F)), F.domain.zeros(), the_modeling(F).medium
+    G = Parametric.within(pool, F, by.wrt, storage)
+    J, point = Jacobian.within(pool, F, q, by, storage), (*map(medium.get, by.wrt), q)
+    dm, y = J.domain.zeros(), F.range.zeros()
+
+    def gradient() -> None:
+        with G.linearize(*point) as at:
+            at.pullback(y)
+
+    solve = _least(lambda: F @ q)
+    products = ((Work.GRADIENT, gradient), (Work.BORN, lambda: J @ dm), (Work.MIGRATION, lambda: J.H @ y))
+    found = (solve, *(_least(product) - kept.solves(what)[0] * solve for what, product in products))
+    J.forget()
+    return found
+
+
+def _least(product: Callable[[], Any]) -> float:
+    """Seconds of what was done before, which compiles it and makes its background."""
+    product()
+    return min(_seconds(product) for _ in range(3))
+
+
+def _seconds(product: Callable[[], Any]) -> float:
     start = time.perf_counter()
-    op @ x
+    product()
     return time.perf_counter() - start
 
 

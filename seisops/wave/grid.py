@@ -133,6 +133,17 @@ class Grid(Told):
         ranges = zip(self.axes, self.extent, strict=True)
         return ", ".join(f"{axis} {lo:g} to {hi:g} m" for axis, (lo, hi) in ranges)
 
+    def depth_hint(self, point):
+        """That z points down, for messages about a point outside that is above all depths; else nothing.
+
+        Parameters
+        ----------
+        point : array_like of shape (ndim,)
+            Coordinates in metres.
+        """
+        z = float(point[-1])
+        return f"; z points down: {-z:g} m below z = 0 is z={-z:g} m" if z < 0.0 <= self.origin[-1] else ""
+
     def _rows(self):
         for axis, n, h, (low, high) in zip(self.axes, self.shape, self.spacing, self.extent, strict=True):
             yield axis, f"{n} nodes, {h:g} m apart, {low:g} to {high:g} m"

@@ -250,6 +250,8 @@ class Parametric(Map):
         self._pool = Pool(self.policy.keep_bytes, device_of(self.F))
         if self.wrt:
             modeling.medium.check_wrt(self.wrt)
+            if self.policy.reverses:
+                modeling.solver.require_reversible()
         model = modeling.domain.model()
         spaces = (model if isinstance(a, str) else a.space for a in self.arguments)
         super().__init__((*spaces, self.F.domain), self.F.range)
@@ -415,7 +417,10 @@ def derivatives(
     They look at x again: nobody may change it.
     """
     if by.medium:
-        by.medium.check(the_modeling(op).medium)
+        modeling = the_modeling(op)
+        by.medium.check(modeling.medium)
+        if storage.reverses:
+            modeling.solver.require_reversible()
     value, found = _derivatives(op, x, by, storage, run, pool)
     return value, [j for j in found if j is not None]
 

@@ -264,14 +264,7 @@ class Solver:
         ParameterError
             If the wave equation loses energy elsewhere than in a layer that lives along the edges.
         """
-        if not self._lossless:
-            self.discretisation.check_lossless(self.medium)
-            if self.discretisation.boundary is not None and not self.scheme.layer.compact:
-                raise ParameterError(
-                    f"storage=Boundary() makes the wavefield again between the layers, but {self.discretisation.grid!r} is "
-                    f"narrower than stencils reach: use a larger grid, or another storage policy"
-                )
-            self._lossless = True
+        self.require_reversible()
         d, layer = self.discretisation, self.scheme.layer
         if (
             d.closed
@@ -283,6 +276,23 @@ class Solver:
                 "shallow that they are one: use a deeper grid, or another storage policy"
             )
         return tuple(shape for _, shape in self.scheme.edges(wrt, self.discretisation.padding.shape))
+
+    def require_reversible(self) -> None:
+        """Refuse waves that cannot be run backward in time from what the edges keep.
+
+        Raises
+        ------
+        ParameterError
+            If the wave equation loses energy elsewhere than in a layer that lives along the edges.
+        """
+        if not self._lossless:
+            self.discretisation.check_lossless(self.medium)
+            if self.discretisation.boundary is not None and not self.scheme.layer.compact:
+                raise ParameterError(
+                    f"storage=Boundary() makes the wavefield again between the layers, but {self.discretisation.grid!r} is "
+                    f"narrower than stencils reach: use a larger grid, or another storage policy"
+                )
+            self._lossless = True
 
     @contextmanager
     def _march(

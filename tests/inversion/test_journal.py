@@ -636,7 +636,7 @@ def test_progress(tmp_path, capsys):
     x = np.full(6, 0.5)
     for _ in range(5):
         x = x - 1e-4 * f(x)[1]
-    bar = f._bar._bar
+    bar = f._shown.bar._bar
     assert bar.n == 5 and bar.initial == 3 and bar.total == 5
     journal.close()
     said = capsys.readouterr().err
@@ -645,3 +645,15 @@ def test_progress(tmp_path, capsys):
     assert shown(3.0) == 9.0 and shown(1.0) == 1.0
     shown.close()
     assert "0.111 of the first" in capsys.readouterr().err
+
+
+def test_progress_compares_each_function_with_its_own_first(tmp_path, capsys):
+    journal = Journal(tmp_path)
+    low = journal(lambda x: 8.0 * x, progress=True, total=4, stage="band 1 of 2")
+    assert low(1.0) == 8.0 and low(0.5) == 4.0
+    high = journal(lambda x: 100.0 * x, progress=True, total=4, stage="band 2 of 2")
+    assert high(0.5) == 50.0 and high(0.1) == 10.0
+    journal.close()
+    said = capsys.readouterr().err.replace("\n", "\r").split("\r")
+    last = next(line for line in reversed(said) if "misfit" in line)
+    assert last.startswith("band 2 of 2:") and "misfit 10 (0.200 of its first)" in last

@@ -272,4 +272,5 @@ def test_a_survey_with_windows():
 def test_progress_is_shown(capsys):
     F, d, q, start, _ = crosswell(shots=1)
     multiscale(F, d, q, (8.0,), start, wrt="vp", bounds=BOUNDS, iterations=1, progress=True)
-    assert "of the first" in capsys.readouterr().err
+    assert "0.000 of" not in (said := capsys.readouterr().err)
+    assert "band 1 of 1, up to 8 Hz: " in said and "of its first" in said

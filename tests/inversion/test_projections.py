@@ -279,22 +279,43 @@ def test_numbers_of_any_space():
     ("make", "match"),
     [
         (lambda: Bounds(WAVES, 2.0, 1.0), "low must not be above high"),
-        (lambda: Bounds(WAVES, np.ones(7)), "do not broadcast"),
+        (
+            lambda: Bounds(WAVES, np.ones(7)),
+            r"Bounds: low of shape \(7,\) does not fit .*: give a number, or an array that",
+        ),
+        (lambda: Bounds(WAVES, "a", "b"), r"Bounds: low must be numbers in the unit of models, .*, got 'a'"),
+        (lambda: Bounds(WAVES, 1.0, None), "Bounds: high must be numbers .*, got None"),
         (lambda: Bounds(WAVES, np.nan), "low must not be above"),
         (lambda: Known(WAVES, np.ones(5), 1500.0), "True or False"),
         (lambda: Known(WAVES, WATER, np.nan), "finite"),
-        (lambda: Known(WAVES, WATER[:3], 1.0), "do not broadcast"),
-        (lambda: L1Ball(WAVES, -1.0), "must not be negative"),
+        (lambda: Known(WAVES, WATER[:3], 1.0), "Known: where of shape .* does not fit"),
+        (lambda: Known(WAVES, WATER, "a"), "Known: values must be numbers .*, got 'a'"),
+        (lambda: Known(WAVES, "a", 1.0), "True or False in each cell, got 'a'"),
+        (lambda: L1Ball(WAVES, -1.0), "L1Ball: radius must not be negative, got -1.0, in the unit of models$"),
+        (lambda: L2Ball(WAVES, "a"), "L2Ball: radius must be a finite number in the unit of models, got 'a'"),
+        (lambda: L2Ball(WAVES, -1.0, relative_to=1.0), "got -1.0, in fractions of what relative_to measures"),
+        (lambda: L2Ball(WAVES, 1.0, relative_to="a"), "L2Ball: relative_to must be numbers"),
+        (lambda: L2Ball(WAVES, 1.0, center="a"), "L2Ball: center must be numbers in the unit of models, .*, got 'a'"),
+        (lambda: TotalVariation(WAVES, -1.0), "in the unit of models times m$"),
+        (lambda: Smoothness(WAVES, -1.0), "in the unit of models$"),
         (lambda: L2Ball(WAVES, 1.0, center=np.nan), "NaN"),
         (lambda: Monotone(WAVES, "y"), "no axis"),
-        (lambda: Rank(WAVES, 0), "at least 1"),
+        (lambda: Rank(WAVES, 0), "^Rank: rank must be an integer of at least 1, got 0"),
         (lambda: TotalVariation(Space("x", [Axis("i", 3)]), 1.0), "on a grid"),
         (lambda: TotalVariation(WAVES, 1.0, tolerance=0.0), "positive"),
         (lambda: Bounds(WAVES, 1.0)(np.full(GRID.shape, np.nan)), "NaN"),
         (lambda: Bounds(3.0, 1.0), "needs models"),
         (lambda: Intersection(), "needs sets"),
         (lambda: Intersection(Rank(WAVES, 1)), "not convex"),
-        (lambda: Intersection(np.copy), "Proximal"),
+        (lambda: Intersection(np.copy), "Intersection is made of constraints, .* is none. Proximal"),
+        (lambda: Intersection(3), "3 is none"),
+        (
+            lambda: Product((WAVES.model(), WAVES.model()), Bounds(WAVES), 3),
+            "Product is made of constraints, .* 3 is none",
+        ),
+        (lambda: Product(3.0, None), "Product needs the spaces of several parameters: .*, got 3.0"),
+        (lambda: Scaled(3.0, 1.0), "Scaled is made of constraints, .* 3.0 is none"),
+        (lambda: Scaled(Bounds(WAVES), 1.0, start="a"), "Scaled: start must be numbers"),
         (lambda: Scaled(Bounds(WAVES), 0.0), "positive"),
         (lambda: Proximal(WAVES, pyproximal.L1(100.0)), "L1 is no projection"),
         (lambda: Proximal(WAVES, pyproximal.L2()), "no projection"),
@@ -318,6 +339,6 @@ def test_sets_of_different_models_are_refused():
 def test_what_needs_pyproximal_says_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyproximal.projection", None)
     for one in (SETS["l1"], SETS["intersection"], SETS["variation"]):
-        with pytest.raises(ImportError, match=r"seisops\[prox\]"):
+        with pytest.raises(ImportError, match=r'\[prox\]"'):
             one(X)
     assert SETS["bounds"](X).max() <= 2300.0 and SETS["smooth"](X).size

@@ -54,6 +54,43 @@ def test_it_is_the_minimum_over_wavefields():
     assert joint(q) > 1.05 * least
 
 
+WEIGHTS = {
+    "mute": lambda w: so.data.Mute(w.F, velocity=1500.0, taper=0.01),
+    "band": lambda w: so.data.Bandpass(w.F, 10.0, 100.0),
+    "other samples": lambda w: so.data.Resample(w.F, so.Time(16, 0.004)),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+@pytest.mark.parametrize(("penalty", "iterations"), [(1e-2, 1), (1e-1, 40)])
+def test_weights_may_be_operators_on_data(name, penalty, iterations):
+    """Those of weighted data W S, with its exact gradient; dense, K is what it should be."""
+    w, (x, dx) = world(), point()
+    W = WEIGHTS[name](w) * (1.0 / np.linalg.norm(w.d))
+    assert so.check.dot_test(W) < 1e-12
+    misfit = WavefieldReconstruction(w.F, w.d, w.q, weights=W, penalty=penalty, iterations=iterations)
+    value, gradient = misfit(x)
+    errors = [abs(misfit(x + h * dx)[0] - value - h * (gradient @ dx)) for h in 0.5 ** np.arange(2, 5)]
+    assert np.all(np.abs(np.diff(np.log2(errors)) + 2) < 0.1), errors
+    if iterations > 1:  # the minimum, by a dense solve of K y = r
+        m, expected = x.reshape(w.grid.shape), 0.0
+        for shot in range(w.F.shots):
+            one = W[[shot]]
+            S = so.fuse(w.Pr * w.A).at(m=m)[[shot]]
+            r = one.matvec((w.d[[shot]] - w.F[[shot]].at(m=m) @ w.q[[shot]]).ravel())
+            seen = [S.domain.asarray(S.rmatvec(one.rmatvec(e))).ravel() for e in np.eye(len(r))]
+            K = np.array(seen) @ np.array(seen).T / misfit._level + np.eye(len(r))
+            expected += 0.5 * r @ np.linalg.solve(K, r)
+        assert np.isclose(value, expected, rtol=1e-8)
+
+
+def test_it_says_what_it_is():
+    said = repr(misfit_of(penalty=0.03, iterations=3, focus=20.0))
+    assert "penalty: 0.03; iterations: 3; focus: 20 m" in said
+    table = misfit_of(iterations=2)._repr_html_()
+    assert "penalty" in table and "iterations" in table and "focus" not in table and "weights" in table
+
+
 def test_with_a_large_penalty_it_is_least_squares():
     w, (x, _) = world(), point()
     value, gradient = misfit_of(penalty=1e8)(x)

@@ -160,7 +160,11 @@ BAD = {
     "dtype of a wavefield": Bad(
         lambda: so.Wavefield(GRID, TIME, dtype="float16"), ParameterError, ("float16", "'float32' or 'float64'")
     ),
-    "order of a product": Bad(lambda: modeling() * points(), SpaceError, ("domain of A", "range of B", "B.H")),
+    "order of a product": Bad(
+        lambda: modeling() * points(),
+        SpaceError,
+        ("Ainv, on the left, takes", "the Projection P, on the right, gives", "Did you mean P.H on the right?"),
+    ),
     "source without adjoint": Bad(lambda: points() * modeling() * points(), SpaceError, ("Did you mean",)),
     "another number of shots": Bad(
         lambda: so.Projection(so.Wavefield(GRID, TIME, shots=3, dtype="float64"), [[50.0, 50.0]]) * modeling(),

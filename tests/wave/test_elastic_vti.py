@@ -16,7 +16,7 @@ def rough(grid, **more):
     rng = np.random.default_rng(11)
     vp, vs, rho = (rng.uniform(*ends, grid.shape) for ends in ((1700.0, 2000.0), (800.0, 1000.0), (1000.0, 1200.0)))
     vs[..., :3] = 0.0
-    named = more or {"epsilon": (0.1, 0.2), "delta": (0.02, 0.08), "gamma": (0.0, 0.1)}
+    named = more or {"epsilon": (0.1, 0.2), "delta": (0.02, 0.08), **({"gamma": (0.0, 0.1)} if grid.ndim == 3 else {})}
     thomsen = {name: rng.uniform(*ends, grid.shape) for name, ends in named.items()}
     thomsen = {name: np.where(vs > 0, a, 0.0) for name, a in thomsen.items()}
     return so.ElasticVTI(grid, vp, vs, rho, **thomsen)
@@ -123,6 +123,10 @@ def test_nothing_grows():
         ({"vp": 2000.0, "vs": 1900.0, "delta": -0.3}, "no stable solid"),
         ({"vp": 2000.0, "vs": 1000.0, "epsilon": -0.3, "delta": 0.3}, "raise epsilon"),
         ({"vp": 2.0, "vs": 1.0}, "km/s"),
+        (
+            {"vp": 2000.0, "vs": 1000.0, "gamma": 0.1},
+            "gamma, .*, is given in two dimensions, .*nothing depends on it: leave",
+        ),
     ],
 )
 def test_what_cannot_be(values, words):

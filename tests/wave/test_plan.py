@@ -1,12 +1,14 @@
 """Plans before a run: what they say is what happens."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from cases import world
 
 import seisops as so
 from seisops.engine.kernel import Kernel
-from seisops.wave.costs import Work
+from seisops.wave.costs import Trial, Work
 from seisops.wave.sampling.imaging import Imaging
 
 
@@ -111,10 +113,76 @@ def test_time_and_words():
     w = world()
     p = so.plan(w.F, so.storage.Subsampled(2), workers=3)
     built = Kernel.made
-    assert so.plan(w.F).seconds > 0 and Kernel.made == built
+    assert so.plan(w.F, so.storage.Subsampled(2)).seconds > 0 and Kernel.made == built
     said = str(p)
     assert "2 shots on 3 workers" in said and "approximate" in said and "about" in said
     assert p.history_bytes < so.plan(w.F, trial=False).history_bytes and np.isfinite(p.seconds)
+
+
+KEPT = {
+    "kept": so.storage.Full(),
+    "not kept": so.storage.Full(keep_bytes=0),
+    "checkpoints": so.storage.Checkpointed(n=3),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_times_count_what_derivatives_take_besides(name):
+    """Of made-up times: what a gradient, J and J.H take beyond their solves stands in the sums."""
+    p = so.plan(world().F, KEPT[name], trial=False)
+    assert p.takes("F q, F.H d") is None and p.seconds is None
+    timed = replace(p, trial=Trial(solve=1.0, gradient=0.75, born=0.25, image=0.5))
+    shots, make = p.shots, 0 if p.kept else 1
+    extra = {
+        Work.MODELING: (0.0, 0.0),
+        Work.MAP: (0.0, 0.0),
+        Work.GRADIENT: (0.75, 0.75),
+        Work.BORN: (0.25 + 0.25 * make, 0.5),
+        Work.MIGRATION: (0.5 + 0.25 * make, 0.75),
+        Work.LEAST_SQUARES: (0.75 + 0.5 * make, 1.0 + 0.25 * make),
+    }
+    for what, more in extra.items():
+        expected = [solves + shots * beyond for solves, beyond in zip(p.solves(what), more, strict=True)]
+        assert timed.takes(what) == pytest.approx(expected), what
+    assert replace(timed, workers=2).takes(Work.GRADIENT)[0] < timed.takes(Work.GRADIENT)[0]
+    assert timed.takes(Work.HESSIAN)[0] > p.solves(Work.HESSIAN)[0]
+
+
+@pytest.mark.parametrize("storage", [so.storage.Full(), so.storage.Checkpointed(n=4)], ids=repr)
+def test_what_is_planned_is_what_happens(monkeypatch, storage):
+    """By a clock that ticks with each time step, and once more for each history that is written or read in it."""
+    ticks, run = [], Kernel.run
+
+    def counting(self, shape, spacing, dt, steps, arrays, bounds, *rest, **named):
+        histories = sum(a.ndim == 1 + len(shape) and len(a) > 4 for a in arrays.values())  # states have fewer rows
+        ticks.append((steps[1] - steps[0] + 1) * (1 + histories))
+        return run(self, shape, spacing, dt, steps, arrays, bounds, *rest, **named)
+
+    def seconds(product):
+        before = len(ticks)
+        product()
+        return float(sum(ticks[before:]))
+
+    monkeypatch.setattr(Kernel, "run", counting)
+    monkeypatch.setattr("seisops.wave.costs._seconds", seconds)
+    w = world(samples=150)
+    p = so.plan(w.F, storage)
+    assert p.steps > 140 and p.trial.gradient > 0 and p.trial.born > 0 and p.trial.image > 0
+    J, G, q = w.jacobian(storage=storage), so.Parametric(w.F, storage=storage), w.F.domain.random(1)
+    x, y = J.domain.random(2), J.range.random(3)
+
+    def gradient():
+        with G.linearize(w.medium.m, q) as at:
+            at.pullback(y)
+
+    J.H @ y
+    products = {"F q, F.H d": lambda: w.F @ q, "gradient of full-waveform inversion": gradient}
+    products |= {"J dm": lambda: J @ x, "J.H d": lambda: J.H @ y}
+    for what, product in products.items():
+        real = seconds(product)
+        assert p.takes(what)[0] == pytest.approx(real, rel=0.08), what
+        if what != "F q, F.H d":  # which counting solves alone falls short of
+            assert p.solves(what)[0] * p.seconds < 0.9 * real
 
 
 def test_second_derivatives_need_more_memory():

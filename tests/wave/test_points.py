@@ -241,6 +241,12 @@ def test_points_are_immutable():
         points.grid = None
 
 
+def test_that_z_points_down_is_said_where_depths_begin_at_zero_alone():
+    above, higher = Grid((21, 16), 5.0, (100.0, -20.0)), GRID
+    assert "z points down" in higher.depth_hint((110.0, -30.0)) and not higher.depth_hint((0.0, 5.0))
+    assert not above.depth_hint((110.0, -30.0))
+
+
 OUTSIDE = [[110.0, 5.0], [99.0, 80.0], [90.0, 5.0]]
 
 
@@ -256,6 +262,11 @@ OUTSIDE = [[110.0, 5.0], [99.0, 80.0], [90.0, 5.0]]
             OUTSIDE,
             1,
             r"point 1 at \(x=99 m, z=80 m\) lies outside the model, x 100 .* 75 m \(and 1 more\)",
+        ),
+        (
+            np.array([[110.0, -5.0]]),
+            1,
+            r"lies outside the model, x 100 .* 75 m; z points down: 5 m below z = 0 is z=5 m$",
         ),
         ([random_points(2), np.array(OUTSIDE)], 2, r"point 1 of shot 1 at \(x=99 m"),
         ([random_points(2), random_points(2)[0]], 2, "coordinates of shot 1 are one point"),

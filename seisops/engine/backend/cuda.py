@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from seisops._extras import install
 from seisops.engine.backend.abreast import abreast, together
 from seisops.engine.backend.cpu import check, layout
 from seisops.engine.backend.launches import Item, deferred, launches, sections
@@ -147,7 +148,10 @@ class Cuda:
         try:
             import cupy
         except ImportError as error:
-            raise ParameterError(f'device="{self.name}" needs CuPy: pip install cupy-cuda12x ({error})') from None
+            raise ParameterError(
+                f'device="{self.name}" needs CuPy: {install("cuda")} for CUDA 13, pip install cupy-cuda12x for CUDA 12 '
+                f"({error})"
+            ) from None
         try:
             count = cupy.cuda.runtime.getDeviceCount()
         except cupy.cuda.runtime.CUDARuntimeError as error:

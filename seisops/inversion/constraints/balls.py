@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seisops._extras import missing
 from seisops.inversion.constraints.constraint import Ball, Constraint
 from seisops.wave._validate import integer
 
@@ -82,7 +83,7 @@ class Rank(Constraint):
 
     def __init__(self, of: Any, rank: int) -> None:
         super().__init__(of)
-        self.rank = integer("Rank rank", rank, minimum=1)
+        self.rank = integer("Rank: rank", rank, minimum=1)
 
     def _project(self, x: NDArray) -> NDArray:
         u, s, v = np.linalg.svd(_matrix(x), full_matrices=False)
@@ -104,7 +105,7 @@ def within_l1(x: NDArray, radius: float) -> NDArray:
     try:
         from pyproximal.projection import L1BallProj
     except ImportError as error:
-        raise ImportError("balls of the l1 norm need pyproximal; install it with: pip install seisops[prox]") from error
+        raise missing("balls of the l1 norm need", "pyproximal", "prox") from error
     largest = float(np.abs(x).max())
     if not radius:
         return np.zeros_like(x)

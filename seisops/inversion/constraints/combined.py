@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seisops.errors import ParameterError, SpaceError
-from seisops.inversion.constraints.constraint import Constraint
+from seisops._extras import missing
+from seisops.errors import ParameterError, SpaceError, shown
+from seisops.inversion.constraints.constraint import Constraint, model_in
 from seisops.maps import Map
-from seisops.spaces import DirectSum, doubled, join, joint, split
-from seisops.wave._validate import floats, integer, real
+from seisops.spaces import DirectSum, Space, doubled, join, joint, split
+from seisops.wave._validate import integer, real
 
 __all__ = ["Intersection", "Product", "Scaled"]
 
@@ -46,8 +47,7 @@ class Intersection(Constraint):
         if not sets:
             raise ParameterError("Intersection needs sets, such as Bounds(G, 1500.0, 4500.0)")
         for one in sets:
-            if not isinstance(one, Constraint):
-                raise ParameterError(f"Intersection is one of constraints: give Proximal(of, {type(one).__name__})")
+            _require_constraint(one, "Intersection")
             if not one.convex:
                 raise ParameterError(
                     f"Intersection: {one!r} is not convex, and Dykstra's algorithm finds nothing nearest there"
@@ -56,8 +56,8 @@ class Intersection(Constraint):
                 raise SpaceError(f"Intersection of sets of different models: {sets[0].space} and {one.space}")
         super().__init__(sets[0].space)
         self.sets = tuple(part for one in sets for part in (one.sets if isinstance(one, Intersection) else (one,)))
-        self.tolerance = real("Intersection tolerance", tolerance, "parts of the largest value", positive=True)
-        self.iterations = integer("Intersection iterations", iterations, minimum=1)
+        self.tolerance = real("Intersection: tolerance", tolerance, "parts of the largest value", positive=True)
+        self.iterations = integer("Intersection: iterations", iterations, minimum=1)
 
     def _project(self, x: NDArray) -> NDArray:
         if len(self.sets) == 1:
@@ -65,7 +65,7 @@ class Intersection(Constraint):
         try:
             from pyproximal.projection import GenericIntersectionProj
         except ImportError as error:
-            raise ImportError("Intersection needs pyproximal; install it with: pip install seisops[prox]") from error
+            raise missing("Intersection needs", "pyproximal", "prox") from error
         rounds, allowed = 0, self.tolerance * float(np.abs(x).max())
 
         def first(y: NDArray) -> NDArray:
@@ -97,7 +97,16 @@ class Product(Constraint):
     """
 
     def __init__(self, of: Any, *sets: Constraint | None) -> None:
-        spaces = list(of.domain if isinstance(of, Map) else of)[: len(sets)]
+        given = of.domain if isinstance(of, Map) else of
+        if not isinstance(given, Sequence) or not all(isinstance(one, Space) for one in given):
+            raise ParameterError(
+                f'Product needs the spaces of several parameters: a map such as Parametric(F, wrt=("vp", "rho")), or a list '
+                f"of spaces, got {shown(of)}"
+            )
+        for one in sets:
+            if one is not None:
+                _require_constraint(one, "Product")
+        spaces = list(given)[: len(sets)]
         if not sets or len(spaces) != len(sets):
             raise ParameterError(f"Product: {len(sets)} sets for {of!r:.200}, which has {len(spaces)} parameters")
         super().__init__(joint(spaces))
@@ -128,13 +137,23 @@ class Scaled(Constraint):
     """
 
     def __init__(self, constraint: Constraint, scale: float, start: ArrayLike = 0.0) -> None:
+        _require_constraint(constraint, "Scaled")
         super().__init__(constraint.space)
         self.constraint, self.convex = constraint, constraint.convex
-        self.scale = real("Scaled scale", scale, "the unit of models", positive=True)
-        self.start = floats(start) if np.ndim(start) == 0 else self.space.asarray(start)
+        self.scale = real("Scaled: scale", scale, "the unit of models", positive=True)
+        self.start = model_in(self.space, "Scaled: start", start)
 
     def _project(self, x: NDArray) -> NDArray:
         return (self.constraint(self.start + self.scale * x) - self.start) / self.scale
 
     def _fingerprint(self) -> Sequence[Any]:
         return [self.constraint, self.scale, self.start]
+
+
+def _require_constraint(one: Any, who: str) -> None:
+    """Refuse what is none."""
+    if not isinstance(one, Constraint):
+        raise ParameterError(
+            f"{who} is made of constraints, such as Bounds(G, 1500.0, 4500.0); {shown(one)} is none. "
+            "Proximal(G, projection) makes one of a function, or of a proximal operator"
+        )

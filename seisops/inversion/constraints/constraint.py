@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seisops.errors import ParameterError, SpaceError
+from seisops.errors import ParameterError, SpaceError, shown
 from seisops.model.models import axes_in_space, model_of
 from seisops.spaces import Space, doubled
-from seisops.wave._validate import not_negative
+from seisops.wave._validate import floats, not_negative
 from seisops.wave.space import Wavefield
 
-__all__ = ["Ball", "Constraint", "Proximal", "projection"]
+__all__ = ["Ball", "Constraint", "Proximal", "model_in", "projection"]
 
 #: Of random arrays by which projections are known, as nobody knows the unit of a penalty.
 SCALES = 1e-6, 1.0, 1e6
@@ -101,21 +101,20 @@ class Ball(Constraint):
         A model; the radius is a fraction of its measure.
     """
 
+    #: What the measure is in.
+    unit = "the unit of models"
+
     def __init__(self, of: Any, radius: float, center: ArrayLike = 0.0, relative_to: ArrayLike | None = None) -> None:
         super().__init__(of)
         name = type(self).__name__
-        self.center = self._broadcast("center", center)
-        self.radius = not_negative(f"{name} radius", radius, "the unit of the measure")
+        self.center = model_in(self.space, f"{name}: center", center)
+        self.space.require_finite(self.center, f"{name}: center")
+        unit = self.unit if relative_to is None else "fractions of what relative_to measures"
+        self.radius = not_negative(f"{name}: radius", radius, unit)
         if relative_to is not None:
-            self.radius *= self.measure(relative_to)
-
-    def _broadcast(self, what: str, value: ArrayLike) -> NDArray:
-        try:
-            found = np.broadcast_to(np.asarray(value, np.float64), self.space.shape)
-        except (TypeError, ValueError):
-            found = self.space.asarray(value)
-        self.space.require_finite(found, f"{type(self).__name__}: {what}")
-        return found
+            whole = model_in(self.space, f"{name}: relative_to", relative_to)
+            self.space.require_finite(whole, f"{name}: relative_to")
+            self.radius *= self.measure(whole)
 
     def measure(self, x: ArrayLike) -> float:
         """Return what the radius bounds, of a model.
@@ -177,6 +176,39 @@ class Proximal(Constraint):
         return f"<Proximal of {self.space}: {self.projection!r}>"
 
 
+def model_in(space: Space, name: str, value: ArrayLike) -> NDArray[np.float64]:
+    """Numbers for each cell of models, of a number, a model, flat or in its shape, or what broadcasts to that.
+
+    Parameters
+    ----------
+    space : Space
+        Of models.
+    name : str
+        What the value is, for messages.
+    value : array_like
+
+    Raises
+    ------
+    ParameterError
+        If it is no numbers, or they do not fit.
+    """
+    try:
+        given = floats(value)
+    except (TypeError, ValueError):
+        raise ParameterError(
+            f"{name} must be numbers in the unit of models, one or an array of shape {space.shape}, got {shown(value)}"
+        ) from None
+    if given.shape == (space.size,):
+        return given.reshape(space.shape)
+    try:
+        return np.broadcast_to(given, space.shape)
+    except ValueError:
+        raise ParameterError(
+            f"{name} of shape {given.shape} does not fit {space}: give a number, or an array that broadcasts to its shape "
+            f"{space.shape}"
+        ) from None
+
+
 def _applied(projection: Any, x: NDArray, tau: float = 1.0) -> NDArray:
     return projection.prox(x.copy(), tau) if hasattr(projection, "prox") else projection(x.copy())
 
@@ -185,7 +217,9 @@ def _require_projection(projection: Any, shape: tuple[int, ...]) -> None:
     """Refuse what is no projection, by what it does to random arrays of a shape, small and large."""
     name = getattr(projection, "__name__", type(projection).__name__)
     if not (callable(projection) or hasattr(projection, "prox")):
-        raise ParameterError(f"{name} is no projection: give a constraint, a proximal operator or a function")
+        raise ParameterError(
+            f"{shown(projection)} is no projection: give a constraint, a proximal operator or a function"
+        )
     for scale in SCALES:
         x = scale * np.random.default_rng(0).standard_normal(shape)
         once = np.asarray(_applied(projection, x), np.float64)

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seisops.errors import ParameterError
-from seisops.inversion.constraints.constraint import Constraint
-from seisops.wave._validate import floats
+from seisops.errors import ParameterError, shown
+from seisops.inversion.constraints.constraint import Constraint, model_in
 
 __all__ = ["Bounds", "Known"]
 
@@ -32,12 +31,8 @@ class Bounds(Constraint):
 
     def __init__(self, of: Any, low: ArrayLike = -np.inf, high: ArrayLike = np.inf) -> None:
         super().__init__(of)
-        try:
-            self.low, self.high = (np.broadcast_to(floats(a), self.space.shape) for a in (low, high))
-        except (TypeError, ValueError):
-            raise ParameterError(
-                f"Bounds of shapes {np.shape(low)} and {np.shape(high)} do not broadcast to {self.space}"
-            ) from None
+        self.low = model_in(self.space, "Bounds: low", low)
+        self.high = model_in(self.space, "Bounds: high", high)
         wrong = ~(self.low <= self.high)
         if wrong.any():
             i = np.unravel_index(np.argmax(wrong), wrong.shape)
@@ -70,16 +65,11 @@ class Known(Constraint):
 
     def __init__(self, of: Any, where: ArrayLike, values: ArrayLike) -> None:
         super().__init__(of)
-        where = np.asarray(where)
-        if where.dtype != bool:
-            raise ParameterError(f"Known: where must be True or False in each cell, got numbers of {where.dtype}")
-        try:
-            self.where = np.broadcast_to(where, self.space.shape)
-            self.values = np.broadcast_to(floats(values), self.space.shape)[self.where]
-        except (TypeError, ValueError):
-            raise ParameterError(
-                f"Known: arrays of shapes {where.shape} and {np.shape(values)} do not broadcast to {self.space}"
-            ) from None
+        cells = np.asarray(where)
+        if cells.dtype != bool:
+            raise ParameterError(f"Known: where must be True or False in each cell, got {shown(where)}")
+        self.where = model_in(self.space, "Known: where", cells).astype(bool)
+        self.values = model_in(self.space, "Known: values", values)[self.where]
         if not np.isfinite(self.values).all():
             raise ParameterError("Known: values must be finite where they are known")
 

@@ -91,6 +91,11 @@ class Smoothness(Variation):
     :math:`1 + \mu \lambda_k`, where :math:`\lambda_k` are the eigenvalues of the negative Laplacian.
     """
 
+    @property
+    def unit(self) -> str:  # type: ignore[override]
+        """What the measure is in, by the axes of models."""
+        return _times_metres(len(self.space.axes) / 2 - 1)
+
     def _measure(self, x: NDArray) -> float:
         return math.sqrt(self._cell) * float(np.linalg.norm(self._gradient(x)))
 
@@ -141,8 +146,13 @@ class TotalVariation(Variation):
         tolerance: float = 1e-2, iterations: int = 5000,
     ) -> None:  # fmt: skip
         super().__init__(of, radius, center, relative_to)
-        self.tolerance = real("TotalVariation tolerance", tolerance, "parts of the distance", positive=True)
-        self.iterations = integer("TotalVariation iterations", iterations, minimum=1)
+        self.tolerance = real("TotalVariation: tolerance", tolerance, "parts of the distance", positive=True)
+        self.iterations = integer("TotalVariation: iterations", iterations, minimum=1)
+
+    @property
+    def unit(self) -> str:  # type: ignore[override]
+        """What the measure is in, by the axes of models."""
+        return _times_metres(len(self.space.axes) - 1)
 
     def _measure(self, x: NDArray) -> float:
         return self._cell * float(_lengths(self._gradient(x)).sum())
@@ -195,3 +205,8 @@ class TotalVariation(Variation):
 def _lengths(p: NDArray) -> NDArray:
     """Of vectors whose components come first."""
     return np.sqrt(np.sum(p**2, axis=0))
+
+
+def _times_metres(power: float) -> str:
+    """The unit of models, times metres to a power."""
+    return "the unit of models" + {0: "", 1: " times m"}.get(power, f" times m^{power:g}")

@@ -44,7 +44,8 @@ class ElasticVTI(StressVelocity):
     rho : array_like
         Density in kg/m3.
     epsilon, delta, gamma : array_like, optional
-        Thomsen's parameters, without unit; 0 by default. Nothing in two dimensions depends on gamma.
+        Thomsen's parameters, without unit; 0 by default. gamma is of waves that shake horizontally across their path: in
+        two dimensions nothing depends on it, it is refused unless it is 0, and derivatives by it are zero.
     ranges : mapping of str to tuple of float, optional
         Lowest and highest values that the medium and its replacements may take, by name.
 
@@ -52,7 +53,7 @@ class ElasticVTI(StressVelocity):
     ------
     ParameterError
         If of any alternatives not exactly one is given, a shape does not fit, a value is not finite or outside the plausible
-        range, or the moduli make no stable solid.
+        range, or the moduli make no stable solid; in two dimensions, if gamma is not 0.
     """
 
     rigidity = "c44"
@@ -78,6 +79,11 @@ class ElasticVTI(StressVelocity):
         return super().fluid_above and not any(np.any(known[name][..., 0]) for name in ("epsilon", "delta"))
 
     def check(self):
+        if len(self.axes) == 2 and self.gamma.any():
+            raise ParameterError(
+                "ElasticVTI: gamma, of waves that shake horizontally, is given in two dimensions, where none shake "
+                "across the plane and nothing depends on it: leave it out"
+            )
         c33, c44 = self.c33, self.c44
         c11, c66 = c33 * (1 + 2 * self.epsilon), c44 * (1 + 2 * self.gamma)
         square = (c33 - c44) * (c33 - c44 + 2 * self.delta * c33)

@@ -460,7 +460,9 @@ def _checked(points, grid, shot, margin):
         finite = np.isfinite(points[first]).all()
         fault = "lies outside the model, " if finite else "is not a finite position in "
         more = f" (and {outside.size - 1} more)" if outside.size > 1 else ""
-        raise ParameterError(f"point {first}{of} at ({point}) {fault}{grid.describe_extent()}{more}")
+        raise ParameterError(
+            f"point {first}{of} at ({point}) {fault}{grid.describe_extent()}{more}{grid.depth_hint(points[first])}"
+        )
     points.flags.writeable = False
     return points
 

@@ -73,6 +73,8 @@ class Policy(ABC):
     every = 1
     #: Whether fields may be kept in place of what can be made of them again: where what is kept is given back as it was.
     fields = False
+    #: Whether waves are run backward in time, which those that lose energy do not allow.
+    reverses = False
     #: What is taken down in the forward march.
     records = Background.records
     #: What the policy does to derivatives: "exact", "exact to rounding" or "approximate".
@@ -263,8 +265,8 @@ class Boundary(Policy):
     Raises
     ------
     ParameterError
-        When used with an equation that loses energy, as viscous media do, or with a boundary that acts on the whole grid
-        (``Sponge``).
+        Of a Jacobian or a map with an equation that loses energy, as viscous media do, or with a boundary that acts on the
+        whole grid (``Sponge``).
 
     References
     ----------
@@ -274,6 +276,7 @@ class Boundary(Policy):
     """
 
     exactness = "exact to rounding"
+    reverses = True
     records = AlongEdges.records
 
     def background(self, layout, again, pool, left, shots):
