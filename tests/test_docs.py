@@ -167,6 +167,15 @@ def test_what_makes_tables_is_in_the_configuration(extension):
     assert f'    "{extension}",\n' in (DOCS / "conf.py").read_text(encoding="utf-8")
 
 
+def test_numbers_of_tables_are_not_broken_after_their_hyphens(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS / "_ext")
+    from media import table
+
+    made = table([["errors", "from"], ["2e-16 and 1.5e-8", "2026-01-02"], ["``1e-16`` in-between", "x-1"]])
+    assert "2e\u201116 and 1.5e\u20118" in made and "2026\u201101\u201102" in made
+    assert "``1e-16`` in-between" in made and "- x-1" in made
+
+
 @pytest.fixture
 def planned(monkeypatch):
     monkeypatch.syspath_prepend(DOCS / "_ext")

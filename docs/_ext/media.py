@@ -8,6 +8,7 @@ plausible value of all that is needed.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ import seisops as so
 from seisops.wave.quantities import ANY
 
 __all__ = ["capabilities", "media", "parameters", "quality", "quantities", "setup"]
+
+#: What is not to be broken after its hyphens: powers of ten, dates.
+UNBROKEN = re.compile(r"(?<![\w`.-])(\d+(\.\d+)?e-\d+|\d{4}-\d\d-\d\d)(?![\w`.-])")
 
 
 def media() -> dict[str, type[so.WaveEquation]]:
@@ -123,8 +127,13 @@ def table(rows: list[list[str]]) -> str:
     full = [k for k in range(len(rows[0])) if any(row[k] for row in rows[1:])]
     lines = [".. list-table::", "   :header-rows: 1", *["   :class: many"] * (len(full) > 7), ""]
     for row in rows:
-        lines += [f"   {'* -' if k == full[0] else '  -'} {row[k]}".rstrip() for k in full]
+        lines += [f"   {'* -' if k == full[0] else '  -'} {_whole(row[k])}".rstrip() for k in full]
     return "\n".join([*lines, ""])
+
+
+def _whole(cell: str) -> str:
+    """A cell whose numbers and dates do not go on in the next line after a hyphen."""
+    return UNBROKEN.sub(lambda found: found[0].replace("-", "\N{NON-BREAKING HYPHEN}"), cell)
 
 
 def setup(app: Any) -> dict[str, Any]:
