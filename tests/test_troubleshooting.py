@@ -319,7 +319,7 @@ def test_what_cannot_be_provoked_stands_in_the_source(root, kind):
 
 def test_a_message_that_differs_is_noticed(root):
     quote = quoted(root)[0]
-    assert matches(quote, quote) and not matches(quote, quote.replace("domain", "range"))
+    assert matches(quote, quote) and not matches(quote, quote.replace("takes", "gives"))
     assert matches("E: a ... b", "E: a much\n b") and not matches("E: a ... b", "E: a much c")
 
 
