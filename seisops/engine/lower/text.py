@@ -17,7 +17,7 @@ from sympy.printing.pycode import PythonCodePrinter
 from seisops.engine.lower.nodes import Call, Index, Load, Node, Statement, Sum, Taps, Temporary, nodes
 from seisops.engine.lower.piece import VECTOR, Text
 
-__all__ = ["Writer", "text"]
+__all__ = ["Writer", "factored", "text"]
 
 #: Writes coefficients as what :mod:`math` computes.
 PYTHON = PythonCodePrinter({"fully_qualified_modules": False, "inline": True, "allow_unknown_functions": True})
@@ -52,6 +52,27 @@ def _differences(of: Sum) -> frozenset[Taps | Temporary]:
     """The differences, of temporaries or not, that a temporary is made of; nothing if there are none."""
     found = frozenset(n for n in nodes(of) if isinstance(n, Taps | Temporary))
     return found if any(isinstance(n, Taps) for n in found) else frozenset()
+
+
+def factored(terms: Sequence[tuple]) -> tuple[Node, list, list] | None:
+    """What most terms have as a factor, those without it, and the others; None if no two have one in common."""
+    count: dict[Node, int] = {}
+    for _, factors in terms:
+        for f in dict.fromkeys(factors):
+            count[f] = count.get(f, 0) + 1
+    common = [f for f, n in count.items() if n > 1]
+    if not common:
+        return None
+    most = max(common, key=lambda f: count[f])
+    those, others = [], []
+    for c, factors in terms:
+        if most in factors:
+            left = list(factors)
+            left.remove(most)
+            those.append((c, tuple(left)))
+        else:
+            others.append((c, factors))
+    return most, those, others
 
 
 class Writer:
@@ -199,22 +220,9 @@ class Writer:
 
     def terms(self, terms: list) -> str:
         """Terms with what they have in common taken out."""
-        count: dict[Node, int] = {}
-        for _, factors in terms:
-            for f in dict.fromkeys(factors):
-                count[f] = count.get(f, 0) + 1
-        common = [f for f, n in count.items() if n > 1]
-        if not common:
+        if (found := factored(terms)) is None:
             return " + ".join(self.term(c, factors) for c, factors in terms)
-        most = max(common, key=lambda f: count[f])
-        those, others = [], []
-        for c, factors in terms:
-            if most in factors:
-                left = list(factors)
-                left.remove(most)
-                those.append((c, tuple(left)))
-            else:
-                others.append((c, factors))
+        most, those, others = found
         product = f"{self.node(most)} * ({self.terms(those)})"
         return f"{self.terms(others)} + {product}" if others else product
 
