@@ -1,15 +1,15 @@
-"""What the kernels of a graphics card take, known without one: ``python benchmarks/kernels.py [--all | --quick]``.
+"""What kernels of a graphics card take, known without one: ``python benchmarks/kernels.py [--all] [MEDIUM ...]``.
 
 Each launch of a time step is counted: bytes, where each entry of an array that it reads counts once, and each that it
 writes once; additions and multiplications. A step would take what its launches take one after the other, each as long as
 its bytes take at the speed of copies, or its operations at that of the card, if that is longer. It is the least that
 these launches can take, not what they will: addresses, loads that wait for one another and launches themselves take time
-besides. With NVRTC (``pip install nvidia-cuda-nvrtc-cu12``), registers of a thread, bytes that it spills, and bytes of
-arguments are those of the kernel of the step that takes most.
+besides. With NVRTC (``pip install nvidia-cuda-nvrtc-cu12``), the registers of a thread, the bytes that it spills and
+those of arguments are the most of any kernel, for an H100.
 
-Without options, all media in two and three dimensions, without and with a layer of 8 cells, order 8, single precision, one
-source and a line of receivers. With ``--all``, the kernels of all products of all media are compiled besides, in single
-and double precision; that takes an hour on one core.
+Of the media named, such as Acoustic, or of all, in two and three dimensions, without and with a layer of 8 cells, order 8,
+single precision, one source and a line of receivers. With ``--all``, the kernels of all products are compiled besides, in
+single and double precision, for an A100 and an H100; of all media that takes an hour on one core.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import argparse
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from math import prod
@@ -101,22 +101,21 @@ def _boxes(launch: Launch) -> str:
     return ", ".join(f"{n} of {sides}" if n > 1 else sides for sides, n in found.items())
 
 
-def forms(ndim: int) -> Iterator[tuple[str, so.WaveEquation]]:
-    """All media, with a name for each."""
+def forms(ndim: int, media: Sequence[str]) -> Iterator[tuple[str, so.WaveEquation]]:
+    """Media in all forms, with a name for each."""
     grid = so.Grid(SMALL[ndim], 10.0)
     for kind in dict.fromkeys(entry.kind for entry in registry.MEDIA.values()):
+        if media and kind.__name__ not in media:
+            continue
         for given in registry.forms(kind, grid):
             yield " ".join([kind.__name__, *given]), registry.example(kind, grid, given)
 
 
-def rows(quick: bool) -> Iterator[Row]:
+def rows(media: Sequence[str]) -> Iterator[Row]:
     """The table."""
     for ndim, sizes in SHAPES.items():
-        for name, medium in forms(ndim):
-            acoustic = name.startswith("Acoustic")
-            if quick and not acoustic:
-                continue
-            for model in sizes if acoustic else sizes[:1]:
+        for name, medium in forms(ndim, media):
+            for model in sizes if isinstance(medium, so.Acoustic) else sizes[:1]:
                 needed = None
                 for boundary in (None, so.PML(cells=LAYER)):
                     shape = tuple(n + (2 * LAYER if boundary else 0) for n in model)
@@ -136,14 +135,14 @@ def compiled(source: str, architecture: str) -> tuple[int, int, int]:
     return made.registers, made.spill_stores + made.spill_loads, made.parameters
 
 
-def table(quick: bool, pool: ProcessPoolExecutor) -> None:
+def table(media: Sequence[str], pool: ProcessPoolExecutor) -> None:
     """Print what is known of each medium."""
     cards = " ".join(f"{card.name:>11}" for card in CARDS)
     print("us a step, and the fraction of what the medium alone needs at the speed of copies, on each card")
     print(f"{'':47} {'a cell and step':>23}  {'most of a kernel':^18}")
     head = f"{'medium':22} {'model':12} {'layer':5} {'launches':>8} {'bytes':>7} {'needed':>7} {'flops':>6} "
     print(f"{head} {'regs':>5} {'spills':>6} {'args':>6} {cards}  costliest launches, bytes a cell")
-    for row in rows(quick):
+    for row in rows(media):
         points = prod(row.cells)
         found = [(0, 0, 0)]
         if nvrtc.available():
@@ -160,11 +159,11 @@ def table(quick: bool, pool: ProcessPoolExecutor) -> None:
         )
 
 
-def everything(pool: ProcessPoolExecutor) -> bool:
-    """Compile all kernels of all media, say what they take, and whether all is as it should be."""
+def everything(media: Sequence[str], pool: ProcessPoolExecutor) -> bool:
+    """Compile all kernels of some media, say what they take, and whether all is as it should be."""
     right = True
     for ndim, shape in SMALL.items():
-        for name, medium in forms(ndim):
+        for name, medium in forms(ndim, media):
             for dtype in ("float32", "float64"):
                 sources = recorded(medium, dtype, boundary=so.PML(cells=LAYER))
                 for architecture in nvrtc.ARCHITECTURES:
@@ -183,12 +182,12 @@ def everything(pool: ProcessPoolExecutor) -> bool:
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--all", action="store_true", help="compile the kernels of all products of all media, too")
-    parser.add_argument("--quick", action="store_true", help="acoustic waves only")
+    parser.add_argument("media", nargs="*", help="names of media; by default all")
+    parser.add_argument("--all", action="store_true", help="compile the kernels of all products, too")
     asked = parser.parse_args()
     if asked.all and not nvrtc.available():
         raise SystemExit("--all needs NVRTC: pip install nvidia-cuda-nvrtc-cu12")
     with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as workers:
-        table(asked.quick, workers)
-        if asked.all and not everything(workers):
+        table(asked.media, workers)
+        if asked.all and not everything(asked.media, workers):
             raise SystemExit("some kernels spill, or take more arguments than drivers do")

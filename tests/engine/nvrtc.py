@@ -37,7 +37,7 @@ class Compiled:
     parameters : int
         Bytes of its arguments.
     shared, constant : int
-        Bytes of shared memory of a block, with what the system has of it; of the constant bank that begins with the arguments.
+        Bytes of shared memory of a block, with what the system has of it; of the constant bank of the arguments.
     """
 
     cubin: bytes

@@ -21,7 +21,12 @@ def load(name, x=0, z=0, rule=None):
 
 
 def piece(*statements, box=((0, 10), (0, 20)), every=1):
-    names = {n.name for s in statements for n in (s.target, *(f for _, fs in s.value.terms for f in fs)) if hasattr(n, "name")}
+    names = {
+        n.name
+        for s in statements
+        for n in (s.target, *(f for _, fs in s.value.terms for f in fs))
+        if hasattr(n, "name")
+    }
     arrays = {name: Array(name, ((0, End(0)), (1, End(0)))) for name in {*names, "a", "b"}}
     ends = tuple((End(first), End(end)) for first, end in box)
     return Piece(("x", "z"), ends, statements, arrays, (), every)
@@ -77,7 +82,9 @@ def test_operations_are_those_that_are_written():
     assert flops([summed({(a,): -ONE, (b,): two})]) == 2
     assert flops([summed({(a, b): ONE, (a, c): ONE})]) == 2  # a * (b + c)
     assert flops([summed({(a, b): step, (a, c): two, (): step})]) == 5  # dt + a * (dt * b + 2 * c)
-    taps = Taps(tuple((sympy.Float(w), (load("a", k),)) for k, w in zip((-2, -1, 1, 2), (-0.1, 0.6, -0.6, 0.1), strict=True)))
+    taps = Taps(
+        tuple((sympy.Float(w), (load("a", k),)) for k, w in zip((-2, -1, 1, 2), (-0.1, 0.6, -0.6, 0.1), strict=True))
+    )
     assert flops([summed({(taps,): ONE})]) == 5  # 0.1 * (a - a) + 0.6 * (a - a)
     assert flops([summed({(taps, b): ONE}), summed({(taps, c): ONE})]) == 5 + 2  # the difference once
     root = Call(sympy.exp, (summed({(a,): two}),))

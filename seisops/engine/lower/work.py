@@ -94,7 +94,9 @@ def stages(piece: Piece, dtype: DTypeLike) -> list[Stage]:
     writer = Writer(piece.axes, np.dtype(dtype), frozenset(), 0)
     families = [] if piece.bound else writer.temporaries([s.value for s in piece.statements])
     out = [
-        Stage(_reads(family), tuple(family), flops(family), tuple(tuple(writer.extents[family[0]][v]) for v in piece.axes))
+        Stage(
+            _reads(family), tuple(family), flops(family), tuple(tuple(writer.extents[family[0]][v]) for v in piece.axes)
+        )
         for family in families
     ]
     targets = [s.target for s in piece.statements]
