@@ -19,7 +19,7 @@ def listed() -> str:
     for section, inside in groupby(found, key=lambda page: page.section):
         lines += ["", section]
         for page in inside:
-            missing = f" (needs {' '.join(page.missing.values())})" if page.missing else ""
+            missing = f" (needs {' and '.join(page.missing)})" if page.missing else ""
             lines.append(f"  {page.name:{width}}  {page.title}{missing}")
     return "\n".join(lines[1:])
 
@@ -41,8 +41,9 @@ def find(word: str) -> Page:
 def require(page: Page) -> None:
     """Raise an ImportError that says what to install if a page needs what is not there."""
     if page.missing:
-        packages = " ".join(f"'{package}'" for package in page.missing.values())
-        raise ImportError(f"the page {page.name} needs {' and '.join(page.missing)}: pip install {packages}")
+        raise ImportError(
+            f"the page {page.name} needs {' and '.join(page.missing)}: {' and '.join(page.missing.values())}"
+        )
 
 
 def _begins(name: str, asked: str) -> bool:

@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from os import chdir
 from pathlib import Path
 
+from seisops._extras import install
+
 __all__ = ["NEEDS", "PAGES", "SECTIONS", "Page", "pages"]
 
 #: Where they are: a link in the sources, to where the documentation has them, and files where the package is installed.
@@ -23,11 +25,11 @@ SECTIONS = ("modeling", "imaging", "inversion", "networks", "practice")
 
 #: What of a page's text needs which module, and what installs that.
 NEEDS = {
-    "import matplotlib": ("matplotlib", "seisops[plot]"),
-    "import torch": ("torch", "seisops[torch]"),
-    "from distributed": ("distributed", "seisops[dask]"),
-    "to_segy": ("segyio", "seisops[io]"),
-    "pylops.signalprocessing.DWT": ("pywt", "PyWavelets"),
+    "import matplotlib": ("matplotlib", install("plot")),
+    "import torch": ("torch", install("torch")),
+    "from distributed": ("distributed", install("dask")),
+    "to_segy": ("segyio", install("io")),
+    "pylops.signalprocessing.DWT": ("pywt", "pip install PyWavelets"),
 }
 
 #: What a copy of a page has at its end.
