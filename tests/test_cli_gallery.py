@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from seisops._extras import install
 from seisops.cli import gallery, main
 from seisops.demo.gallery import NEEDS, PAGES, Page, pages
 from seisops.errors import ParameterError
