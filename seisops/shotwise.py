@@ -37,7 +37,7 @@ class Memory(Protocol):
     """What holds memory, and releases it."""
 
     held_bytes: int
-    spare_bytes: int
+    waiting_bytes: int
 
     def forget(self) -> None:
         """Release what could be computed again, and what is spare."""
@@ -229,7 +229,7 @@ class ShotwiseMap(Map):
     @property
     def spare_bytes(self) -> int:
         """How much memory it has that waits for what its next linearisations hold."""
-        return self.pool.spare_bytes
+        return self.pool.waiting_bytes
 
     def forget(self) -> None:
         """Release what it could compute again, and what is spare; open linearisations stay open."""

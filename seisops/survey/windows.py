@@ -65,6 +65,11 @@ class Recipe:
         """Of models and traces."""
         return np.dtype(next(iter(self.discretisations.values())).dtype)
 
+    @property
+    def device(self) -> str:
+        """Where waves are propagated."""
+        return next(iter(self.discretisations.values())).device
+
     def window(self, shot: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """First node and number of nodes of a shot's window."""
         grid = self.medium.grid
@@ -255,7 +260,7 @@ class WindowedModeling(Shotwise):
         by = Perturbation.of(self.recipe.medium.grid, names(wrt), lags, condition)
         by.check(self.recipe.medium)
         storage = policy(storage)
-        pool = Pool(storage.keep_bytes)
+        pool = storage.pool(self.recipe.device)
         q = self.domain.owned(q)
         self.domain.require_finite(q, "jacobian(q): q")
         build = JacobianOf(self.recipe, self.numbers, self.domain, q, by, storage, pool)
@@ -274,7 +279,7 @@ class WindowedModeling(Shotwise):
         wrt = names(wrt)
         self.recipe.medium.check_wrt(wrt)
         storage = policy(storage)
-        build = ParametricOf(self.recipe, wrt, storage, Pool(storage.keep_bytes))
+        build = ParametricOf(self.recipe, wrt, storage, storage.pool(self.recipe.device))
         domain = [*[self.recipe.models(Perturbation(wrt[:1]))] * len(wrt), self.domain]
         return ShotwiseMap(Parts(build, self.numbers, False), domain, self.range, build.pool)
 

@@ -25,7 +25,6 @@ from seisops.wave.sampling.projection import Projection
 from seisops.wave.space import Wavefield
 from seisops.wave.storage.layout import Layout
 from seisops.wave.storage.policies import Auto, Policy, policy
-from seisops.wave.storage.pool import Pool
 from seisops.wave.time import Time
 
 __all__ = ["Costs", "ShotGroup", "Trial", "Work", "duration", "plan"]
@@ -94,6 +93,8 @@ class ShotGroup:
         Memory that a product needs besides, for one shot at a time.
     forward, backward : float
         Solves that products with J, and with J.H, compute again.
+    host_bytes : int
+        What of `held_bytes` is in memory of the host, where waves are on a device.
     """
 
     shots: int
@@ -103,6 +104,7 @@ class ShotGroup:
     working_bytes: int
     forward: float
     backward: float
+    host_bytes: int
 
     def solves(self, what: Work | str) -> tuple[float, float]:
         """Solves of a shot for one application of something, and for the first one."""
@@ -173,6 +175,12 @@ class Costs:
         How the backgrounds of a process's shots are kept; those that do not fit the budget last.
     second : tuple of ShotGroup
         Likewise, of the larger backgrounds that second derivatives need; empty if the policy has no memory for them.
+    device : str
+        Where waves are propagated.
+    free_bytes : int
+        Its memory that can be taken now.
+    advice : str
+        What to do where a device has too little of it, in words; empty where it has enough, and on the processor.
     """
 
     shots: int
@@ -190,6 +198,9 @@ class Costs:
     storage: str
     backgrounds: tuple[ShotGroup, ...]
     second: tuple[ShotGroup, ...]
+    device: str
+    free_bytes: int
+    advice: str = ""
 
     @property
     def seconds(self) -> float | None:
@@ -207,6 +218,13 @@ class Costs:
         held = sum(k.shots * k.held_bytes for k in self.backgrounds if k.held)
         needed = max(k.working_bytes + (0 if k.held else k.held_bytes) for k in self.backgrounds)
         return self.solve_bytes + held + needed
+
+    @property
+    def device_bytes(self) -> int:
+        """What of `worker_bytes` is on the device: all but backgrounds that are in memory of the host."""
+        own = [(k, k.held_bytes - k.host_bytes) for k in self.backgrounds]
+        held = sum(k.shots * nbytes for k, nbytes in own if k.held)
+        return self.solve_bytes + held + max(k.working_bytes + (0 if k.held else nbytes) for k, nbytes in own)
 
     def solves(self, what: Work | str) -> tuple[float, float]:
         """Solves of all shots for one application of something, and for the first one.
@@ -247,6 +265,14 @@ class Costs:
             later, first = later + n * one, first + n * begin
         return later, first
 
+    def _of_the_device(self) -> list[str]:
+        """Lines about the memory of a device other than the processor."""
+        if self.device == "cpu":
+            return []
+        needs = f"a solve needs {_size(self.solve_bytes)}, derivatives {_size(self.device_bytes)}"
+        lines = [f"of the memory of {self.device}, {_size(self.free_bytes)} are free; of that {needs}"]
+        return [*lines, f"  too little: {self.advice}"] if self.advice else lines
+
     def __str__(self) -> str:
         each = ceil(self.shots / self.workers)
         lines = [
@@ -259,6 +285,7 @@ class Costs:
             f"{each} of a worker {_size(each * self.history_bytes)}; {_size(self.budget_bytes)} may be kept",
             *map(_said, self.backgrounds),
             f"memory of a worker: {_size(self.worker_bytes)} with derivatives",
+            *self._of_the_device(),
             "",
             f"{'one application':44} {'solves':>8} {'the first':>10}"
             + ("" if self.seconds is None else f"{'time':>11}"),
@@ -311,6 +338,8 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
     ------
     ParameterError
         If `F` contains no solve.
+    UnfusedError
+        If a device has no memory for a solve.
     """
     workers = integer("plan workers", workers, minimum=1)
     modeling, by, own, shots = next(_planned(F), (None, None, None, None))
@@ -324,12 +353,14 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
     cells = int(np.prod(d.padding.shape))
     levels = sum(u.order + 1 for u in fields)
     by = by or Perturbation(modeling.medium.perturbable[:1])
+    modeling.solver.require_room()
     layout = modeling.solver.layout(_coefficients(modeling, by), chosen.keep)
     # a field beside its derivative: histories of both
     both = replace(layout, shapes=2 * layout.shapes, state_shapes=2 * layout.state_shapes)
     shots = shots or modeling.domain.shots
     each = ceil(shots / workers)
-    return Costs(
+    pool, backgrounds = chosen.pool(d.device), _backgrounds(chosen, layout, each, d.device)
+    costs = Costs(
         shots=shots,
         workers=workers,
         cells=cells,
@@ -339,13 +370,18 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
         fields=levels,
         solve_bytes=(levels + len(modeling.medium.parameters)) * cells * itemsize,
         history_bytes=layout.whole_bytes,
-        budget_bytes=chosen.keep_bytes,
+        budget_bytes=chosen.budget(d.device),
         exactness=chosen.exactness,
         trial=_timed(modeling, by, chosen, max(1, layout.whole_bytes // d.steps)) if trial else None,
         storage=type(chosen).__name__.lower(),
-        backgrounds=_backgrounds(chosen, layout, each),
-        second=_if_any(chosen, both, each),
+        backgrounds=backgrounds,
+        second=_if_any(chosen, both, each, d.device),
+        device=d.device,
+        free_bytes=pool.room_bytes,
     )
+    if d.device == "cpu" or costs.device_bytes <= costs.free_bytes:
+        return costs
+    return replace(costs, advice=chosen.background(layout, nullcontext, pool, 0, 1).alternatives())
 
 
 def _planned(x: Any) -> Iterator[tuple[Propagator, Perturbation | None, Policy | None, int | None]]:
@@ -389,17 +425,17 @@ def _coefficients(modeling: Modeling, by: Perturbation) -> tuple[str, ...]:
     return tuple(sorted({c for moved in by.derivatives(modeling.medium).values() for c in moved}))
 
 
-def _if_any(chosen: Policy, layout: Layout, shots: int) -> tuple[ShotGroup, ...]:
+def _if_any(chosen: Policy, layout: Layout, shots: int, on: str) -> tuple[ShotGroup, ...]:
     try:
-        return _backgrounds(chosen, layout, shots)
+        return _backgrounds(chosen, layout, shots, on)
     except UnfusedError:
         return ()
 
 
-def _backgrounds(chosen: Policy, layout: Layout, shots: int) -> tuple[ShotGroup, ...]:
+def _backgrounds(chosen: Policy, layout: Layout, shots: int, on: str) -> tuple[ShotGroup, ...]:
     """What becomes of the backgrounds of a process's shots, as imaging conditions decide it one by one."""
     groups: list[ShotGroup] = []
-    left, pool = chosen.keep_bytes, Pool()
+    left, pool = chosen.budget(on), chosen.pool(on)
     background = None
     for n in range(shots):
         if background is None or isinstance(chosen, Auto):
@@ -414,6 +450,7 @@ def _backgrounds(chosen: Policy, layout: Layout, shots: int) -> tuple[ShotGroup,
             background.nbytes,
             background.working_bytes,
             *background.repeats,
+            background.host_bytes,
         )
         if groups and replace(groups[-1], shots=1) == kept:
             groups[-1] = replace(kept, shots=groups[-1].shots + 1)
@@ -428,15 +465,15 @@ def _timed(modeling: Modeling, by: Perturbation, storage: Policy, step_bytes: in
     """Seconds of a shot, whose background takes so many bytes a step."""
     d, grid = modeling.discretisation, modeling.domain.grid
     centre = [[(lo + hi) / 2 for lo, hi in grid.extent]]
-    storage = replace(storage, keep_bytes=max(storage.keep_bytes, ROOM))
-    most = storage.keep_bytes // step_bytes
+    room = max(storage.budget(d.device), ROOM)
+    storage, most = replace(storage, keep_bytes=room), room // step_bytes
     spent, steps = [], []
     for n in TRIALS if most >= TRIALS[1] else (most // 6, most):
         axis = Time(max(2, n // d.ratio), d.time.step)
-        waves, short = Wavefield(grid, axis, 1, d.dtype), replace(d, time=axis)
+        waves, short = Wavefield(grid, axis, 1, d.dtype, device=d.device), replace(d, time=axis)
         P, A = Projection(waves, centre), Modeling._frozen(waves, modeling.medium, short)
         layout = A.solver.layout(_coefficients(modeling, by), storage.keep)
-        (kept,) = _backgrounds(storage, layout, 1)
+        (kept,) = _backgrounds(storage, layout, 1, d.device)
         spent.append(_of_products(P * A * P.H, by, storage, kept))
         steps.append(short.steps)
     if steps[0] == steps[1]:

@@ -124,7 +124,7 @@ class Jacobian(LinearOperator):
         self.F.domain.require_finite(self.q, "Jacobian(F, q): q")
         self.q.flags.writeable = False
         self.by, self.policy = by, storage
-        self._pool = pool or Pool(storage.keep_bytes, device_of(self.F))
+        self._pool = pool or storage.pool(device_of(self.F))
         (self._operator,) = derivatives(self.scattering, self.q, By(by), self.policy, False, self._pool)[1]
         super().__init__(self._operator.domain, self._operator.range)
 
@@ -171,7 +171,7 @@ class Jacobian(LinearOperator):
 
     @property
     def spare_bytes(self) -> int:
-        return self._pool.spare_bytes
+        return self._pool.waiting_bytes
 
     def forget(self) -> None:
         """Release the backgrounds that are held, which are computed again when needed, and what is spare."""
@@ -247,7 +247,7 @@ class Parametric(Map):
         self.wrt = tuple(a for a in self.arguments if isinstance(a, str))
         self.policy = policy(storage)
         modeling = the_modeling(self.F)
-        self._pool = Pool(self.policy.keep_bytes, device_of(self.F))
+        self._pool = self.policy.pool(device_of(self.F))
         if self.wrt:
             modeling.medium.check_wrt(self.wrt)
             if self.policy.reverses:
@@ -280,7 +280,7 @@ class Parametric(Map):
     @property
     def spare_bytes(self) -> int:
         """Memory that it has spare for the next ones."""
-        return self._pool.spare_bytes
+        return self._pool.waiting_bytes
 
     def forget(self) -> None:
         """Release what it could compute again, and what is spare; open linearisations compute theirs again when needed."""

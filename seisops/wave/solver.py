@@ -23,16 +23,17 @@ from seisops.engine.backend.device import Array
 from seisops.engine.facts import FACTORS, History, Keep
 from seisops.engine.kernel import Kernel
 from seisops.engine.lower.ports import AGAIN, READ, WRITE, Bindings, Ports, Rows
-from seisops.engine.state import States
+from seisops.engine.state import STATES, States
 from seisops.engine.symbols.closure import closure
 from seisops.engine.symbols.names import PREFIX
-from seisops.errors import AccuracyWarning, ParameterError, outside
+from seisops.engine.threads import making
+from seisops.errors import AccuracyWarning, ParameterError, UnfusedError, outside
 from seisops.wave.discretise.discretisation import Discretisation
 from seisops.wave.equation import WaveEquation
 from seisops.wave.sampling.ways import Room, Way, opened
 from seisops.wave.storage.background import March
 from seisops.wave.storage.layout import Layout
-from seisops.wave.storage.pool import Arrays
+from seisops.wave.storage.pool import BACKGROUNDS, Arrays
 
 __all__ = ["KernelMarch", "Replay", "Solver"]
 
@@ -158,11 +159,25 @@ class Solver:
         self.scheme = discretisation.scheme(medium)
         self._lossless = False  # not known to be
         self.device = backend.device(discretisation.device)
-        room = Room(self.device, self.scheme, discretisation)
-        padding, self.coefficients = discretisation.padding, {}
-        for name, a in medium.coefficients().items():
-            padded = padding.apply(a, medium.ends(name))
-            self.coefficients[PREFIX + name] = room.put(discretisation.with_halo(padded, odd=medium.odd(name)))
+        self._coefficients: dict[str, Array] = {}
+
+    @property
+    def coefficients(self) -> dict[str, Array]:
+        """Those of the medium on its padded grid, and what marches have found constant in them, on the device.
+
+        Raises
+        ------
+        UnfusedError
+            If a device has no memory for a solve.
+        """
+        with making:
+            if not self._coefficients:
+                self.require_room()
+                d, medium, room = self.discretisation, self.medium, Room(self.device, self.scheme, self.discretisation)
+                for name, a in medium.coefficients().items():
+                    padded = d.padding.apply(a, medium.ends(name))
+                    self._coefficients[PREFIX + name] = room.put(d.with_halo(padded, odd=medium.odd(name)))
+        return self._coefficients
 
     def layout(self, wrt: tuple[str, ...], keep: Keep = FACTORS) -> Layout:
         """How the history of a shot lies in memory, for the derivative by some coefficients."""
@@ -178,6 +193,30 @@ class Solver:
             state_shapes=states.saved_shapes(d.padding.shape),
             edges=partial(self.edges, wrt),
         )
+
+    def require_room(self) -> None:
+        """Refuse a solve for which a device has no memory. That of the processor is virtual, and not refused.
+
+        Raises
+        ------
+        UnfusedError
+            With what it needs, and what is free.
+        """
+        device, d = self.device, self.discretisation
+        if device.host is device or self._coefficients:
+            return
+        arrays = len(self.medium.coefficients())
+        needed = self.state_bytes + arrays * prod(d.extents(d.halo)) * np.dtype(d.dtype).itemsize
+        if needed > device.free_bytes:
+            for pools in (BACKGROUNDS, STATES):
+                pools.clear()
+        free = device.free_bytes
+        if needed > free:
+            raise UnfusedError(
+                f"a solve on {device.name} needs {needed / 2**30:.3g} GiB ({prod(d.padding.shape):,} points with their "
+                f"layer, {d.dtype}), but {free / 2**30:.3g} GiB of its memory are free: use a smaller or coarser grid, float32, "
+                "another device, or the processor: Wavefield(device='cpu')"
+            )
 
     @property
     def state_bytes(self) -> int:
@@ -305,17 +344,15 @@ class Solver:
         bindings: Bindings,
         again: Ports | None = None,
     ) -> Iterator[KernelMarch]:
+        coefficients, d = self.coefficients, self.discretisation
         kernel = self.scheme.kernel(transposed, write, read, wrt, keep, again)
-        d = self.discretisation
-        self.coefficients.update(
-            kernel.constants(self.coefficients, d.grid.spacing, d.dt)
-        )  # for all marches of the medium
+        coefficients.update(kernel.constants(coefficients, d.grid.spacing, d.dt))  # for all marches of the medium
         states, shape = self.scheme.states(transposed, kernel), self.discretisation.padding.shape
         if read.edges:
             kept = tuple(History(name, 0) for name, _ in self.scheme.edges(wrt, shape))
         else:
             kept = self.scheme.histories(wrt, keep) if wrt and not again else ()
-        medium = Bindings({**self.coefficients, **self.discretisation.profiles(self.scheme.layer)})
+        medium = Bindings({**coefficients, **self.discretisation.profiles(self.scheme.layer)})
         # forward the last row determines nothing, but what is observed at its own time, and where a march backward begins
         to_the_end = transposed or read.edges or any(c.lead < 1 for c in self.scheme.of(transposed).exits)
         with states.borrow(shape) as state:

@@ -230,16 +230,6 @@ def test_launches_are_few(host, monkeypatch, shape, rho):
     assert taken == [(3, 2), (3 if rho is None else 4, 2)]
 
 
-def test_codes_are_refused_where_the_processor_has_no_histories(host):
-    waves = so.Wavefield(so.Grid((20, 17), 10.0), so.Time(25, 0.002), device="host")
-    A = so.Modeling(waves, so.Acoustic(waves.grid, vp=2000.0), boundary=None)
-    F = so.Projection(waves, [[100.0, 100.0]]) * A * so.Projection(waves, [[50.0, 50.0]]).H
-    q, y = F.domain.random(0), F.range.random(1)
-    for storage in (so.storage.Compressed(), so.storage.Disk("/tmp"), so.storage.Fourier([10.0]), so.storage.Probed(2)):
-        with pytest.raises(ParameterError, match=r"coded by the processor, but waves are on host: use .* Full\(\)"):
-            so.Jacobian(F, q, storage=storage).H @ y
-
-
 def test_snapshots_are_summed_where_waves_are(host, monkeypatch):
     """Blocks of steps, and products of matrices between them."""
     monkeypatch.setattr(ways, "BLOCK_BYTES", 1)

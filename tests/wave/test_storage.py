@@ -31,6 +31,7 @@ from seisops.wave.storage.policies import (
     Disk,
     Fourier,
     Full,
+    Host,
     Probed,
     Subsampled,
     policy,
@@ -135,7 +136,7 @@ def test_every_policy_is_what_it_says(name, tmp_path):
     for a, b in zip(found, wanted, strict=True):
         assert relative(a, b) <= kept.error
     held = J.held_bytes
-    assert held == sum(b.nbytes for b in imaging(J)._kept.values()) and held <= policy(storage).keep_bytes
+    assert held == sum(b.nbytes for b in imaging(J)._kept.values()) and held <= policy(storage).budget("cpu")
     again = products(J, dm, y)
     close = kept.error if kept.kind is Boundary else 0  # its first wavefield is that of the march which records it
     assert all(relative(a, b) <= close for a, b in zip(again, found, strict=True))
@@ -491,6 +492,7 @@ MEMORY = {
     "whole": (Full(), lambda s, w: s.whole_bytes),
     "every fourth": (Subsampled(4), lambda s, w: (s.steps // 4 + 1) * s.entry_bytes),
     "checkpoints": (Checkpointed(n=3), lambda s, w: 3 * s.state_bytes),
+    "on the host": (Host(), lambda s, w: s.whole_bytes),
     "16 bits": (Compressed(), lambda s, w: s.whole_bytes // 4 + (s.steps + 1) * s.itemsize),
     "frequencies": (Fourier((10.0, 40.0)), lambda s, w: 4 * s.entry_bytes),
     "with the mean": (Fourier((0.0, 40.0)), lambda s, w: 3 * s.entry_bytes),
@@ -519,9 +521,8 @@ def test_memory_is_what_the_formula_says(name, threads, monkeypatch):
     assert [b.nbytes for b in backgrounds] == w.shots * [formula(layout(w), w)]
     assert J.held_bytes == sum(b.nbytes for b in backgrounds)
     used = sum(a.nbytes for a in {id(a): a for arrays in taken for a in arrays}.values())
-    if name != "16 bits":  # whose codes are no pool's
-        working = max(b.working_bytes for b in backgrounds)
-        assert J.held_bytes + working <= used <= J.held_bytes + threads * working  # shots are made side by side
+    working = max(b.working_bytes for b in backgrounds)
+    assert J.held_bytes + working <= used <= J.held_bytes + threads * working  # shots are made side by side
 
 
 def arrays_of(background):

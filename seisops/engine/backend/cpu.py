@@ -52,6 +52,10 @@ def _march():
     return function
 
 
+def done() -> None:
+    """Wait for what has been done at once."""
+
+
 class Processor:
     """The processor, with NumPy's arrays."""
 
@@ -64,6 +68,14 @@ class Processor:
     def concurrency(self) -> int:
         """As many shots as threads are wanted."""
         return count()
+
+    #: What arrays are made and worked on with.
+    xp = np
+
+    @property
+    def host(self) -> Processor:
+        """Its arrays are the host's."""
+        return self
 
     def active(self) -> AbstractContextManager:
         return nullcontext()
@@ -78,6 +90,10 @@ class Processor:
 
     def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
         return zeros(shape, dtype)
+
+    def copy(self, source: np.ndarray, target: np.ndarray) -> Callable[[], None]:
+        np.copyto(target, source)
+        return done
 
     def to_device(self, a: np.ndarray, dtype: DTypeLike) -> np.ndarray:
         return aligned(np.ascontiguousarray(a, dtype))

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from seisops.engine.lower.loop import Loop
 
-__all__ = ["Device", "Program"]
+__all__ = ["Device", "Memory", "Program"]
 
 #: Of NumPy, or of what a device keeps its arrays in: what slices, shapes and assignments mean is the same.
 Array = Any
@@ -41,17 +41,29 @@ class Program(Protocol):
         """Run the loop; see :class:`seisops.engine.backend.cpu.Program`."""
 
 
-class Device(Protocol):
+class Memory(Protocol):
+    """Where arrays are."""
+
+    def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+        """A zeroed array, C-contiguous."""
+
+
+class Device(Memory, Protocol):
     """Where time loops run.
 
     Attributes
     ----------
     name : str
+    xp : module
+        NumPy, or what stands for it with the arrays of the device.
     concurrency : int
         Shots that may be under way at the same time.
     """
 
     name: str
+
+    @property
+    def xp(self) -> Any: ...
 
     @property
     def concurrency(self) -> int: ...
@@ -66,14 +78,21 @@ class Device(Protocol):
         """
 
     @property
+    def host(self) -> Memory:
+        """Memory of the host that it copies to and from at full speed, of NumPy's arrays; itself if that is its own."""
+
+    @property
     def free_bytes(self) -> int:
         """Memory that can be taken."""
 
     def active(self) -> AbstractContextManager:
         """Where whoever works on its arrays is."""
 
-    def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-        """A zeroed array, C-contiguous."""
+    def copy(self, source: Array, target: Array) -> Callable[[], None]:
+        """Begin to copy from the host's memory to its own, or back, after all that it was told before.
+
+        Both are C-contiguous and alike. What is returned waits for the end; before it, the source is not to change.
+        """
 
     def to_device(self, a: np.ndarray, dtype: DTypeLike) -> Array:
         """An array for time loops to read; `a` itself where it will do."""

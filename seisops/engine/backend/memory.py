@@ -20,7 +20,8 @@ from weakref import WeakSet
 import numpy as np
 from numpy.typing import DTypeLike
 
-from seisops.engine.backend import CPU, Device
+from seisops.engine.backend import CPU
+from seisops.engine.backend.device import Memory
 
 __all__ = ["Arrays", "Pool", "Pools"]
 
@@ -110,8 +111,8 @@ class Pool:
     ----------
     pools : Pools
         Of its kind.
-    device : Device, optional
-        Whose memory it is.
+    memory : Memory, optional
+        Where its arrays are.
 
     Attributes
     ----------
@@ -119,8 +120,8 @@ class Pool:
         Memory that is free to be taken.
     """
 
-    def __init__(self, pools: Pools[Any], device: Device = CPU):
-        self.pools, self.device = pools, device
+    def __init__(self, pools: Pools[Any], memory: Memory = CPU):
+        self.pools, self.memory = pools, memory
         self.spare_bytes = 0
         self.peak = 0  # the most bytes that were in use at once
         self._used = 0
@@ -133,7 +134,7 @@ class Pool:
         key = _shapes(shapes), np.dtype(dtype)
         with self.pools._at_work():
             for pool in (self, *self.pools._all):  # to which only who is at work adds
-                if pool.device is not self.device:
+                if pool.memory is not self.memory:
                     continue
                 alike = pool._free.get(key)
                 if alike:
@@ -145,7 +146,7 @@ class Pool:
 
     def new(self, shapes: Sequence[tuple[int, ...]], dtype: DTypeLike) -> Arrays:
         """Zeroed new arrays."""
-        arrays = tuple(self.device.zeros(shape, dtype) for shape in shapes)
+        arrays = tuple(self.memory.zeros(shape, dtype) for shape in shapes)
         with self.pools._at_work():
             self._count(arrays)
         return arrays

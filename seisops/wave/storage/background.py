@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import partial
 from math import prod
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from seisops.engine.lower.ports import Ports
-from seisops.errors import ParameterError
+from seisops.errors import UnfusedError
 from seisops.wave.storage.layout import Layout, Segment
 from seisops.wave.storage.pool import Arrays, Pool
-from seisops.wave.storage.schedule import Schedule, split
+from seisops.wave.storage.schedule import Schedule, leanest, split
 
 __all__ = [
+    "CURE",
+    "SEGMENT_BYTES",
     "Background",
     "Checkpoints",
     "Coded",
@@ -30,6 +32,7 @@ __all__ = [
     "Run",
     "Segments",
     "Start",
+    "Streamed",
     "Whole",
 ]
 
@@ -54,6 +57,12 @@ Segments = Generator[Segment, None, None]
 Start = Callable[[Ports], AbstractContextManager[March]]
 
 Found = TypeVar("Found")
+
+#: About how much of a history is decoded, read, written or copied at a time.
+SEGMENT_BYTES = 2**26
+
+#: What to do where memory for a background is lacking.
+CURE = "use storage='auto' or seisops.storage.Checkpointed(bytes=...), which need less, a coarser grid, or a shorter record"
 
 #: Runs a march with an image port, given what takes it `through` its rows, or a background to `replay` on the way.
 Run: TypeAlias = "Callable[..., Found]"
@@ -111,9 +120,48 @@ class Background(ABC):
         return self.nbytes
 
     @property
+    def host_bytes(self) -> int:
+        """What of `nbytes` is in memory of the host, where waves are elsewhere."""
+        return 0
+
+    @property
     def working_bytes(self) -> int:
         """Memory that it needs besides, while it is followed."""
         return 0
+
+    @property
+    def needed_bytes(self) -> int:
+        """Memory that a product needs where waves are, for this background."""
+        return self.nbytes - self.host_bytes + self.working_bytes
+
+    def require_room(self, hold: bool = True) -> None:
+        """Refuse to be recorded where there is no memory for it.
+
+        Raises
+        ------
+        UnfusedError
+            With what it needs, what is free, and what else would do.
+        """
+        needed = self.needed_bytes if hold else self.working_bytes
+        for pool, nbytes in ((self.pool, needed), (self.pool.host, self.host_bytes)):
+            if nbytes and nbytes > pool.room_bytes:
+                raise UnfusedError(
+                    f"the background wavefield of one shot, kept {self.way}, needs {_gib(nbytes)} ({self.layout.steps} "
+                    f"steps), but {_gib(pool.room_bytes)} {pool.where} are free: {self.alternatives()}"
+                )
+
+    def alternatives(self) -> str:
+        """Policies that there is memory for, with what these need, or what to do if there is none."""
+        given = self.layout, self.again, self.pool
+        ways: dict[str, Background] = {"storage='auto' or Checkpointed()": Checkpoints(*given, leanest(self.layout))}
+        if self.pool.host is not self.pool:
+            ways["storage.Host()"] = Streamed(*given)
+        fit = [
+            f"{name} needs {_gib(way.needed_bytes)}" + (f", and {_gib(there)} of the host's memory" if there else "")
+            for name, way in ways.items()
+            if way.needed_bytes <= self.pool.room_bytes and (there := way.host_bytes) <= self.pool.host.room_bytes
+        ]
+        return "; ".join(fit) if fit else CURE
 
     @abstractmethod
     def record(self, march: March, hold: bool = True) -> Segments:
@@ -163,8 +211,7 @@ class Background(ABC):
             shapes,
             self.layout.dtype,
             f"{what} ({self.layout.steps} steps)",
-            "use storage='auto' or seisops.storage.Checkpointed(bytes=...), which need less, a coarser grid, or a shorter "
-            "record",
+            CURE,
         )
 
     @property
@@ -204,6 +251,7 @@ class Whole(Background):
         if not hold:
             yield from self._passing(march)
             return
+        self.require_room()
         last = self.layout.steps
         self.histories = self.layout.view(self._take(self.layout.arrays(last + 1)), 0, last)
         march(0, last, self.histories)
@@ -224,6 +272,110 @@ class Whole(Background):
     def release(self):
         self.pool.give(self.histories)
         self.histories = ()
+
+
+class Streamed(Whole):
+    """All of the history in memory of the host, where segments go, and come back from, while the march goes on."""
+
+    way = "whole, in memory of the host"
+
+    def __init__(self, layout: Layout, again: Start, pool: Pool):
+        super().__init__(layout, again, pool)
+        self.length = layout.length_within(SEGMENT_BYTES)
+        self._segments = layout.segments(self.length)
+        self._kept: list[Arrays] = []
+
+    @property
+    def nbytes(self) -> int:
+        return sum(self.layout.nbytes(last - first + 1) for first, last in self._segments)
+
+    @property
+    def host_bytes(self) -> int:
+        return self.nbytes
+
+    @property
+    def working_bytes(self) -> int:
+        return min(2, len(self._segments)) * self.layout.buffer_bytes(self.length)
+
+    def record(self, march, hold=True):
+        if not hold:
+            yield from super().record(march, hold)
+            return
+        self.require_room()
+        shapes = [self.layout.arrays(last - first + 1) for first, last in self._segments]
+        self._kept = [
+            self.pool.host.take(s, self.layout.dtype, "a background in memory of the host", CURE) for s in shapes
+        ]
+        with self._two() as two:
+            for k, (first, last) in enumerate(self._segments):
+                two.wait(k)
+                histories = self.layout.view(two.buffers[k % 2], first, last)
+                march(first, last, histories)
+                two.copy(k, histories, self._kept[k])
+                yield Segment(first, last, histories)
+
+    def forward(self):
+        yield from self._fetched(list(range(len(self._segments))))
+
+    def backward(self):
+        yield from self._fetched(list(reversed(range(len(self._segments)))))
+
+    def _fetched(self, order: Sequence[int]) -> Segments:
+        """Segments in some order, the next of which is on its way while one is followed."""
+        with self._two() as two:
+
+            def fetch(k: int) -> Segment:
+                first, last = self._segments[k]
+                histories = self.layout.view(two.buffers[k % 2], first, last)
+                two.copy(k, self._kept[k], histories)
+                return Segment(first, last, histories)
+
+            ahead = fetch(order[0])
+            for k, following in zip(order, (*order[1:], None), strict=True):
+                segment = ahead
+                if following is not None:
+                    ahead = fetch(following)
+                two.wait(k)
+                yield segment
+
+    @contextmanager
+    def _two(self) -> Iterator[Two]:
+        """Memory on the device for two segments that follow each other."""
+        with ExitStack() as stack:
+            count = min(2, len(self._segments))
+            two = Two(self.pool, [stack.enter_context(self._buffer(self.length)) for _ in range(count)])
+            stack.callback(two.wait_for_all)
+            yield two
+
+    def release(self):
+        for arrays in self._kept:
+            self.pool.host.give(arrays)
+        self._kept = []
+
+
+class Two:
+    """Two buffers on a device, one of which is copied while the other is in use."""
+
+    def __init__(self, pool: Pool, buffers: Sequence[Arrays]):
+        self.buffers = buffers
+        self._pool = pool
+        self._under_way: tuple[list[Callable[[], None]], ...] = ([], [])
+
+    def copy(self, k: int, sources: Arrays, targets: Arrays) -> None:
+        """Begin to copy segment number `k`, from the one or to it."""
+        for source, target in zip(sources, targets, strict=True):
+            self._under_way[k % 2].append(self._pool.on.copy(source, target))
+
+    def wait(self, k: int) -> None:
+        """Wait until the buffer of segment number `k` has been copied."""
+        waits = self._under_way[k % 2]
+        while waits:
+            waits.pop()()
+
+    def wait_for_all(self) -> None:
+        """Wait until nothing is under way."""
+        self.wait(0)
+        self.wait(1)
 
 
 class Checkpoints(Background):
@@ -256,6 +408,7 @@ class Checkpoints(Background):
         return self.schedule.again_forward(self.layout), self.schedule.again_backward(self.layout)
 
     def record(self, march, hold=True):
+        self.require_room(hold)
         own = range(len(self._segments) - self.schedule.kept, len(self._segments)) if hold else ()
         with self._buffer(self.schedule.length) as buffer:
             for k, (first, last) in enumerate(self._segments):
@@ -347,6 +500,7 @@ class AlongEdges(Background):
         return self.layout.buffer_bytes(self._block)
 
     def record(self, march, hold=True):
+        self.require_room()
         self.edges = self._take(self._shapes)
         march(0, self.layout.steps, self.edges)
         self.end = self._take(self.layout.state_shapes, "the end of the background of one shot")
@@ -418,11 +572,6 @@ class Coded(Background):
     """Histories in another form: smaller, or elsewhere."""
 
     def __init__(self, layout: Layout, again: Start, pool: Pool, length: int, codec: Codec):
-        if pool.device.name != "cpu":
-            raise ParameterError(
-                f"a background that is kept {codec.way} is coded by the processor, but waves are on {pool.device.name}: use "
-                'storage="auto", Full(), Checkpointed(), Boundary() or Subsampled() there'
-            )
         super().__init__(layout, again, pool)
         self.length, self.codec = length, codec
         self._segments = layout.segments(length)
@@ -444,6 +593,7 @@ class Coded(Background):
         return self.layout.buffer_bytes(self.length)
 
     def record(self, march, hold=True):
+        self.require_room()
         self.codec.start()
         with self._buffer(self.length) as buffer:
             for k, (first, last) in enumerate(self._segments):
@@ -469,3 +619,7 @@ class Coded(Background):
 
     def release(self):
         self.codec.close(self.pool)
+
+
+def _gib(nbytes: int) -> str:
+    return f"{nbytes / 2**30:.3g} GiB"

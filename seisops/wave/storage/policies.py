@@ -22,10 +22,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from seisops.engine import backend
 from seisops.engine.facts import Keep
 from seisops.errors import ParameterError
 from seisops.wave._validate import integer, number_or_nan
-from seisops.wave.storage.background import AlongEdges, Background, Checkpoints, Coded, Start, Whole
+from seisops.wave.storage.background import (
+    SEGMENT_BYTES,
+    AlongEdges,
+    Background,
+    Checkpoints,
+    Coded,
+    Start,
+    Streamed,
+    Whole,
+)
 from seisops.wave.storage.codecs import Basis, File, Integers
 from seisops.wave.storage.layout import Layout
 from seisops.wave.storage.pool import Pool
@@ -39,20 +49,21 @@ __all__ = [
     "Disk",
     "Fourier",
     "Full",
+    "Host",
     "Policy",
     "Probed",
     "Subsampled",
     "policy",
 ]
 
+# how much of backgrounds is kept by default
+KEEP_BYTES = 2**31
+
 # share of the memory that is free now that "auto" may take
 SAFE = 0.5
 
 # share of a solve below which computing again is avoided by holding part of a history
 WORTH = 0.9
-
-# about how much of a history is decoded, read or written at a time
-BLOCK_BYTES = 2**26
 
 
 @dataclass(frozen=True)
@@ -67,7 +78,7 @@ class Policy(ABC):
         the cost of one more solve each.
     """
 
-    keep_bytes: int = field(default=2**31, kw_only=True)
+    keep_bytes: int | None = field(default=KEEP_BYTES, kw_only=True)
 
     #: Every how many time steps the background is kept.
     every = 1
@@ -81,12 +92,21 @@ class Policy(ABC):
     exactness = "exact"
 
     def __post_init__(self):
-        integer(f"{type(self).__name__} keep_bytes", self.keep_bytes, minimum=0)
+        if self.keep_bytes is not None:
+            integer(f"{type(self).__name__} keep_bytes", self.keep_bytes, minimum=0)
 
     @property
     def keep(self) -> Keep:
         """What is kept of a background."""
         return Keep(self.every, self.fields and self.every == 1)
+
+    def budget(self, on: str) -> int:
+        """Bytes of backgrounds on a device that are kept from one product to the next."""
+        return KEEP_BYTES if self.keep_bytes is None else self.keep_bytes
+
+    def pool(self, on: str) -> Pool:
+        """Memory for backgrounds of waves on a device, of one map or Jacobian."""
+        return Pool(self.budget(on), on)
 
     @property
     def stands_for(self) -> str | None:
@@ -121,6 +141,29 @@ class Full(Policy):
 
     def background(self, layout, again, pool, left, shots):
         return Whole(layout, again, pool)
+
+
+@dataclass(frozen=True)
+class Host(Policy):
+    """Keep the background of waves on a device at every step of the solver, in memory of the host: exact.
+
+    Of a graphics processor; on the CPU, whose memory that is anyway, it is :class:`Full`, so that a script runs on both.
+    Memory for a shot: that of two blocks of the history on the device, 64 MiB or so each, and N H on the host, pinned, so
+    that it is copied to and from at full speed. Cost: no extra solve; a block is copied while the next is computed, and
+    computing waits where H bytes take longer to cross than a step. Results are those of :class:`Full` to the last bit.
+
+    Parameters
+    ----------
+    keep_bytes : int, optional
+        Here, how much of the host's memory is used to keep backgrounds from one product to the next.
+    """
+
+    fields = True
+
+    def background(self, layout, again, pool, left, shots):
+        if pool.host is pool:
+            return Whole(layout, again, pool)
+        return Streamed(layout, again, pool)
 
 
 @dataclass(frozen=True)
@@ -207,11 +250,19 @@ class Auto(Policy):
     """:class:`Full` for as many shots as fit `keep_bytes`, :class:`Checkpointed` for the others: exact.
 
     This is what ``storage="auto"`` means. The budget is `keep_bytes`, or half of the memory that is free if that is less.
+    By default `keep_bytes` is 2 GiB, and on a graphics processor all of its memory that is free.
     Of shots whose histories do not fit, copies of the state are held, and histories are computed again: one extra solve.
     Of shots beyond even that nothing is held, and products with J.H cost two extra solves, those with J one.
     """
 
+    keep_bytes: int | None = field(default=None, kw_only=True)
     fields = True
+
+    def budget(self, on):
+        if self.keep_bytes is not None:
+            return self.keep_bytes
+        device = backend.device(on)
+        return KEEP_BYTES if device.host is device else max(KEEP_BYTES, device.free_bytes)
 
     def background(self, layout, again, pool, left, shots):
         free = pool.room(SAFE)
@@ -308,8 +359,8 @@ class Disk(Policy):
             raise ParameterError(f"Disk(directory={self.directory!r}): give a directory for the files")
 
     def background(self, layout, again, pool, left, shots):
-        length = layout.length_within(BLOCK_BYTES)
-        return Coded(layout, again, pool, length, File(layout, Path(self.directory)))
+        length = layout.length_within(SEGMENT_BYTES)
+        return Coded(layout, again, pool, length, File(layout, Path(self.directory), pool))
 
 
 @dataclass(frozen=True)
@@ -346,7 +397,7 @@ class Compressed(Policy):
             raise ParameterError(f"Compressed(bits={self.bits!r}): must be 16 or 8")
 
     def background(self, layout, again, pool, left, shots):
-        return Coded(layout, again, pool, layout.length_within(BLOCK_BYTES), Integers(layout, self.bits))
+        return Coded(layout, again, pool, layout.length_within(SEGMENT_BYTES), Integers(layout, self.bits, pool))
 
 
 @dataclass(frozen=True)
@@ -362,7 +413,7 @@ class _Projected(Policy):
     def background(self, layout, again, pool, left, shots):
         basis = self.basis(layout)
         # at least as long as there are functions: all coefficients are gone through for each segment
-        length = max(layout.length(basis.shape[1]), layout.length_within(BLOCK_BYTES // 4))
+        length = max(layout.length(basis.shape[1]), layout.length_within(SEGMENT_BYTES // 4))
         return Coded(layout, again, pool, length, Basis(layout, basis, pool))
 
 

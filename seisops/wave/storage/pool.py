@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike
 
 from seisops.engine import backend
 from seisops.engine.backend import memory
+from seisops.engine.backend.device import Memory
 from seisops.engine.backend.memory import Arrays
 from seisops.errors import UnfusedError
 
@@ -76,7 +77,18 @@ class Pool(memory.Pool):
     """
 
     def __init__(self, keep_bytes: int = 0, on: str = "cpu"):
-        super().__init__(BACKGROUNDS, backend.device(on))
+        self.on = backend.device(on)
+        self._begin(keep_bytes, self.on)
+        #: Of memory of the host, for what does not stay on the device; where there is no other, this one.
+        self.host = self
+        if self.on.host is not self.on:
+            self.host = object.__new__(Pool)
+            self.host.on = self.on
+            self.host._begin(0, self.on.host)
+            self.host.host = self.host
+
+    def _begin(self, keep_bytes: int, where: Memory) -> None:
+        super().__init__(BACKGROUNDS, where)
         self.keep_bytes = keep_bytes
         self.promised_bytes = 0  # memory that is going to be taken, when the books were last closed
         self._holders: WeakSet[Holder] = WeakSet()
@@ -84,7 +96,7 @@ class Pool(memory.Pool):
         self._lock = threading.Lock()
 
     def __reduce__(self):
-        return type(self), (self.keep_bytes, self.device.name)
+        return type(self), (self.keep_bytes, self.on.name)
 
     # -- the books: who holds how much
 
@@ -145,17 +157,38 @@ class Pool(memory.Pool):
 
     # -- memory
 
+    def clear(self) -> None:
+        """Release what is spare, of the host too."""
+        super().clear()
+        if self.host is not self:
+            self.host.clear()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Memory that is spare, of the host too."""
+        return sum(pool.spare_bytes for pool in {self, self.host})
+
+    @property
+    def where(self) -> str:
+        """Whose memory it is, in words."""
+        return "of memory" if self.on.host is self.memory else f"of the memory of {self.on.name}"
+
     @property
     def free_bytes(self) -> int:
         """Memory that can be taken."""
-        return BACKGROUNDS.free_bytes if self.device is backend.CPU else self.device.free_bytes
+        return BACKGROUNDS.free_bytes if self.on.host is self.memory else self.on.free_bytes
+
+    @property
+    def room_bytes(self) -> int:
+        """Memory that can be taken, with what is spare: for one product, all else aside."""
+        return self.free_bytes + sum(pool.spare_bytes for pool in BACKGROUNDS if pool.memory is self.memory)
 
     def room(self, share: float) -> int:
         """Bytes that can be taken: a share of the memory that is free, and what is spare, but for what is promised.
 
         For who keeps the books, as long as there are any holders.
         """
-        others = [pool for pool in BACKGROUNDS if pool is not self and pool.device is self.device]
+        others = [pool for pool in BACKGROUNDS if pool is not self and pool.memory is self.memory]
         promised = self._promised + sum(pool.promised_bytes for pool in others)
         spare = self.spare_bytes + sum(pool.spare_bytes for pool in others)
         return int(share * self.free_bytes) + spare - promised
@@ -184,7 +217,7 @@ class Pool(memory.Pool):
             available = self.free_bytes
             if needed > available:
                 raise UnfusedError(
-                    f"{what} needs {needed / 2**30:.3g} GiB, but {available / 2**30:.3g} GiB of memory are free: {cure}"
+                    f"{what} needs {needed / 2**30:.3g} GiB, but {available / 2**30:.3g} GiB {self.where} are free: {cure}"
                 )
         return self.new(shapes, dtype)
 
