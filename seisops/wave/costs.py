@@ -339,7 +339,7 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
     ParameterError
         If `F` contains no solve.
     UnfusedError
-        If a device has no memory for a solve.
+        If the policy finds memory for nothing.
     """
     workers = integer("plan workers", workers, minimum=1)
     modeling, by, own, shots = next(_planned(F), (None, None, None, None))
@@ -353,7 +353,6 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
     cells = int(np.prod(d.padding.shape))
     levels = sum(u.order + 1 for u in fields)
     by = by or Perturbation(modeling.medium.perturbable[:1])
-    modeling.solver.require_room()
     layout = modeling.solver.layout(_coefficients(modeling, by), chosen.keep)
     # a field beside its derivative: histories of both
     both = replace(layout, shapes=2 * layout.shapes, state_shapes=2 * layout.state_shapes)
@@ -381,7 +380,7 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
     )
     if d.device == "cpu" or costs.device_bytes <= costs.free_bytes:
         return costs
-    return replace(costs, advice=chosen.background(layout, nullcontext, pool, 0, 1).alternatives())
+    return replace(costs, advice=chosen.background(layout, nullcontext, pool, 0, 1).alternatives(costs.solve_bytes))
 
 
 def _planned(x: Any) -> Iterator[tuple[Propagator, Perturbation | None, Policy | None, int | None]]:

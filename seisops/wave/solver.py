@@ -163,16 +163,9 @@ class Solver:
 
     @property
     def coefficients(self) -> dict[str, Array]:
-        """Those of the medium on its padded grid, and what marches have found constant in them, on the device.
-
-        Raises
-        ------
-        UnfusedError
-            If a device has no memory for a solve.
-        """
+        """Those of the medium on its padded grid, and what marches have found constant in them, on the device."""
         with making:
             if not self._coefficients:
-                self.require_room()
                 d, medium, room = self.discretisation, self.medium, Room(self.device, self.scheme, self.discretisation)
                 for name, a in medium.coefficients().items():
                     padded = d.padding.apply(a, medium.ends(name))
@@ -194,8 +187,13 @@ class Solver:
             edges=partial(self.edges, wrt),
         )
 
-    def require_room(self) -> None:
+    def _require_room(self, states: States) -> None:
         """Refuse a solve for which a device has no memory. That of the processor is virtual, and not refused.
+
+        Parameters
+        ----------
+        states : States
+            Time levels of the fields.
 
         Raises
         ------
@@ -205,8 +203,8 @@ class Solver:
         device, d = self.device, self.discretisation
         if device.host is device or self._coefficients:
             return
-        arrays = len(self.medium.coefficients())
-        needed = self.state_bytes + arrays * prod(d.extents(d.halo)) * np.dtype(d.dtype).itemsize
+        shapes = [*states.shapes(d.padding.shape).values(), *len(self.medium.coefficients()) * [d.extents(d.halo)]]
+        needed = sum(map(prod, shapes)) * np.dtype(d.dtype).itemsize
         if needed > device.free_bytes:
             for pools in (BACKGROUNDS, STATES):
                 pools.clear()
@@ -214,8 +212,8 @@ class Solver:
         if needed > free:
             raise UnfusedError(
                 f"a solve on {device.name} needs {needed / 2**30:.3g} GiB ({prod(d.padding.shape):,} points with their "
-                f"layer, {d.dtype}), but {free / 2**30:.3g} GiB of its memory are free: use a smaller or coarser grid, float32, "
-                "another device, or the processor: Wavefield(device='cpu')"
+                f"layer, {d.dtype}), but {free / 2**30:.3g} GiB of its memory are free: use a smaller or coarser grid, "
+                "float32, another device, or the processor: Wavefield(device='cpu')"
             )
 
     @property
@@ -344,10 +342,11 @@ class Solver:
         bindings: Bindings,
         again: Ports | None = None,
     ) -> Iterator[KernelMarch]:
-        coefficients, d = self.coefficients, self.discretisation
         kernel = self.scheme.kernel(transposed, write, read, wrt, keep, again)
+        d, states = self.discretisation, self.scheme.states(transposed, kernel)
+        self._require_room(states)
+        coefficients, shape = self.coefficients, d.padding.shape
         coefficients.update(kernel.constants(coefficients, d.grid.spacing, d.dt))  # for all marches of the medium
-        states, shape = self.scheme.states(transposed, kernel), self.discretisation.padding.shape
         if read.edges:
             kept = tuple(History(name, 0) for name, _ in self.scheme.edges(wrt, shape))
         else:

@@ -406,23 +406,17 @@ def test_a_refusal_says_what_would_do(card, short):
 
 
 def test_a_solve_that_does_not_fit_is_refused(card):
-    """By a plan, too; figures are those of what it takes."""
-    w, message = (
-        OnCard(),
-        r"a solve on host needs (\S+) GiB \(1,188 points .*float64\), but 9.31e-06 GiB .*device='cpu'",
-    )
-    arrays, zeros = [], card.zeros
+    """Before it takes any: figures are those of what it would take."""
+    message = r"a solve on host needs (\S+) GiB \(1,188 points .*float64\), but 9.31e-06 GiB .*device='cpu'"
+    w, arrays, zeros = OnCard(), [], card.zeros
     card.zeros = lambda shape, dtype: arrays.append(zeros(shape, dtype)) or arrays[-1]
     w.F @ source(w)
     taken = sum(a.nbytes for a in arrays)
-    card.memory, card.launched = 10_000, 0
-    w = OnCard()
-    for what in (lambda: w.F @ source(w), lambda: so.plan(w.F, trial=False)):
-        with pytest.raises(UnfusedError, match=message) as e:
-            what()
-        needed = float(re.search(message, str(e.value))[1]) * 2**30
-        assert 0.5 * taken < needed < taken
-    assert card.launched == 0
+    card.memory, card.launched, w = 10_000, 0, OnCard()
+    with pytest.raises(UnfusedError, match=message) as e:
+        w.F @ source(w)
+    needed = float(re.search(message, str(e.value))[1]) * 2**30
+    assert 0.7 * taken < needed < taken and card.launched == 0
 
 
 def test_a_plan_says_what_the_device_has(card, short):

@@ -150,8 +150,8 @@ class Background(ABC):
                     f"steps), but {_gib(pool.room_bytes)} {pool.where} are free: {self.alternatives()}"
                 )
 
-    def alternatives(self) -> str:
-        """Policies that there is memory for, with what these need, or what to do if there is none."""
+    def alternatives(self, beside: int = 0) -> str:
+        """Policies that there is memory for beside so many bytes, with what these need, or what to do if there is none."""
         given = self.layout, self.again, self.pool
         ways: dict[str, Background] = {"storage='auto' or Checkpointed()": Checkpoints(*given, leanest(self.layout))}
         if self.pool.host is not self.pool:
@@ -159,7 +159,8 @@ class Background(ABC):
         fit = [
             f"{name} needs {_gib(way.needed_bytes)}" + (f", and {_gib(there)} of the host's memory" if there else "")
             for name, way in ways.items()
-            if way.needed_bytes <= self.pool.room_bytes and (there := way.host_bytes) <= self.pool.host.room_bytes
+            if way.needed_bytes + beside <= self.pool.room_bytes
+            and (there := way.host_bytes) <= self.pool.host.room_bytes
         ]
         return "; ".join(fit) if fit else CURE
 
