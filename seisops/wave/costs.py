@@ -487,7 +487,7 @@ def _timed(modeling: Modeling, by: Perturbation, storage: Policy, step_bytes: in
 def _of_products(F: LinearOperator, by: Perturbation, storage: Policy, kept: ShotGroup) -> tuple[float, ...]:
     """Seconds of modeling; and what a gradient, and products with J and J.H, take beyond their solves."""
     F = fuse(F)
-    pool, q, medium = Pool(storage.keep_bytes, device_of(F)), F.domain.zeros(), the_modeling(F).medium
+    pool, q, medium = storage.pool(device_of(F)), F.domain.zeros(), the_modeling(F).medium
     G = Parametric.within(pool, F, by.wrt, storage)
     J, point = Jacobian.within(pool, F, q, by, storage), (*map(medium.get, by.wrt), q)
     dm, y = J.domain.zeros(), F.range.zeros()
