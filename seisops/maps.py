@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from seisops import _arrays
 from seisops._table import Told, listed, made_of, together
 from seisops.errors import ParameterError, SpaceError, shown, unidentified
 from seisops.operators import (
@@ -89,8 +90,10 @@ class Linearization:
         moving = [part for part in dx if part is not None]
         if not chosen:
             return np.zeros_like(self.value)
-        row = HStack(chosen)
-        return row.range.asarray(row.matvec(join(j.domain.asarray(x) for j, x in zip(chosen, moving, strict=True))))
+        row, lying = HStack(chosen), _lying(moving)
+        with _arrays.current(lying):
+            flat = join(_arrays.there(j.domain.asarray(x), lying) for j, x in zip(chosen, moving, strict=True))
+            return _arrays.returned(row.range.asarray(row.matvec(flat)), lying)
 
     def pullback(self, y: ArrayLike, wanted: Sequence[bool] | None = None) -> tuple[NDArray | None, ...]:
         """Return ``J_i.H y`` for every argument: gradients, in one solve where the Jacobians share it.
@@ -107,7 +110,8 @@ class Linearization:
         if not chosen:
             return (None,) * len(wanted)
         row = HStack(chosen)
-        parts = iter(split(row.rmatvec(row.range.asarray(y).ravel()), [j.domain for j in chosen]))
+        found = split(row.rmatvec(row.range.asarray(y).ravel()), [j.domain for j in chosen])
+        parts = iter([_arrays.returned(part, y) for part in found])
         return tuple(next(parts) if want else None for want in wanted)
 
     def _require_open(self) -> None:
@@ -156,12 +160,15 @@ class Map(Told, ABC):
     Notes
     -----
     A subclass implements `_linearize` and, where the value alone is cheaper, `_call`; both get arrays shaped
-    as the spaces. With `_make_tangent` it has derivatives of second and, as the tangent is a map itself, of any order.
+    as the spaces, of NumPy unless it works on them `anywhere`. With `_make_tangent` it has derivatives of second and, as the tangent is a map itself, of any order.
     Maps compose: ``op @ map``, ``map @ op``, ``outer @ inner`` for an outer map of one argument; they add, and scale.
     """
 
     __array_ufunc__ = None
     _tangent: Map | None = None
+
+    #: Whether it works on arrays wherever they are: on NumPy's, and on those of a graphics processor.
+    anywhere: bool = False
 
     def __init__(self, domain: Sequence[Space], range: Space) -> None:
         name = type(self).__name__
@@ -182,6 +189,11 @@ class Map(Told, ABC):
     def range(self) -> Space:
         """The space of the values."""
         return self._range
+
+    @property
+    def home(self) -> tuple[int, int] | None:
+        """Where its waves are, as DLPack says it: arrays that are there need not be anywhere else; None without waves."""
+        return next((home for part in self._parts if (home := part.home) is not None), None)
 
     @property
     def shots(self) -> int | None:
@@ -237,7 +249,20 @@ class Map(Told, ABC):
 
     def __call__(self, *x: ArrayLike) -> NDArray:
         """Return the value at a point, shaped as `range`."""
-        return self._range.asarray(self._call(*self._entered(x)))
+        lying = _lying(x)
+        with _arrays.current(lying):
+            value = self._range.asarray(self._call(*self._where(self._entered(x))))
+            return _arrays.returned(_arrays.there(value, lying), lying)
+
+    def _where(self, point: Sequence[NDArray]) -> Sequence[NDArray]:
+        """A point where the map works on it."""
+        return point if self.anywhere else tuple(map(_arrays.to_host, point))
+
+    def _linearized(self, point: Sequence[NDArray], lying: Any) -> Linearization:
+        with _arrays.current(lying):
+            out = self._linearize(*self._where(point))
+            out.value = _arrays.returned(_arrays.there(out.value, lying), lying)
+            return out
 
     def linearize(self, *x: ArrayLike) -> Linearization:
         """Return the value and the derivatives at a point.
@@ -250,7 +275,7 @@ class Map(Told, ABC):
         self._require_all(x)
         point = tuple(space.owned(array) for space, array in zip(self._domain, x, strict=True))
         self._check(point)
-        return self._linearize(*point)
+        return self._linearized(point, _lying(x))
 
     def linearize_at(self, *x: NDArray) -> Linearization:
         """Return the value and the derivatives at a point that is nobody else's: neither copied nor checked.
@@ -260,7 +285,7 @@ class Map(Told, ABC):
         *x : array_like
             One array for every argument, which stays as it is: a part's, at the point of the whole.
         """
-        return self._linearize(*self._point(x))
+        return self._linearized(self._point(x), _lying(x))
 
     def jacobian(self, *x: ArrayLike, argument: int = 0) -> LinearOperator:
         """Return the derivative by one argument at a point.
@@ -423,6 +448,8 @@ class LinearMap(Map):
         The operator.
     """
 
+    anywhere = True
+
     def __init__(self, op: LinearOperator) -> None:
         self.op = op
         super().__init__((op.domain,), op.range)
@@ -458,6 +485,8 @@ class Composed(Map):
     *inner : Map
         Maps of the same arguments, whose ranges are the domain of the outer one.
     """
+
+    anywhere = True
 
     def __init__(self, outer: Map, *inner: Map) -> None:
         if len(outer.domain) != len(inner):
@@ -518,6 +547,8 @@ class Stacked(Map):
         The maps.
     """
 
+    anywhere = True
+
     def __init__(self, maps: Sequence[Map]) -> None:
         self.maps = tuple(maps)
         if not self.maps:
@@ -566,6 +597,8 @@ class Arranged(Map):
         What occurs nowhere is ignored.
     """
 
+    anywhere = True
+
     def __init__(self, inner: Map, domain: Sequence[Space], groups: Sequence[tuple[int, ...]]) -> None:
         self.inner = inner
         self.groups = tuple(tuple(group) for group in groups)
@@ -612,6 +645,11 @@ class Arranged(Map):
         n = len(self._domain)
         directions = [tuple(i + n for i in group) for group in self.groups]
         return Arranged(self.inner.tangent(), self._domain * 2, [*self.groups, *directions])
+
+
+def _lying(x: Sequence[Any]) -> Any:
+    """The first array that lies on a device, where results are then; None if all are on the host."""
+    return next((a for a in x if _arrays.place(a) != _arrays.HOST), None)
 
 
 def _chain(outer: Sequence[LinearOperator], inner: Sequence[LinearOperator]) -> LinearOperator:

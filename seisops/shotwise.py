@@ -123,6 +123,7 @@ class Shotwise(LinearOperator):
 
     symbol = "S"
     solves = True
+    anywhere = True
 
     def __init__(self, parts: Parts, domain: Space, range: Space, together: Together | None = None):
         self.parts, self.together = parts, together
@@ -156,6 +157,11 @@ class Shotwise(LinearOperator):
         for part in self.parts.made.values():
             part.forget()
 
+    @property
+    def home(self) -> tuple[int, int] | None:
+        """Where the waves of the parts are."""
+        return self.parts[0].home
+
     def select(self, shots: Sequence[int]) -> Shotwise:
         """Return the operators of some shots."""
         spaces = self.domain.select(shots), self.range.select(shots)
@@ -171,7 +177,7 @@ class Shotwise(LinearOperator):
         def one(i: int) -> NDArray:
             return product(self.parts[i], given.take(x, [i]).ravel())
 
-        out = made.zeros()
+        out = made.zeros(x)
         for i, found in enumerate(_each(one, len(self.parts), self.together)):
             made.put(out, found.reshape(made.select([i]).shape), [i])
         return out
@@ -196,6 +202,8 @@ class ShotwiseMap(Map):
     together : callable, optional
         What works shots off side by side; by default they are worked off one by one.
     """
+
+    anywhere = True
 
     def __init__(
         self, parts: Parts, domain: Sequence[Space], range: Space, pool: Memory, together: Together | None = None
@@ -243,8 +251,9 @@ class ShotwiseMap(Map):
         self._range.put(out, value.reshape(self._range.select([i]).shape), [i])
 
     def _call(self, *x: NDArray) -> NDArray:
-        out = self._range.zeros()
+        out = None
         for i, value in enumerate(self.each(lambda i: self.parts[i](*self._of(x, i)))):
+            out = self._range.zeros(value) if out is None else out
             self._put(out, value, i)
         return out
 
@@ -256,6 +265,11 @@ class ShotwiseMap(Map):
     def each(self, work: Callable[[int], Found]) -> Iterator[Found]:
         """The results of some work for every shot, in order."""
         return _each(work, len(self.parts), self.together)
+
+    @property
+    def home(self) -> tuple[int, int] | None:
+        """Where the waves of the parts are."""
+        return self.parts[0].home
 
     def _linearize(self, *x: NDArray) -> Linearization:
         return ShotwiseLinearization(self, x)
@@ -289,10 +303,11 @@ class ShotwiseLinearization(Linearization):
     def __init__(self, of: ShotwiseMap, x: Sequence[NDArray]):
         self._of = of
         self._parts: list[Linearization] = []
-        value = of.range.zeros()
+        value = None
         try:
             for i, at_x in enumerate(of.each(lambda i: of.parts[i].linearize_at(*of._of(x, i)))):
                 self._parts.append(at_x)
+                value = of.range.zeros(at_x.value) if value is None else value
                 of._put(value, at_x.value, i)
         except BaseException:
             self._close_parts()
@@ -319,7 +334,7 @@ class ShotwiseLinearization(Linearization):
     def pushforward(self, *dx: ArrayLike | None) -> NDArray:
         """Return the derivative in a direction; see :class:`~seisops.maps.Linearization`."""
         self._require_open()
-        of, out = self._of, self._of.range.zeros()
+        of, out = self._of, None
         dx = [None if part is None else space.asarray(part) for space, part in zip(of.domain, dx, strict=True)]
 
         def pushed(i: int) -> NDArray:
@@ -330,6 +345,7 @@ class ShotwiseLinearization(Linearization):
             return self._parts[i].pushforward(*given)
 
         for i, value in enumerate(of.each(pushed)):
+            out = of.range.zeros(value) if out is None else out
             of._put(out, value, i)
         return out
 
@@ -339,7 +355,7 @@ class ShotwiseLinearization(Linearization):
         of = self._of
         wanted = [True] * len(of.domain) if wanted is None else list(wanted)
         y = of.range.asarray(y)
-        out = [space.zeros() if want else None for space, want in zip(of.domain, wanted, strict=True)]
+        out = [space.zeros(y) if want else None for space, want in zip(of.domain, wanted, strict=True)]
         pulled = of.each(lambda i: self._parts[i].pullback(of.range.take(y, [i]).ravel(), wanted))
         for i, found in enumerate(pulled):
             for space, total, part in zip(of.domain, out, found, strict=True):

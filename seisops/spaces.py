@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from seisops import _arrays
 from seisops._table import Told
 from seisops.errors import ParameterError, SelectionError, SpaceError, shown
 
@@ -200,9 +201,15 @@ class Space(Told):
         axis = next(i for i, axis in enumerate(self._axes) if axis.name == "shot")
         return (slice(None),) * axis + (self._numbers(shots),)
 
-    def zeros(self) -> NDArray:
-        """Return an array of zeros."""
-        return np.zeros(self.shape, self._dtype)
+    def zeros(self, like: NDArray | None = None) -> NDArray:
+        """Return an array of zeros.
+
+        Parameters
+        ----------
+        like : array, optional
+            An array on a graphics processor: that of zeros is there, too.
+        """
+        return _arrays.zeros(self.shape, self._dtype, like)
 
     def random(self, rng: np.random.Generator | int) -> NDArray:
         """Return a standard normal array.
@@ -225,7 +232,7 @@ class Space(Told):
         ----------
         x : array_like
             An array of shape `shape`, or flat of `size` elements, of any real dtype (or complex, for a
-            complex space) and memory order.
+            complex space) and memory order. One that is on a graphics processor stays there, as an array of CuPy.
 
         Returns
         -------
@@ -246,7 +253,7 @@ class Space(Told):
             raise SpaceError(f"an array of dtype {x.dtype} is not in {self}: expected numbers, as {self.dtype}")
         if x.dtype.kind == "c" and self._dtype.kind != "c":
             raise SpaceError(f"a complex array ({x.dtype}) is not in {self}, which is real ({self.dtype}): take x.real")
-        return np.ascontiguousarray(x, self._dtype).reshape(self.shape)
+        return _arrays.contiguous(x, self._dtype).reshape(self.shape)
 
     def owned(self, x: ArrayLike) -> NDArray:
         """Return `x` as `asarray` does, in memory of its own: for whoever looks at it again later.
@@ -256,9 +263,9 @@ class Space(Told):
         x : array_like
             An array as `asarray` takes it.
         """
-        x = np.asarray(x)
+        x = as_array(x, self)
         out = self.asarray(x)
-        return out.copy() if np.may_share_memory(out, x) else out
+        return out.copy() if _arrays.namespace(x).may_share_memory(out, x) else out
 
     def require_finite(self, x: NDArray, what: str, fix: str = "") -> None:
         """Refuse NaN, infinity and what overflows here; say how many there are, and where the first one is.
@@ -285,8 +292,8 @@ class Space(Told):
             first = int(np.argmax(bad))
             place = self.place(first // max(1, x.size // self.size))
             raise ParameterError(
-                f"{what}, {self}, has {np.count_nonzero(bad)} of {x.size} values that are NaN or infinite, first "
-                f"{x.flat[first]} at {', '.join(f'{name} {i}' for name, i in place.items())}" + (fix and f": {fix}")
+                f"{what}, {self}, has {int(np.count_nonzero(bad))} of {x.size} values that are NaN or infinite, first "
+                f"{x.ravel()[first].item()} at {', '.join(f'{name} {i}' for name, i in place.items())}" + (fix and f": {fix}")
             )
 
     def place(self, element: int) -> dict[str, int]:
@@ -692,7 +699,7 @@ def doubled(space: Space) -> Space:
 
 
 def as_array(x: Any, what: Any) -> NDArray:
-    """Return `x` as an array; what only looks like one, such as a tensor with a gradient, is refused with the way out.
+    """Return `x` as an array, where it is; what only looks like one, such as a tensor with a gradient, is refused with the way out.
 
     Parameters
     ----------
@@ -702,14 +709,14 @@ def as_array(x: Any, what: Any) -> NDArray:
         What it is to be, for the message.
     """
     try:
-        return np.asarray(x)
+        return _arrays.own(x)
     except Exception as error:  # whatever another library says about its own arrays
         if not hasattr(x, "__array__"):
             raise
         reason = str(error).partition("\n")[0].rstrip(". ")
         raise ParameterError(
-            f"a {type(x).__name__} cannot be read as an array of {what} ({reason}): operators and maps work on NumPy "
-            "arrays, outside automatic differentiation. seisops.torch.lift(F)(x), or seisops.jax.lift(F)(x), carries "
+            f"a {type(x).__name__} cannot be read as an array of {what} ({reason}): operators and maps work on arrays of "
+            "NumPy, or of CuPy where waves are on a graphics processor, outside automatic differentiation. seisops.torch.lift(F)(x), or seisops.jax.lift(F)(x), carries "
             "gradients through; x.detach() gives them up"
         ) from error
 

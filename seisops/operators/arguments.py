@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator as ScipyOperator
 
+from seisops import _arrays
 from seisops._pylops import pylops
 from seisops.errors import SpaceError
 from seisops.spaces import Space, as_array
@@ -40,7 +41,7 @@ def vector(x: ArrayLike, space: Space, applied: str) -> NDArray:
 
 def matrix(X: Any, space: Space, applied: str) -> Any:
     """A matrix, dense or sparse, whose columns are elements of a space; `applied` is what is to be applied to them."""
-    X = X if sparse.issparse(X) else np.asarray(X)
+    X = X if sparse.issparse(X) else as_array(X, space)
     if X.ndim != 2 or X.shape[0] != space.size:
         raise SpaceError(
             f"cannot apply {applied} to a matrix of shape {X.shape}: expected {space.size} rows, elements of {space}"
@@ -51,17 +52,22 @@ def matrix(X: Any, space: Space, applied: str) -> Any:
 def columns(apply: Callable[[NDArray], NDArray], X: Any, space: Space) -> NDArray:
     """Apply something to the columns of a matrix, dense or sparse; the results, in a space, are columns again."""
     dense = X.tocsc() if sparse.issparse(X) else X
-    Y = np.empty((space.size, X.shape[1]), space.dtype)
+    Y = _arrays.zeros((space.size, X.shape[1]), space.dtype, dense)
     for j in range(X.shape[1]):
         column = dense[:, [j]].toarray() if sparse.issparse(dense) else dense[:, j]
         Y[:, j] = apply(np.ravel(column))
     return Y
 
 
-def by_parts(apply: Callable[[Any], NDArray], x: Any, space: Space) -> NDArray:
-    """Apply something real to a complex array: to its imaginary part as well, where that is anything."""
-    if x.dtype.kind != "c" or space.dtype.kind == "c":
-        return apply(x)
-    real, imaginary = apply(x.real), x.imag
-    anything = imaginary.nnz if sparse.issparse(imaginary) else imaginary.any()
-    return real + 1j * apply(imaginary) if anything else real.astype(np.result_type(real.dtype, np.complex64))
+def by_parts(apply: Callable[[Any], NDArray], given: Any, space: Space, x: Any) -> Any:
+    """Apply something real to a complex array: to its imaginary part as well, where that is anything.
+
+    The result is an array of the library of what was `given`, of which `x` was made, and where that is.
+    """
+    with _arrays.current(x):
+        if x.dtype.kind != "c" or space.dtype.kind == "c":
+            return _arrays.returned(apply(x), given)
+        real, imaginary = apply(x.real), x.imag
+        anything = imaginary.nnz if sparse.issparse(imaginary) else imaginary.any()
+        whole = real + 1j * apply(imaginary) if anything else real.astype(np.result_type(real.dtype, np.complex64))
+        return _arrays.returned(whole, given)

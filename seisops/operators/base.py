@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from seisops import _arrays
 from seisops._table import Told, listed, made_of, together
 from seisops.errors import ParameterError, SpaceError, unidentified
 from seisops.operators import rules
@@ -41,13 +42,17 @@ class LinearOperator(Syntax, Told):
 
     - `symbol`, its name in printed expressions;
     - `shots` and `select`, where they do not follow from the spaces;
-    - `parametric = True` and `at`, where it depends on the parameters of a medium.
+    - `parametric = True` and `at`, where it depends on the parameters of a medium;
+    - `anywhere = True`, where it works on arrays of a graphics processor as on NumPy's. Otherwise it gets NumPy's, and what is
+      on a card goes through the memory of the host.
     """
 
     #: Name in printed expressions; the name of the class where empty.
     symbol: str = ""
     #: Whether a leaf depends on parameters of a medium, that is implements `at`.
     parametric: bool = False
+    #: Whether a leaf works on arrays wherever they are: on NumPy's, and on those of a graphics processor.
+    anywhere: bool = False
     #: The operators an expression is made of; empty for leaves.
     children: tuple[LinearOperator, ...] = ()
 
@@ -151,6 +156,11 @@ class LinearOperator(Syntax, Told):
         return any(child.solves for child in self.children) if self.children else self.parametric
 
     @property
+    def home(self) -> tuple[int, int] | None:
+        """Where its waves are, as DLPack says it: arrays that are there need not be anywhere else; None without waves."""
+        return next((home for child in self.children if (home := child.home) is not None), None)
+
+    @property
     def held_bytes(self) -> int:
         """How much memory it holds that it could compute again, such as background wavefields."""
         return sum(leaf.held_bytes for leaf in self.leaves()) if self.children else 0
@@ -215,11 +225,18 @@ class LinearOperator(Syntax, Told):
     def _forward(self, x: NDArray) -> NDArray:
         """Apply as written: expressions apply their children; leaves take any layout, check and cast."""
         self._guard()
-        return self._range.asarray(self._apply(self._domain.asarray(np.ravel(x))))
+        return self._entered(self._apply, self._domain, x, self._range)
 
     def _backward(self, y: NDArray) -> NDArray:
         self._guard()
-        return self._domain.asarray(self._apply_adjoint(self._range.asarray(np.ravel(y))))
+        return self._entered(self._apply_adjoint, self._range, y, self._domain)
+
+    def _entered(self, apply: Callable[[NDArray], NDArray], given: Space, x: NDArray, made: Space) -> NDArray:
+        """Apply something of a leaf to any layout, where the array is or, if the leaf works on NumPy's alone, on the host."""
+        x = given.asarray(np.ravel(x))
+        if self.anywhere:
+            return made.asarray(apply(x))
+        return _arrays.there(made.asarray(apply(_arrays.to_host(x))), x)
 
     # ---- adjoint: A.H.H is A; it holds its origin, the origin only a weak link: no cycle keeps arrays alive
 
@@ -270,23 +287,23 @@ class LinearOperator(Syntax, Told):
     def _rmatmat(self, Y: NDArray) -> NDArray:
         return columns(self._rmatvec, Y, self._domain)
 
-    # what PyLops calls: beside complex operators it hands complex vectors to real ones
+    # what PyLops calls: beside complex operators it hands complex vectors to real ones. Results are where arrays are
 
     def matvec(self, x: NDArray) -> NDArray:
         """Return ``A x`` of a flat array (or a column), in the operator's dtype; of a complex one, of both its parts."""
-        return by_parts(super().matvec, vector(x, self._domain, self._formula()), self._domain)
+        return by_parts(super().matvec, x, self._domain, vector(x, self._domain, self._formula()))
 
     def rmatvec(self, x: NDArray) -> NDArray:
         """Return ``A.H x`` of a flat array (or a column), in the operator's dtype; of a complex one, of both its parts."""
-        return by_parts(super().rmatvec, vector(x, self._range, self._formula()), self._range)
+        return by_parts(super().rmatvec, x, self._range, vector(x, self._range, self._formula()))
 
     def matmat(self, X: NDArray) -> NDArray:
         """Return ``A X`` of a matrix, column by column."""
-        return by_parts(super().matmat, matrix(X, self._domain, self._formula()), self._domain)
+        return by_parts(super().matmat, X, self._domain, matrix(X, self._domain, self._formula()))
 
     def rmatmat(self, X: NDArray) -> NDArray:
         """Return ``A.H X`` of a matrix, column by column."""
-        return by_parts(super().rmatmat, matrix(X, self._range, self._formula()), self._range)
+        return by_parts(super().rmatmat, X, self._range, matrix(X, self._range, self._formula()))
 
     # ---- printing
 

@@ -25,6 +25,7 @@ class Identity(LinearOperator):
     """
 
     symbol = "I"
+    anywhere = True
 
     def __init__(self, space: Space) -> None:
         require_space(space, "Identity")
@@ -57,12 +58,13 @@ class Zero(LinearOperator):
     """
 
     symbol = "0"
+    anywhere = True
 
     def _apply(self, x: NDArray) -> NDArray:
-        return self._range.zeros()
+        return self._range.zeros(x)
 
     def _apply_adjoint(self, y: NDArray) -> NDArray:
-        return self._domain.zeros()
+        return self._domain.zeros(y)
 
     def _make_adjoint(self) -> LinearOperator:
         return Zero(self._range, self._domain)

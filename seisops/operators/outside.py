@@ -31,6 +31,8 @@ class External(LinearOperator):
         unless told otherwise); by default that of `op`.
     """
 
+    anywhere = True  # as far as PyLops' operators do
+
     def __init__(self, op: pylops.LinearOperator, dtype: DTypeLike | None = None) -> None:
         own = np.result_type(np.float32 if op.dtype is None else op.dtype, np.float32)
         # only precision is adopted: a complex operator stays complex, refused where it meets a real space

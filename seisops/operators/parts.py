@@ -29,6 +29,7 @@ class Embedding(LinearOperator):
     """
 
     symbol = "E"
+    anywhere = True
     _number: int | None = None  # which of `_spaces` the part is, where the whole is their direct sum
     _spaces: tuple[Space, ...] = ()
 
@@ -74,7 +75,7 @@ class Embedding(LinearOperator):
         return Embedding.among([space.select(shots) for space in self._spaces], self._number)
 
     def _apply(self, x: NDArray) -> NDArray:
-        out = self._range.zeros()
+        out = self._range.zeros(x)
         out[self.where] = x.reshape(self._placed)
         return out
 
@@ -94,6 +95,7 @@ class Gather(LinearOperator):
     """
 
     symbol = "gather"
+    anywhere = True
 
     def __init__(self, spaces: Sequence[Space], targets: Sequence[int]) -> None:
         for i, space in enumerate(spaces):
@@ -123,13 +125,13 @@ class Gather(LinearOperator):
             yield part, results[target]
 
     def _apply(self, x: NDArray) -> NDArray:
-        y = self._range.zeros()
+        y = self._range.zeros(x)
         for part, total in self._pairs(x, y):
             total += part
         return y
 
     def _apply_adjoint(self, y: NDArray) -> NDArray:
-        x = self._domain.zeros()
+        x = self._domain.zeros(y)
         for part, total in self._pairs(x, y):
             part[...] = total
         return x

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from seisops import _arrays
 from seisops.errors import ParameterError, SpaceError
 from seisops.operators.base import LinearOperator
 from seisops.spaces import Space
@@ -27,6 +28,7 @@ class Pointwise(LinearOperator):
     """
 
     symbol = "Pointwise"
+    anywhere = True
 
     def __init__(self, space: Space, values: ArrayLike) -> None:
         values = np.asarray(values)
@@ -55,7 +57,7 @@ class Pointwise(LinearOperator):
         return Pointwise(self.domain.select(shots), self.domain.take(self.values, shots))
 
     def _apply(self, x: NDArray) -> NDArray:
-        return self.values * x
+        return _arrays.there(self.values, x) * x
 
     def _apply_adjoint(self, y: NDArray) -> NDArray:
         return self._apply(y)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from seisops import _arrays
 from seisops._pylops import pylops
 from seisops.errors import ParameterError, SpaceError
 from seisops.operators import rules
@@ -48,7 +49,7 @@ class Syntax(pylops.LinearOperator):
             )
         if not (isinstance(x, (np.ndarray, Sequence)) or hasattr(x, "__array__")):
             return NotImplemented
-        x = as_array(x, self._domain)
+        given, x = x, as_array(x, self._domain)
         if x.dtype.kind == "c" and self._domain.dtype.kind != "c":
             raise SpaceError(f"a complex array ({x.dtype}) is not in {self._domain}, which is real: take x.real")
         if (
@@ -64,8 +65,9 @@ class Syntax(pylops.LinearOperator):
         if x.shape == self._domain.shape:
             # PyLops switches n-dimensional results off inside its solvers, which want flat arrays back
             y = self.matvec(x.ravel())
-            return y if x.ndim == 1 and not pylops.get_ndarray_multiplication() else y.reshape(self._range.shape)
-        return self.matmat(x) if x.ndim == 2 and x.shape[1] != 1 else self.matvec(x)
+            flat = x.ndim == 1 and not pylops.get_ndarray_multiplication()
+            return _arrays.returned(y if flat else y.reshape(self._range.shape), given)
+        return _arrays.returned(self.matmat(x) if x.ndim == 2 and x.shape[1] != 1 else self.matvec(x), given)
 
     def __mul__(self, x: Any) -> Any:
         return self._times(x)

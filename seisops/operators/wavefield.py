@@ -36,6 +36,7 @@ class Everything(Sampler):
     """
 
     symbol = "Everything"
+    anywhere = True
 
     def __init__(self, space: Space) -> None:
         super().__init__(space, space)
@@ -64,6 +65,7 @@ class Propagator(LinearOperator):
     """
 
     parametric = True
+    anywhere = True
 
     @abstractmethod
     def solve(self, readers: tuple[Sampler, ...], writers: tuple[Sampler, ...], adjoint: bool) -> LinearOperator:

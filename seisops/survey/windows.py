@@ -109,7 +109,7 @@ class Recipe:
 
     def models(self, by: Perturbation, grid: Grid | None = None) -> Space:
         """Of perturbations, on the whole grid or another."""
-        return by.space(Wavefield(grid or self.medium.grid, Time(2, 1.0), 1, self.dtype.name))
+        return by.space(Wavefield(grid or self.medium.grid, Time(2, 1.0), 1, self.dtype.name, device="cpu"))
 
     def restriction(self, shot: int, by: Perturbation) -> LinearOperator:
         """From perturbations to the window of a shot."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from seisops import _arrays
 from seisops.elsewhere import sent, there
 from seisops.errors import ParameterError
 from seisops.fusion import FusedSolve, fuse, propagates
@@ -93,6 +94,7 @@ class Jacobian(LinearOperator):
 
     symbol = "J"
     parametric = True
+    anywhere = True
 
     def __new__(cls, F: LinearOperator | None = None, *args, **options):
         """What F is distributed over works its Jacobian off, too."""
@@ -122,7 +124,8 @@ class Jacobian(LinearOperator):
         self.F = F
         self.q = self.F.domain.owned(q)
         self.F.domain.require_finite(self.q, "Jacobian(F, q): q")
-        self.q.flags.writeable = False
+        if isinstance(self.q, np.ndarray):
+            self.q.flags.writeable = False
         self.by, self.policy = by, storage
         self._pool = pool or storage.pool(device_of(self.F))
         (self._operator,) = derivatives(self.scattering, self.q, By(by), self.policy, False, self._pool)[1]
@@ -149,6 +152,10 @@ class Jacobian(LinearOperator):
     @property
     def shots(self):
         return self.F.shots
+
+    @property
+    def home(self):
+        return self.F.home
 
     def _about(self) -> dict[str, str]:
         return {**linearised(self.wrt, self.policy), **self.F._about()}
@@ -238,6 +245,8 @@ class Parametric(Map):
     ``G.second`` costs six.
     """
 
+    anywhere = True
+
     def __new__(cls, F: LinearOperator | None = None, *args, **options):
         """What F is distributed over works the map off, too."""
         return object.__new__(cls) if there(F) is None else sent(cls, F, *args, **options)
@@ -298,8 +307,13 @@ class Parametric(Map):
         by = tuple(a if isinstance(a, str) else "positions" for a in self.arguments)
         return {**linearised(by, self.policy), **self.F._about()}
 
+    @property
+    def home(self) -> tuple[int, int] | None:
+        return self.F.home
+
     def _at(self, values) -> LinearOperator:
-        named = list(zip(self.arguments, values, strict=True))
+        # media and positions are NumPy's: they are looked at, and padded, on the host
+        named = list(zip(self.arguments, map(_arrays.to_host, values), strict=True))
         F = placed(self.F, {a.number: x for a, x in named if isinstance(a, Variable)})
         return F.at(**{a: x for a, x in named if isinstance(a, str)}) if self.wrt else F
 

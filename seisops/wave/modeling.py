@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from seisops import _arrays
 from seisops.engine import backend
 from seisops.engine.facts import Keep
 from seisops.engine.lower.ports import Ports
-from seisops.errors import SpaceError
+from seisops.errors import ParameterError, SpaceError
 from seisops.operators import LinearOperator, Propagator, Sampler, require_affordable
 from seisops.spaces import Space, joint
 from seisops.wave.boundaries import PML
@@ -84,6 +85,10 @@ class Modeling(Propagator):
     symbol = "Ainv"
     _solver: Solver | None = None
 
+    @property
+    def home(self) -> tuple[int, int]:
+        return backend.home(self.discretisation.device)
+
     def __init__(
         self,
         waves: Wavefield,
@@ -137,7 +142,8 @@ class Modeling(Propagator):
         UnstableError
             If the medium gets too fast for the time step that was frozen at construction.
         """
-        return self.over(self.medium.replace(**parameters))
+        # media are NumPy's: they are looked at, and padded, on the host
+        return self.over(self.medium.replace(**{name: _hosted(x) for name, x in parameters.items()}))
 
     def over(self, medium: WaveEquation) -> Modeling:
         """The same discretisation with another medium.
@@ -164,6 +170,10 @@ class Modeling(Propagator):
         return Solve(self, readers, writers, adjoint)
 
 
+def _hosted(x: ArrayLike) -> ArrayLike:
+    return x if _arrays.place(x) == _arrays.HOST else _arrays.to_host(x)
+
+
 class Solve(LinearOperator):
     """Readers after one solve after writers: the node that every product around a :class:`Modeling` becomes.
 
@@ -178,6 +188,7 @@ class Solve(LinearOperator):
     """
 
     parametric = True
+    anywhere = True
 
     def __init__(self, modeling: Modeling, readers: tuple[Sampler, ...], writers: tuple[Sampler, ...], adjoint: bool):
         self.modeling, self.readers, self.writers, self.is_adjoint = modeling, readers, writers, adjoint
@@ -191,6 +202,10 @@ class Solve(LinearOperator):
     @property
     def shots(self) -> int:
         return self.modeling.domain.shots
+
+    @property
+    def home(self) -> tuple[int, int]:
+        return self.modeling.home
 
     def _fingerprint(self) -> list:
         return [self.is_adjoint, self.modeling, self.readers, self.writers]
@@ -220,7 +235,12 @@ class Solve(LinearOperator):
         return self._make_adjoint().apply(y)
 
     def apply(self, x: NDArray, imaging: Imaging | None = None) -> NDArray:
-        """Apply, and on the way let an imaging condition record the background of each shot."""
+        """Apply, and on the way let an imaging condition record the background of each shot.
+
+        What is given on the device where waves are stays there, and so does what is found; NumPy's arrays go there and come
+        back shot by shot.
+        """
+        self._require_at_home(x)
         for sampler in (*self.readers, *self.writers):
             require_affordable(
                 sampler.range,
@@ -229,20 +249,30 @@ class Solve(LinearOperator):
             )
         parts = self.parts(x)
         warn(self, parts)
-        out = [r.range.zeros() for r in self.readers]
+        out = [r.range.zeros(x) for r in self.readers]
         one = partial(self._one_shot, parts=parts, recorder=imaging)
         whole = any(s.range.extended for s in (*self.readers, *self.writers))
         together = None if whole else self.modeling.together
         shots = together(one, self.shots) if together else map(one, range(self.shots))
         for shot, found in enumerate(shots):
             for reader, o, values in zip(self.reading, out, found, strict=True):
-                reader.deliver(values, shot, o)
+                reader.deliver(_arrays.there(values, o), shot, o)
         return self.range.join(out) if len(out) > 1 else out[0]
 
     def at_source(self, x: NDArray) -> AtSource:
         """What makes the backgrounds of this solve's shots when it is applied to `x`."""
+        self._require_at_home(x)
         warn(self, self.parts(x))
         return AtSource(self, x)
+
+    def _require_at_home(self, x: NDArray) -> None:
+        where, home = _arrays.place(x), self.home
+        if where not in (_arrays.HOST, home):
+            raise ParameterError(
+                f"{self.modeling._formula()} propagates waves on device {self.modeling.discretisation.device!r}, and was "
+                f"given an array on device {where[1]} of {_arrays.PACKAGES[where[0]]}: use "
+                'Wavefield(..., device="cuda") with the number of that device, or an array that is where waves are'
+            )
 
     def parts(self, x: NDArray) -> Sequence[NDArray]:
         """What it is applied to, an array for each writer."""

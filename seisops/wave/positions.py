@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seisops import _arrays
 from seisops.errors import ParameterError, SpaceError
 from seisops.operators import LinearOperator, Sampler
 from seisops.spaces import Space
@@ -168,6 +169,7 @@ class Displaced(LinearOperator):
     """
 
     symbol = "D"
+    anywhere = True
 
     def __init__(self, positions: Space, range: Space, traces: NDArray, axis: int):
         self.traces, self.axis = range.asarray(traces), axis
@@ -183,10 +185,10 @@ class Displaced(LinearOperator):
         return Displaced(self.domain.select(shots), space.select(shots), space.take(self.traces, shots), self.axis)
 
     def _apply(self, x: NDArray) -> NDArray:
-        return x[..., self.axis, None] * self.traces
+        return x[..., self.axis, None] * _arrays.there(self.traces, x)
 
     def _apply_adjoint(self, y: NDArray) -> NDArray:
-        out = self.domain.zeros()
-        sums = np.einsum("...t,...t->...", self.traces, y, dtype=np.float64)
+        out = self.domain.zeros(y)
+        sums = np.einsum("...t,...t->...", _arrays.there(self.traces, y), y, dtype=np.float64)
         out[..., self.axis] = sums.sum(axis=0) if sums.ndim == out.ndim else sums  # of shots that share their points
         return out

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from seisops import _arrays
 from seisops.errors import AccuracyWarning, DispersionWarning, outside
 from seisops.wave.sampling.coupling import Coupling
 from seisops.wave.sampling.imaging import Imaging
@@ -206,7 +207,7 @@ def sources(solve: Solve, parts: Sequence[NDArray]) -> Iterator[NDArray]:
         peaks = np.abs(traces).max(axis=1)
         strongest = int(np.argmax(peaks))
         if peaks[strongest] > 0:
-            yield traces[strongest].astype(np.float64) / float(peaks[strongest])
+            yield _arrays.to_host(traces[strongest]).astype(np.float64) / float(peaks[strongest])
 
 
 def _signals(solve: Solve, parts: Sequence[NDArray]) -> Iterator[NDArray]:

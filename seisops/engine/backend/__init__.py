@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 
+from seisops import _arrays
 from seisops.engine.backend.cpu import CPU
 from seisops.engine.backend.device import Device
 from seisops.errors import ParameterError
 
-__all__ = ["CPU", "Device", "device"]
+__all__ = ["CPU", "Device", "device", "home"]
 
 
 @cache
@@ -28,3 +29,8 @@ def device(name: str) -> Device:
 
         return Cuda(int(number or 0))
     raise ParameterError(f'device={name!r}: use "cpu", "cuda", or "cuda:1" for the second of several')
+
+
+def home(name: str) -> tuple[int, int]:
+    """Where arrays of a device are, as DLPack says it; see :func:`seisops._arrays.place`."""
+    return _arrays.HOST if name == "cpu" else _arrays.place(device(name).zeros((0,), "float32"))

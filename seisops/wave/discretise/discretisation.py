@@ -203,7 +203,7 @@ class Discretisation:
         rest = [(halo, end - halo - n) for n, end in zip(padded.shape, self.extents(halo), strict=True)]
         if self.mirrored:
             top[-1], rest[-1] = (halo, 0), (0, rest[-1][1])
-        out = np.pad(np.asarray(padded, self.dtype), rest, mode=outside)
+        out = np.pad(padded.astype(self.dtype, copy=False), rest, mode=outside)
         if not self.mirrored:
             return out
         out = np.pad(out, top, mode="reflect")

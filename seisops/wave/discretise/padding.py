@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from seisops import _arrays
 from seisops.errors import ParameterError, SpaceError
 from seisops.wave._validate import integer
 from seisops.wave.grid import Grid
@@ -81,11 +82,12 @@ class Padding:
             for depth, cells in zip(depths, fading, strict=True):
                 left = np.cos(np.pi / 2 * np.minimum(depth / (cells + 1), 1)) ** 2
                 left[depth > cells] = 0
-                padded *= left.astype(padded.dtype).reshape([-1 if a == axis else 1 for a in range(padded.ndim)])
+                left = left.astype(padded.dtype).reshape([-1 if a == axis else 1 for a in range(padded.ndim)])
+                padded *= _arrays.there(left, padded)
         return padded
 
     def _checked(self, array, shape, name):
-        array = np.ascontiguousarray(array)
+        array = _arrays.contiguous(array)
         if array.shape != shape:
             raise SpaceError(f"a {name} with shape {array.shape} was passed where {self!r} needs shape {shape}")
         return array

@@ -53,6 +53,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import fft, sparse
 
+from seisops import _arrays
 from seisops.errors import SpaceError
 from seisops.wave._validate import integer
 from seisops.wave.time import Time
@@ -61,6 +62,7 @@ _PASS = 0.8  # end of the flat part of the taper, as a fraction of the band edge
 _STABLE = 0.95  # largest band edge as a fraction of 2 / dt, where W ends (matters at ratio 1 only)
 _TAPER = 14.0  # Kaiser parameter of the taper: side lobes of its kernel are exp(-14) = 8e-7 of the main one
 _BLOCK = 2**17  # numbers in the work array of one block of traces, small enough for the cache of a core
+_THERE = 2**24  # the same on a device, which wants to be filled
 _LANES = 4  # traces that an FFT works on at once
 
 # By the precision of the data: the bins per coefficient of the non-uniform FFT, accurate to about 1e-13 and 1e-8, and
@@ -169,7 +171,7 @@ class Resampling:
         return self._apply("up", data, axis, 1.0 / self.ratio)
 
     def _apply(self, direction, data, axis, scale):
-        data = np.asarray(data)
+        data = _arrays.own(data)
         sizes = (self.time.n, self.n) if direction == "up" else (self.n, self.time.n)
         if not -data.ndim <= axis < data.ndim or data.shape[axis] != sizes[0]:
             raise SpaceError(
@@ -183,10 +185,12 @@ class Resampling:
         axis %= data.ndim
         shape = data.shape[:axis], data.shape[axis + 1 :]
         lead, trail = map(math.prod, shape)
-        kernel = _kernel(self.time.n, self.n, self.ratio, self.dispersion, self.shift, data.dtype.name)
+        numbers = self.time.n, self.n, self.ratio, self.dispersion, self.shift, data.dtype.name
+        where = _arrays.place(data)
+        kernel, most = (_kernel(*numbers), _BLOCK) if where == _arrays.HOST else (_kernel_at(*numbers, where), _THERE)
         source = data.reshape(lead, sizes[0], trail)
-        result = np.empty((lead, sizes[1], trail), data.dtype)
-        columns = max(_LANES, _BLOCK // max(kernel.bins, kernel.period) // _LANES * _LANES)
+        result = _arrays.namespace(data).empty((lead, sizes[1], trail), data.dtype)
+        columns = max(_LANES, most // max(kernel.bins, kernel.period) // _LANES * _LANES)
         width = max(1, min(columns, trail))
         height = max(1, columns // width)
         for i in range(0, lead, height):
@@ -204,15 +208,15 @@ class _Kernel(NamedTuple):
     places: slice  # of the user's samples in their FFT
     bins: int  # its length
     rolloff: np.ndarray  # 1 / Fourier transform of the spreading function at the user's samples
-    gather: sparse.csr_array  # from bins to frequencies below the band edge, real and imaginary parts in turn
-    spread: sparse.csr_array  # its transpose, for the half spectra of real FFTs
+    gather: sparse.csr_array | _arrays.Rows  # from bins to frequencies below the band edge, real and imaginary parts in turn
+    spread: sparse.csr_array | _arrays.Rows  # its transpose, for the half spectra of real FFTs
     coefficients: np.ndarray  # of the frequencies
     solver_n: int  # samples of the solver's axis
     period: int  # length of its FFT
 
     def up(self, traces, scale):
         """Apply K to each row of samples of the user's axis."""
-        padded = np.zeros((len(traces), self.bins), traces.dtype)
+        padded, fft = _arrays.zeros((traces.shape[0], self.bins), traces.dtype, traces), _fft(traces)
         np.multiply(traces, self.rolloff, out=padded[:, self.places])
         spectrum = _product(self.gather, fft.rfft(padded))
         spectrum *= scale * self.coefficients
@@ -220,6 +224,7 @@ class _Kernel(NamedTuple):
 
     def down(self, traces, scale):
         """Apply the transpose of K to each row of samples of the solver's axis."""
+        fft = _fft(traces)
         spectrum = fft.rfft(traces, self.period)[:, : self.coefficients.size]
         spectrum *= scale * self.coefficients.conj()
         padded = fft.irfft(_product(self.spread, spectrum), self.bins, norm="forward")
@@ -228,9 +233,29 @@ class _Kernel(NamedTuple):
 
 def _product(matrix, spectra):
     """A matrix times the real and imaginary parts of each row of `spectra`, as far as it has columns."""
-    parts = spectra.view(matrix.dtype)[:, : matrix.shape[1]]
+    # some of a device's arrays are viewed otherwise only if they are contiguous as a whole
+    whole = spectra if isinstance(spectra, np.ndarray) else _arrays.contiguous(spectra)
+    parts = whole.view(spectra.real.dtype)[:, : matrix.shape[1]]
     # a copy in any case: one row alone counts as contiguous whatever its stride, which is then none of whole complex numbers
-    return np.array((matrix @ parts.T).T, order="C").view(spectra.dtype)
+    return (matrix @ parts.T).T.copy(order="C").view(spectra.dtype)
+
+
+def _fft(x):
+    """Fourier transforms where an array is, in its precision."""
+    xp = _arrays.namespace(x)
+    return fft if xp is np else xp.fft
+
+
+@lru_cache(maxsize=16)
+def _kernel_at(n, solver_n, ratio, dispersion, shift, dtype, where):
+    """The factors in the memory of a device."""
+    known = _kernel(n, solver_n, ratio, dispersion, shift, dtype)
+    return known._replace(
+        rolloff=_arrays.at(known.rolloff, where),
+        gather=_arrays.Rows(known.gather, where),
+        spread=_arrays.Rows(known.spread, where),
+        coefficients=_arrays.at(known.coefficients, where),
+    )
 
 
 @lru_cache(maxsize=16)

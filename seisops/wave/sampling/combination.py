@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from seisops import _arrays
 from seisops.operators import LinearOperator, Product, VStack
 from seisops.spaces import Traces, joint, split
 from seisops.wave.sampling.points import Coordinates
@@ -32,6 +33,9 @@ class Combination(LinearOperator):
     """
 
     symbol = "C"
+    anywhere = True
+    _derived = (*LinearOperator._derived, "_there")
+    _there: dict | None = None  # matrices in the memory of devices
 
     def __init__(self, parts: Sequence[Traces], range: Traces, matrices: Sequence[sparse.csr_array]) -> None:
         self.parts = tuple(parts)
@@ -71,19 +75,30 @@ class Combination(LinearOperator):
         same = (m is first or (m.shape == first.shape and not (m != first).nnz) for m in self.matrices)
         return next((s for s, is_same in enumerate(same) if not is_same), None)
 
+    def _matrix(self, shot: int, transposed: bool, beside: NDArray) -> Any:
+        """The matrix of a shot, or its transpose, where an array is; there it is kept."""
+        matrix, where = self.matrices[shot], _arrays.place(beside)
+        if where == _arrays.HOST:
+            return matrix.T if transposed else matrix
+        self._there = {} if self._there is None else self._there
+        key = id(matrix), transposed, where
+        if key not in self._there:
+            self._there[key] = _arrays.Rows(matrix.T if transposed else matrix, where)
+        return self._there[key]
+
     def _apply(self, x: NDArray) -> NDArray:
-        out, given = self.range.zeros(), split(x, self.parts)
-        for s, matrix in enumerate(self.matrices):
+        out, given = self.range.zeros(x), split(x, self.parts)
+        for s in range(len(self.matrices)):
             traces = [part.shot(a, s) for part, a in zip(self.parts, given, strict=True)]
-            self.range.shot(out, s)[...] = matrix @ np.concatenate(traces)
+            self.range.shot(out, s)[...] = self._matrix(s, False, x) @ np.concatenate(traces)
         return out
 
     def _apply_adjoint(self, y: NDArray) -> NDArray:
-        out = self.domain.zeros()
+        out = self.domain.zeros(y)
         made = split(out, self.parts)
-        for s, matrix in enumerate(self.matrices):
-            traces = matrix.T @ self.range.shot(y, s)
-            ends = np.cumsum([part.counts[s] for part in self.parts])[:-1]
+        for s in range(len(self.matrices)):
+            traces = self._matrix(s, True, y) @ self.range.shot(y, s)
+            ends = np.cumsum([part.counts[s] for part in self.parts])[:-1].tolist()
             for part, a, found in zip(self.parts, made, np.split(traces, ends), strict=True):
                 part.shot(a, s)[...] = found
         return out

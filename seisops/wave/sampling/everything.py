@@ -14,7 +14,7 @@ class Whole(Coupling):
     """How all of a wavefield enters a solve, or leaves it: every sample in every cell."""
 
     def entering(self, shot, x, where):
-        fields = ((n, place, where.to_solver(x[shot], place, axis=0)) for n, place in where.places)
+        fields = ((n, place, where.to_solver(where.here(x[shot]), place, axis=0)) for n, place in where.places)
         return [LevelsWay(n, None, where.embed(field, place)) for n, place, field in fields]
 
     def leaving(self, shot, where):

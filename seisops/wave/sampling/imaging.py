@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from seisops import _arrays
 from seisops.engine.facts import Keep
 from seisops.engine.lower.ports import Ports
 from seisops.errors import ParameterError, SpaceError
@@ -89,6 +90,7 @@ class Imaging(Coupling, Sampler):
 
     def _join(self) -> None:
         """Begin with no backgrounds; all that follows is changed by who keeps the books of the pool."""
+        self._there: dict[tuple, dict] = {}  # derivatives of coefficients in the memory of devices
         self._kept: dict[int, Background] = {}
         # marches that are beside a background that is kept, or was
         self._beside: Counter[Background] = Counter()
@@ -103,7 +105,7 @@ class Imaging(Coupling, Sampler):
     #: Backgrounds are large, and computed again where they are needed.
     _derived = (
         *Sampler._derived,
-        *("_kept", "_beside", "_planned", "_making", "_promised", "claimed_bytes", "promised_bytes"),
+        *("_there", "_kept", "_beside", "_planned", "_making", "_promised", "claimed_bytes", "promised_bytes"),
     )
 
     def __setstate__(self, state):
@@ -252,18 +254,20 @@ class Imaging(Coupling, Sampler):
                 "the background, of different units, which have no illumination in common: probe the Hessian instead, "
                 "so.model.Illumination(J, probes=8)"
             )
-        total = np.zeros(self.domain.grid.shape)
+        total: list[np.ndarray] = []
 
         def add(first: int, last: int, histories: Arrays) -> None:
             (h,) = histories
             halo = (h.shape[1] - padding.shape[0]) // 2  # rows along the last axis are longer still
             inside = tuple(slice(halo, halo + size) for size in padding.shape)
+            if not total:
+                total.append(_arrays.zeros(self.domain.grid.shape, np.float64, h))
             for entry in h:
-                total[...] += np.square(entry[inside][padding.interior], dtype=np.float64)
+                total[0] += np.square(entry[inside][padding.interior], dtype=np.float64)
 
         for shot in range(self.domain.shots):
             self.meet(shot, False, lambda through: through(add))
-        return total * self.every
+        return _arrays.to_host(total[0]) * self.every
 
     # -- in a solve
 
@@ -273,7 +277,7 @@ class Imaging(Coupling, Sampler):
 
     def entering(self, shot, x, where):
         odd = frozenset(c for c in self._moved if self.medium.odd(c))
-        return [ImageWay(self.spread(x, where.padding), odd)]
+        return [ImageWay(self.spread(where.here(x), where.padding), odd)]
 
     def leaving(self, shot, where):
         return [ImageWay()]
@@ -289,13 +293,24 @@ class Imaging(Coupling, Sampler):
     def spread(self, perturbation: np.ndarray, padding: Padding) -> dict[str, np.ndarray]:
         """Perturbations of the padded coefficients, where they scatter."""
         parts, axes = self.by.apart(perturbation, padding.grid.ndim), padding.grid.axes
-        out = {c: np.zeros(padding.shape, self.domain.dtype) for c in self.coefficients}
+        out = {c: _arrays.zeros(padding.shape, self.domain.dtype, perturbation) for c in self.coefficients}
         for name, part in zip(self.by.wrt, parts, strict=True):
-            for c, factor in self.derivatives[name].items():
+            for c, factor in self._factors(name, perturbation).items():
                 for called, cells, image in zip(self.by.named(c), self.by.offsets, part, strict=True):
-                    padded = padding.apply(np.asarray(factor * image, self.domain.dtype), self.medium.ends(c))
+                    scattering = (factor * image).astype(self.domain.dtype, copy=False)
+                    padded = padding.apply(scattering, self.medium.ends(c))
                     out[called] += moved(padded, [cells.get(axis, 0) for axis in axes])
         return out
+
+    def _factors(self, name: str, beside: np.ndarray) -> dict[str, np.ndarray]:
+        """How much each coefficient moves with a parameter, where an array is; there they are kept."""
+        where = _arrays.place(beside)
+        if where == _arrays.HOST:
+            return self.derivatives[name]
+        if (name, where) not in self._there:
+            by = self.derivatives[name]
+            self._there[name, where] = {c: _arrays.at(np.asarray(factor), where) for c, factor in by.items()}
+        return self._there[name, where]
 
     def gather(self, images: dict[str, np.ndarray], padding: Padding) -> np.ndarray:
         """Transpose of `spread`."""
@@ -306,8 +321,8 @@ class Imaging(Coupling, Sampler):
                 folded[called] = padding.apply_adjoint(back, self.medium.ends(c))
         parts = [
             sum(
-                np.asarray(factor * np.stack([folded[called] for called in self.by.named(c)]), self.domain.dtype)
-                for c, factor in self.derivatives[name].items()
+                (factor * np.stack([folded[called] for called in self.by.named(c)])).astype(self.domain.dtype, copy=False)
+                for c, factor in self._factors(name, next(iter(images.values()))).items()
             )
             for name in self.by.wrt
         ]

@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import sparse
 
+from seisops import _arrays
 from seisops.engine.symbols.places import Place
 from seisops.wave.sampling.points import WIDTHS, below, window, within
 
@@ -27,7 +28,9 @@ def to_nodes(samples: np.ndarray, place: Place) -> np.ndarray:
 def from_nodes(values: np.ndarray, place: Place) -> np.ndarray:
     """The transpose, for what enters: like a source in each node, divided by the part of a cell that belongs to samples."""
     values = _along_axes(values, place, True)
-    return values / place.weight(values.shape[-1]).astype(values.dtype) if place.weighted else values
+    if not place.weighted:
+        return values
+    return values / _arrays.there(place.weight(values.shape[-1]).astype(values.dtype), values)
 
 
 def _along_axes(a: np.ndarray, place: Place, transposed: bool) -> np.ndarray:
@@ -37,9 +40,14 @@ def _along_axes(a: np.ndarray, place: Place, transposed: bool) -> np.ndarray:
         if place.cell[d] == 0 and not (last and (place.parity < 0 or place.held)):
             continue
         axis = a.ndim - ndim + d
-        matrix = _matrix(place if last else Place((place.cell[d],)), a.shape[axis], np.dtype(a.dtype).name)
+        of = place if last else Place((place.cell[d],)), a.shape[axis], np.dtype(a.dtype).name
+        where = _arrays.place(a)
+        if where == _arrays.HOST:
+            matrix = _matrix(*of).T if transposed else _matrix(*of)
+        else:
+            matrix = _matrix_at(*of, transposed, where)
         flat = np.moveaxis(a, axis, 0)
-        product = (matrix.T if transposed else matrix) @ np.ascontiguousarray(flat).reshape(len(flat), -1)
+        product = matrix @ _arrays.contiguous(flat).reshape(flat.shape[0], -1)
         a = np.moveaxis(product.reshape(flat.shape), 0, axis)
     return a
 
@@ -54,3 +62,10 @@ def _matrix(place: Place, n: int, dtype: str) -> sparse.csr_array:
     inside = within(nodes, n, float(place.cell[-1]))
     entries = values[inside].astype(dtype), (rows[inside], nodes[inside])
     return sparse.csr_array(entries, shape=(n, n))
+
+
+@lru_cache(maxsize=16)
+def _matrix_at(place: Place, n: int, dtype: str, transposed: bool, where: tuple[int, int]) -> _arrays.Rows:
+    """The matrix, or its transpose, in the memory of a device."""
+    matrix = _matrix(place, n, dtype)
+    return _arrays.Rows(matrix.T if transposed else matrix, where)

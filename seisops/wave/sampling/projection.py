@@ -138,7 +138,7 @@ class Projection(Coupling, Sampler):
             self.points.require_below(self.domain.grid.origin[-1], discretisation.faces.surface)
 
     def entering(self, shot, x, where):
-        traces = self.range.shot(x, shot)
+        traces = where.here(self.range.shot(x, shot))
         return [TracesWay(n, self.met(shot, where, place), where.to_solver(traces, place)) for n, place in where.places]
 
     def leaving(self, shot, where):

@@ -85,7 +85,8 @@ class Snapshots(Coupling, Sampler):
     # -- in a solve
 
     def entering(self, shot, x, where):
-        placed = ((n, place, where.embed(x[shot], place)) for n, place in where.places)
+        fields = where.here(x[shot])
+        placed = ((n, place, where.embed(fields, place)) for n, place in where.places)
         return [way for n, place, fields in placed for way in self._ways(n, self._weights(where, place), fields)]
 
     def leaving(self, shot, where):
@@ -93,7 +94,7 @@ class Snapshots(Coupling, Sampler):
 
     def found(self, results, where):
         shape = (len(where.places), len(self.numbers), *where.padding.shape)
-        fields = zip(np.reshape(results, shape), where.places, strict=True)
+        fields = zip(np.concatenate([np.ravel(r) for r in results]).reshape(shape), where.places, strict=True)
         return total(where.crop(several, place) for several, (_, place) in fields)
 
     def _ways(self, component: int, weights: NDArray, fields: NDArray | None = None) -> list[Way]:

@@ -76,8 +76,8 @@ class Wavelet(Coupling, Sampler):
     # -- in a solve
 
     def entering(self, shot, x, where):
-        signal = self.signature[shot]
-        return [StackWay(n, where.to_solver(signal, place), where.embed(x[shot], place)) for n, place in where.places]
+        signal, image = self.signature[shot], where.here(x[shot])
+        return [StackWay(n, where.to_solver(signal, place), where.embed(image, place)) for n, place in where.places]
 
     def leaving(self, shot, where):
         return [StackWay(n, where.to_solver(self.signature[shot], place)) for n, place in where.places]

@@ -139,14 +139,14 @@ class TracesWay(Way):
             cells, weights, points = table.by_cell(room.discretisation.padding.shape)
             points = room.put(points, np.int32)
             signals = np.concatenate([w.signals for w in ways])
-            data = room.put((signals if len(signals) else np.zeros((1, room.samples))).T)
+            data = room.put((signals if signals.shape[0] else np.zeros((1, room.samples))).T)
         axes = room.discretisation.grid.axes
         cells = {axis: room.put(index, np.int32) for axis, index in zip(axes, cells, strict=True)}
         bindings = port.bind(data, room.put(weights), cells, points)
 
         def results() -> list:
-            traces = _shifted(room.device.to_host(port.result(bindings)), room.lead(port.component)).T
-            ends = np.cumsum([len(w.taps.weights) for w in ways])
+            traces = _shifted(port.result(bindings), room.lead(port.component)).T
+            ends = np.cumsum([len(w.taps.weights) for w in ways]).tolist()
             return np.split(traces[: ends[-1]], ends[:-1])
 
         return Opened(port, bindings, results)
@@ -166,11 +166,11 @@ class StackWay(Way):
         port = ports.StackPort(side, number, way.component)
         if side == READ:
             image = room.zeros(d.extents())
-            signal = _shifted(np.asarray(way.signal), -room.lead(way.component))
+            signal = _shifted(way.signal, -room.lead(way.component))
         else:
             image, signal = room.put(way.image), way.signal
         bindings = port.bind(image, room.put(signal))
-        return Opened(port, bindings, lambda: [_cells(room.device.to_host(port.result(bindings)), d)])
+        return Opened(port, bindings, lambda: [_cells(port.result(bindings), d)])
 
 
 @dataclass(frozen=True)
@@ -192,17 +192,17 @@ class LevelsWay(Way):
     @classmethod
     def open(cls, ways, side, number, room):
         port, shape = ports.FieldPort(side, ways[0].component), room.discretisation.padding.shape
-        whole, device = any(w.weights is None for w in ways), room.device
+        whole = any(w.weights is None for w in ways)
         lead = room.lead(port.component) if side == READ else 0
         if whole and side == READ:
             rows = Rows(room.zeros((room.samples, *shape)))
 
             def results() -> list:
-                field = _shifted(device.to_host(rows.array), lead)
-                return [field if w.weights is None else np.tensordot(w.weights, field, 1) for w in ways]
+                field = _shifted(rows.array, lead)
+                return [field if w.weights is None else np.tensordot(room.put(w.weights), field, 1) for w in ways]
 
         elif whole:
-            fields = [w.values if w.weights is None else np.tensordot(w.weights.T, w.values, 1) for w in ways]
+            fields = [w.values if w.weights is None else np.tensordot(room.put(w.weights).T, w.values, 1) for w in ways]
             rows, results = Rows(room.put(sum(fields[1:], fields[0]))), list
         else:
             weights = np.concatenate([w.weights for w in ways])
@@ -210,10 +210,10 @@ class LevelsWay(Way):
                 rows = Summed(room, np.array([_shifted(w, -lead) for w in weights]))
             else:
                 rows = Spread(room, weights, np.concatenate([w.values for w in ways]))
-            ends = np.cumsum([len(w.weights) for w in ways])[:-1]
+            ends = np.cumsum([len(w.weights) for w in ways])[:-1].tolist()
 
             def results() -> list:
-                return np.split(device.to_host(rows.sums).reshape(-1, *shape), ends)
+                return np.split(rows.sums.reshape(-1, *shape), ends)
 
         return Opened(port, port.bind(rows), results)
 
@@ -291,7 +291,7 @@ class ImageWay(Way):
         bindings = port.bind(arrays)
 
         def results() -> list:
-            images = {c: room.device.to_host(a) for c, a in port.result(bindings, room.wrt).items()}
+            images = port.result(bindings, room.wrt)
             return [{c: _gradient(a, c in beyond, d) for c, a in images.items()}]
 
         return Opened(port, bindings, results)

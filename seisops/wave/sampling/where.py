@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 from numpy.typing import NDArray
 
+from seisops import _arrays
+from seisops.engine import backend
 from seisops.engine.symbols.places import Component, Place
 from seisops.wave.discretise.discretisation import Discretisation
 from seisops.wave.discretise.padding import Padding
@@ -59,6 +60,11 @@ class Where:
         """Numbers and places of the components of the wavefield."""
         return [(n, c.place) for n, c in enumerate(self.components) if c.channel == self.channel]
 
+    def here(self, x: NDArray) -> NDArray:
+        """An array where the wavefield is."""
+        device = backend.device(self.discretisation.device)
+        return x if device is backend.CPU else device.to_device(x, x.dtype)
+
     # -- between the time axis of the data and that of the solver; the cell volume belongs to the side of the source
 
     @property
@@ -68,7 +74,7 @@ class Where:
     def to_solver(self, x: NDArray, place: Place, axis: int = -1) -> NDArray:
         """Samples of the data for a component in some place, on the solver's time axis (N + 1 samples)."""
         d = self.discretisation
-        resampling, x = d.resampling(place.time), np.ascontiguousarray(x)
+        resampling, x = d.resampling(place.time), _arrays.contiguous(x)
         if self._of_source:
             return resampling.up(x, axis) / x.dtype.type(d.grid.cell_volume)
         return resampling.down_adjoint(x, axis)
@@ -76,7 +82,7 @@ class Where:
     def to_data(self, x: NDArray, place: Place, axis: int = -1) -> NDArray:
         """Transpose of :meth:`to_solver`."""
         d = self.discretisation
-        resampling, x = d.resampling(place.time), np.ascontiguousarray(x)
+        resampling, x = d.resampling(place.time), _arrays.contiguous(x)
         if self._of_source:
             return resampling.up_adjoint(x, axis) / x.dtype.type(d.grid.cell_volume)
         return resampling.down(x, axis)
@@ -85,7 +91,7 @@ class Where:
 
     def embed(self, x: NDArray, place: Place) -> NDArray:
         """What is given in the nodes of the grid, for a component in some place; its last axes are those of the grid."""
-        out = np.zeros((*x.shape[: x.ndim - len(self.padding.shape)], *self.padding.shape), x.dtype)
+        out = _arrays.zeros((*x.shape[: x.ndim - len(self.padding.shape)], *self.padding.shape), x.dtype, x)
         out[(..., *self.padding.interior)] = x
         return from_nodes(out, place)
 
