@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from seisops import check, memory, storage
 from seisops._extras import missing as _missing
+from seisops.engine.backend import default_device
 from seisops.errors import (
     AccuracyWarning,
     DispersionWarning,
@@ -92,6 +93,7 @@ __all__ = [
     "Wavelet",
     "check",
     "data",
+    "default_device",
     "double_couple",
     "fuse",
     "inversion",

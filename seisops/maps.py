@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seisops import _arrays
+import seisops._arrays as _arrays
 from seisops._table import Told, listed, made_of, together
 from seisops.errors import ParameterError, SpaceError, shown, unidentified
 from seisops.operators import (
@@ -160,7 +160,8 @@ class Map(Told, ABC):
     Notes
     -----
     A subclass implements `_linearize` and, where the value alone is cheaper, `_call`; both get arrays shaped
-    as the spaces, of NumPy unless it works on them `anywhere`. With `_make_tangent` it has derivatives of second and, as the tangent is a map itself, of any order.
+    as the spaces, of NumPy unless it works on them `anywhere`. With `_make_tangent` it has derivatives of second and, as the
+    tangent is a map itself, of any order.
     Maps compose: ``op @ map``, ``map @ op``, ``outer @ inner`` for an outer map of one argument; they add, and scale.
     """
 

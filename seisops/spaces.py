@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from seisops import _arrays
+import seisops._arrays as _arrays
 from seisops._table import Told
 from seisops.errors import ParameterError, SelectionError, SpaceError, shown
 
@@ -290,10 +290,10 @@ class Space(Told):
         bad = ~np.isfinite(x)
         if bad.any():
             first = int(np.argmax(bad))
-            place = self.place(first // max(1, x.size // self.size))
+            value, place = x.ravel()[first].item(), self.place(first // max(1, x.size // self.size))
             raise ParameterError(
                 f"{what}, {self}, has {int(np.count_nonzero(bad))} of {x.size} values that are NaN or infinite, first "
-                f"{x.ravel()[first].item()} at {', '.join(f'{name} {i}' for name, i in place.items())}" + (fix and f": {fix}")
+                f"{value} at {', '.join(f'{name} {i}' for name, i in place.items())}" + (fix and f": {fix}")
             )
 
     def place(self, element: int) -> dict[str, int]:
@@ -699,7 +699,7 @@ def doubled(space: Space) -> Space:
 
 
 def as_array(x: Any, what: Any) -> NDArray:
-    """Return `x` as an array, where it is; what only looks like one, such as a tensor with a gradient, is refused with the way out.
+    """Return `x` as an array, where it is; what only looks like one, as a tensor with a gradient, is refused.
 
     Parameters
     ----------
@@ -715,9 +715,10 @@ def as_array(x: Any, what: Any) -> NDArray:
             raise
         reason = str(error).partition("\n")[0].rstrip(". ")
         raise ParameterError(
-            f"a {type(x).__name__} cannot be read as an array of {what} ({reason}): operators and maps work on arrays of "
-            "NumPy, or of CuPy where waves are on a graphics processor, outside automatic differentiation. seisops.torch.lift(F)(x), or seisops.jax.lift(F)(x), carries "
-            "gradients through; x.detach() gives them up"
+            f"a {type(x).__name__} cannot be read as an array of {what} ({reason}): operators and maps work on NumPy "
+            "arrays, and on those of the graphics processor that waves are on, through CuPy, outside automatic "
+            "differentiation. seisops.torch.lift(F)(x), or seisops.jax.lift(F)(x), carries gradients through; x.detach() "
+            "gives them up"
         ) from error
 
 

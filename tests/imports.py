@@ -15,7 +15,7 @@ PACKAGE = "seisops"
 
 #: From the top down; a layer imports from the lines above its own, never from its own line's other members.
 LAYERS = (
-    ("errors", "_extras", "_pylops", "_table"),
+    ("errors", "_arrays", "_extras", "_pylops", "_table"),
     ("spaces",),
     ("operators",),
     ("fusion",),

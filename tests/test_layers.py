@@ -14,9 +14,9 @@ from imports import PACKAGE, RANK, ROOMS, Import, graph, imports, layer, modules
 BRIDGES = {"torch", "jax", "dask", "plot", "demo", "cli", "__main__"}
 
 #: Layers that see less than everything above them.
-ALGEBRA = {"_extras", "_pylops", "_table", "errors", "spaces", "operators", "fusion", "elsewhere", "maps"}
+ALGEBRA = {"_arrays", "_extras", "_pylops", "_table", "errors", "spaces", "operators", "fusion", "elsewhere", "maps"}
 ONLY = {
-    "engine": {"_extras", "errors", "spaces"},
+    "engine": {"_arrays", "_extras", "errors", "spaces"},
     "torch": ALGEBRA,
     "jax": ALGEBRA,
     "dask": ALGEBRA | {"memory"},  # workers hold no more than they may

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator as ScipyOperator
 
-from seisops import _arrays
+import seisops._arrays as _arrays
 from seisops._pylops import pylops
 from seisops.errors import SpaceError
 from seisops.spaces import Space, as_array

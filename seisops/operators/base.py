@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seisops import _arrays
+import seisops._arrays as _arrays
 from seisops._table import Told, listed, made_of, together
 from seisops.errors import ParameterError, SpaceError, unidentified
 from seisops.operators import rules
@@ -43,8 +43,8 @@ class LinearOperator(Syntax, Told):
     - `symbol`, its name in printed expressions;
     - `shots` and `select`, where they do not follow from the spaces;
     - `parametric = True` and `at`, where it depends on the parameters of a medium;
-    - `anywhere = True`, where it works on arrays of a graphics processor as on NumPy's. Otherwise it gets NumPy's, and what is
-      on a card goes through the memory of the host.
+    - `anywhere = True`, where it works on arrays of a graphics processor as on NumPy's. Otherwise it gets NumPy's, and what
+      is on a card goes through the memory of the host.
     """
 
     #: Name in printed expressions; the name of the class where empty.
@@ -232,7 +232,7 @@ class LinearOperator(Syntax, Told):
         return self._entered(self._apply_adjoint, self._range, y, self._domain)
 
     def _entered(self, apply: Callable[[NDArray], NDArray], given: Space, x: NDArray, made: Space) -> NDArray:
-        """Apply something of a leaf to any layout, where the array is or, if the leaf works on NumPy's alone, on the host."""
+        """Apply something of a leaf to any layout, where the array is; on the host, if the leaf works on NumPy's alone."""
         x = given.asarray(np.ravel(x))
         if self.anywhere:
             return made.asarray(apply(x))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seisops import _arrays
+import seisops._arrays as _arrays
 from seisops.errors import ParameterError, SpaceError
 from seisops.operators.base import LinearOperator
 from seisops.spaces import Space

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from seisops import _arrays
+import seisops._arrays as _arrays
 from seisops._pylops import pylops
 from seisops.errors import ParameterError, SpaceError
 from seisops.operators import rules

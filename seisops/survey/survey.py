@@ -477,7 +477,7 @@ class Survey(OnDemand, Told):
         """The dtype that holds the data of all shots exactly; float32 where there are none."""
         return dtype_of(self)
 
-    def waves(self, grid: Grid, dtype: DTypeLike | None = None, device: str = "cpu") -> Wavefield:
+    def waves(self, grid: Grid, dtype: DTypeLike | None = None, device: str | None = None) -> Wavefield:
         """The space of wavefields of these shots on a grid, which projections and modeling operators share.
 
         Parameters
@@ -580,7 +580,7 @@ class Survey(OnDemand, Told):
         dtype: str = "float32",
         component: str | None = None,
         source_component: str | None = None,
-        device: str = "cpu",
+        device: str | None = None,
     ) -> WindowedModeling:
         """The modeling operator of the survey, each shot on its own time axis and on the part of the model it needs.
 

@@ -287,7 +287,7 @@ class WindowedModeling(Shotwise):
 def windowed(
     shots: Sequence[Shot], medium: WaveEquation, margin: float | None, boundary, free_surface: bool, space_order: int,
     max_velocity: float | None, dispersion: bool, interpolation: str, dtype: str,
-    heard: str | None, driven: str | None, device: str,
+    heard: str | None, driven: str | None, device: str | None,
 ) -> WindowedModeling:  # fmt: skip
     """See :meth:`Survey.modeling`."""
     if not isinstance(medium, WaveEquation):

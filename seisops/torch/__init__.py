@@ -37,8 +37,9 @@ def lift(op: pylops.LinearOperator | Map, traceable: bool = False) -> LinearLaye
     -------
     LinearLayer or MapLayer
         A module without parameters: autograd in reverse and forward mode, to any order (of a map: as far as it has
-        tangents), the transforms of ``torch.func``, tensors on any device (which go through the memory of the host; the
-        computation itself runs where the operator does, for waves the `device` of their Wavefield).
+        tangents), the transforms of ``torch.func``, tensors on any device. The
+        computation runs where the operator does, for waves the `device` of their Wavefield: tensors on that device stay
+        there, on torch's current stream, those on another go through the memory of the host.
     """
     if isinstance(op, Map):
         return MapLayer(op, traceable)

@@ -13,7 +13,7 @@ from torch import Tensor
 from seisops.maps import Linearization, Map
 from seisops.spaces import Space
 from seisops.torch.compiler import apart
-from seisops.torch.tensors import require_finite, to_numpy
+from seisops.torch.tensors import home_of, require_finite, to_array
 
 __all__ = ["Kept", "Points", "depth_of", "leads_of", "new_token", "to_front"]
 
@@ -29,16 +29,29 @@ def new_token() -> Tensor:
 
 
 class Points:
-    """Arrays of spaces with leading dimensions, which broadcast against each other; None stands for zeros."""
+    """Arrays of spaces with leading dimensions, which broadcast against each other; None stands for zeros.
 
-    def __init__(self, spaces: Sequence[Space], x: Sequence[Any]) -> None:
+    Tensors that are at `home`, where waves are, stay there.
+    """
+
+    def __init__(self, spaces: Sequence[Space], x: Sequence[Any], home: tuple[int, int] | None = None) -> None:
         self.spaces = tuple(spaces)
-        self.arrays = [to_numpy(part) if isinstance(part, Tensor) else part for part in x]
+        self.arrays = [to_array(part, home) if isinstance(part, Tensor) else part for part in x]
         self.leads = leads_of(self.spaces, self.arrays)
         self.lead = np.broadcast_shapes(*self.leads)
 
     def __getitem__(self, part: slice) -> Points:
         return Points(self.spaces[part], self.arrays[part])
+
+    @property
+    def one(self) -> Any:
+        """One of the arrays, beside which others are made."""
+        return next(part for part in self.arrays if part is not None)
+
+    @classmethod
+    def of(cls, map: Map, x: Sequence[Any]) -> Points:
+        """Those at which a map is taken."""
+        return cls(map.domain, x, home_of(map))
 
     def at(self, index: tuple[int, ...]) -> list[Any]:
         """Return the views of one element of the batch, given by its index in a batch of at least as many dimensions."""
@@ -85,7 +98,7 @@ class Kept:
         at_x = self.get(points, index)
         if at_x is None:
             x = (
-                space.zeros() if part is None else part
+                space.zeros(points.one) if part is None else part
                 for space, part in zip(points.spaces, points.at(index), strict=True)
             )
             at_x = self._at[points.key(index)] = self.map.linearize(*x)

@@ -11,12 +11,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+import seisops._arrays as _arrays
 from seisops._pylops import pylops
 from seisops.maps import Linearization, Map
 from seisops.operators import LinearOperator
 from seisops.torch.batches import Kept, Points, depth_of, leads_of, new_token, to_front
 from seisops.torch.compiler import apart
-from seisops.torch.tensors import as_shape, range_dtype, require_finite, to_numpy, to_tensor
+from seisops.torch.tensors import (
+    as_shape,
+    home_of,
+    in_line,
+    range_dtype,
+    require_finite,
+    to_array,
+    to_tensor,
+)  # fmt: skip
 
 __all__ = ["Apply", "Enter", "Pullback", "Value"]
 
@@ -62,17 +71,18 @@ class Apply(Function):
 
     @staticmethod
     def forward(op: pylops.LinearOperator, x: Tensor) -> Tensor:
-        arrays = to_numpy(x)
-        lead = arrays.shape[: arrays.ndim - len(op.dims)]
-        dtype = range_dtype(op)
-        flat = [op.matvec(arrays[index].ravel()) for index in np.ndindex(lead)]
-        if not op.clinear:  # real or complex as it comes, one of them for the whole batch; the precision stays
-            comes = np.result_type(np.float32, *flat) if flat else arrays.dtype
-            dtype = np.result_type(dtype.type(0).real, np.complex64 if comes.kind == "c" else np.float32)
-        out = np.empty((len(flat), op.shape[0]), dtype)
-        for row, y in zip(out, flat, strict=True):
-            row[...] = y
-        return to_tensor(out.reshape(*lead, *as_shape(op.dimsd)), x)
+        with in_line(x, home_of(op)):
+            arrays = to_array(x, home_of(op))
+            lead = arrays.shape[: arrays.ndim - len(op.dims)]
+            dtype = range_dtype(op)
+            flat = [op.matvec(arrays[index].ravel()) for index in np.ndindex(lead)]
+            if not op.clinear:  # real or complex as it comes, one of them for the whole batch; the precision stays
+                comes = np.result_type(np.float32, *(y.dtype for y in flat)) if flat else arrays.dtype
+                dtype = np.result_type(dtype.type(0).real, np.complex64 if comes.kind == "c" else np.float32)
+            out = _arrays.namespace(arrays).empty((len(flat), op.shape[0]), dtype)
+            for row, y in enumerate(flat):
+                out[row] = y
+            return to_tensor(out.reshape(*lead, *as_shape(op.dimsd)), x)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
@@ -104,7 +114,8 @@ class Enter(Apply):
     @staticmethod
     def forward(op: pylops.LinearOperator, x: Tensor) -> Tensor:
         if isinstance(op, LinearOperator) and op.solves:
-            require_finite(f"{op}: the argument", op.domain, to_numpy(x))
+            with in_line(x, home_of(op)):
+                require_finite(f"{op}: the argument", op.domain, to_array(x, home_of(op)))
         return Apply.forward(op, x)
 
     @staticmethod
@@ -124,21 +135,23 @@ class Value(Function):
 
     @staticmethod
     def forward(map: Map, keep: bool, token: Tensor, base: Tensor | None, *x: Tensor | None) -> Tensor:
-        points = Points(map.domain, x)
-        if not isinstance(map, Tangent):
-            points.require_finite(map)
-        kept = Kept.of(token, map)
-        out = np.empty((*points.lead, *map.range.shape), map.range.dtype)
-        for index in np.ndindex(points.lead):
-            at_x = kept.linearize(points, index) if keep else kept.get(points, index)
-            if at_x is not None:
-                value = at_x.value
-            elif isinstance(map, Tangent):
-                value = map.push(Kept.of(base, map.base), points, index)
-            else:
-                value = map(*points.at(index))
-            out[index] = value.reshape(map.range.shape)
-        return to_tensor(out, next(part for part in x if part is not None))
+        like = next(part for part in x if part is not None)
+        with in_line(like, home_of(map)):
+            points = Points.of(map, x)
+            if not isinstance(map, Tangent):
+                points.require_finite(map)
+            kept = Kept.of(token, map)
+            out = _arrays.namespace(points.one).empty((*points.lead, *map.range.shape), map.range.dtype)
+            for index in np.ndindex(points.lead):
+                at_x = kept.linearize(points, index) if keep else kept.get(points, index)
+                if at_x is not None:
+                    value = at_x.value
+                elif isinstance(map, Tangent):
+                    value = map.push(Kept.of(base, map.base), points, index)
+                else:
+                    value = map(*points.at(index))
+                out[index] = value.reshape(map.range.shape)
+            return to_tensor(out, like)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
@@ -178,21 +191,22 @@ class Pullback(Function):
         y: Tensor,
         *x: Tensor | None,
     ) -> tuple[Tensor, ...]:
-        points = Points(map.domain, x)
-        kept = Kept.of(token, map)
-        out = [
-            np.zeros((*target, *space.shape), space.dtype)
-            for space, want, target in zip(map.domain, wanted, targets, strict=True)
-            if want
-        ]
-        sums = Points([space for space, want in zip(map.domain, wanted, strict=True) if want], out)
-        ys = Points((map.range,), (y,))
-        for index in np.ndindex(np.broadcast_shapes(points.lead, ys.lead)):
-            (y_here,) = ys.at(index)
-            parts = kept.linearize(points, index).pullback(y_here, wanted)
-            for total, part in zip(sums.at(index), (part for part in parts if part is not None), strict=True):
-                total += part.reshape(total.shape)
-        return tuple(to_tensor(array, y) for array in out)
+        with in_line(y, home_of(map)):
+            points = Points.of(map, x)
+            kept = Kept.of(token, map)
+            ys = Points((map.range,), (y,), home_of(map))
+            out = [
+                _arrays.zeros((*target, *space.shape), space.dtype, ys.one)
+                for space, want, target in zip(map.domain, wanted, targets, strict=True)
+                if want
+            ]
+            sums = Points([space for space, want in zip(map.domain, wanted, strict=True) if want], out)
+            for index in np.ndindex(np.broadcast_shapes(points.lead, ys.lead)):
+                (y_here,) = ys.at(index)
+                parts = kept.linearize(points, index).pullback(y_here, wanted)
+                for total, part in zip(sums.at(index), (part for part in parts if part is not None), strict=True):
+                    total += part.reshape(total.shape)
+            return tuple(to_tensor(array, y) for array in out)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: tuple[Tensor, ...]) -> None:
@@ -289,9 +303,15 @@ def pull(
 class Tangent(Map):
     """``(x, dx) -> J(x) dx``, for whose value a linearisation of the map will do: only its derivatives need second ones."""
 
+    anywhere = True
+
     def __init__(self, base: Map) -> None:
         self.base = base
         super().__init__(base.domain * 2, base.range)
+
+    @property
+    def home(self) -> tuple[int, int] | None:
+        return self.base.home
 
     def _fingerprint(self) -> Sequence[Any]:
         return [self.base]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+import seisops._arrays as _arrays
 from seisops._pylops import pylops
 from seisops.errors import ParameterError
+from seisops.maps import Map
 from seisops.operators import LinearOperator
 from seisops.spaces import Space
 
@@ -19,24 +22,52 @@ __all__ = [
     "as_shape",
     "domain_dtype",
     "ends_with",
+    "home_of",
+    "in_line",
     "in_words",
     "range_dtype",
     "require_finite",
     "require_floats",
-    "to_numpy",
+    "to_array",
     "to_tensor",
     "torch_dtype",
 ]
 
 
-def to_numpy(x: Tensor) -> NDArray:
-    """The array of a tensor, on the CPU."""
-    return x.detach().cpu().resolve_conj().resolve_neg().numpy()
+def home_of(op: pylops.LinearOperator | Map) -> tuple[int, int] | None:
+    """Where its waves are: tensors that are there need not be anywhere else."""
+    return op.home if isinstance(op, LinearOperator | Map) else None
+
+
+def to_array(x: Tensor, home: tuple[int, int] | None) -> NDArray:
+    """The array of a tensor: its own memory if it is at `home`, else on the CPU."""
+    x = x.detach()
+    if not _is_at(x, home):
+        x = x.cpu()
+    x = x.resolve_conj().resolve_neg()
+    return _arrays.own(x) if _is_at(x, home) else x.numpy()
+
+
+def _is_at(x: Tensor, home: tuple[int, int] | None) -> bool:
+    return home not in (None, _arrays.HOST) and _arrays.place(x.detach()) == home
 
 
 def to_tensor(x: NDArray, like: Tensor) -> Tensor:
-    """The tensor of an array, on the device of another."""
+    """The tensor of an array, on the device of another; the memory of an array that is on a device."""
+    if _arrays.place(x) != _arrays.HOST:
+        return torch.from_dlpack(x)
     return torch.from_numpy(x).to(like.device)
+
+
+@contextmanager
+def in_line(x: Tensor, home: tuple[int, int] | None) -> Iterator[None]:
+    """In the block, what is computed on a card is queued where torch queues its own work on the tensor."""
+    if not (x.is_cuda and _is_at(x, home)):
+        yield
+        return
+    cuda = _arrays.namespace(x.detach()).cuda
+    with cuda.Device(x.device.index), cuda.ExternalStream(torch.cuda.current_stream(x.device).cuda_stream):
+        yield
 
 
 def torch_dtype(dtype: np.dtype) -> torch.dtype:

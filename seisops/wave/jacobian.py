@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seisops import _arrays
+import seisops._arrays as _arrays
 from seisops.elsewhere import sent, there
 from seisops.errors import ParameterError
 from seisops.fusion import FusedSolve, fuse, propagates

@@ -8,7 +8,7 @@ from functools import partial
 
 from numpy.typing import ArrayLike, NDArray
 
-from seisops import _arrays
+import seisops._arrays as _arrays
 from seisops.engine import backend
 from seisops.engine.facts import Keep
 from seisops.engine.lower.ports import Ports

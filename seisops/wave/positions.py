@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seisops import _arrays
+import seisops._arrays as _arrays
 from seisops.errors import ParameterError, SpaceError
 from seisops.operators import LinearOperator, Sampler
 from seisops.spaces import Space

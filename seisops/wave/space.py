@@ -32,8 +32,9 @@ class Wavefield(Space):
         Largest wavefield that may be held in memory as an array; an expression that would need more raises
         :class:`~seisops.errors.UnfusedError`. By default 2 GiB.
     device : str, optional
-        Where waves are propagated: "cpu", or "cuda" ("cuda:1", ...) for a graphics processor, through CuPy. Wavefields,
-        backgrounds and images stay there during a solve; what operators take and return are NumPy's arrays either way.
+        Where waves are propagated: "cpu", or "cuda" ("cuda:1", ...) for a graphics processor, through CuPy; by default that
+        of :func:`~seisops.default_device`, or the processor. Operators take and return arrays of CuPy, or tensors of torch,
+        that are on that device, without the host; given NumPy's they return NumPy's.
 
     Raises
     ------
@@ -50,13 +51,13 @@ class Wavefield(Space):
         shots: int = 1,
         dtype: str = "float32",
         max_bytes: int = 2**31,
-        device: str = "cpu",
+        device: str | None = None,
     ):
         if not isinstance(grid, Grid) or not isinstance(time, Time):
             raise ParameterError(f"Wavefield needs a Grid and a Time, got {grid!r} and {time!r}")
         if np.dtype(dtype) not in (np.dtype("float32"), np.dtype("float64")):
             raise ParameterError(f"Wavefield(dtype={dtype!r}): use 'float32' or 'float64'")
-        self.grid, self.time, self.device = grid, time, backend.device(device).name
+        self.grid, self.time, self.device = grid, time, backend.chosen(device)
         self.max_bytes = integer("Wavefield max_bytes", max_bytes, minimum=1)
         axes = [Axis("shot", integer("Wavefield shots", shots, minimum=1)), Axis("time", time.n, time.step, time.start)]
         super().__init__("wavefield", [*axes, *self._space_axes()], dtype)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from seisops import _arrays
+import seisops._arrays as _arrays
 from seisops.errors import AccuracyWarning, DispersionWarning, outside
 from seisops.wave.sampling.coupling import Coupling
 from seisops.wave.sampling.imaging import Imaging

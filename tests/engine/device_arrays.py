@@ -20,7 +20,7 @@ KIND = 12
 crossed = []
 
 
-class ndarray:  # noqa: N801 - as those of NumPy and CuPy
+class ndarray:
     """An array of NumPy behind a wall."""
 
     def __init__(self, inside):
@@ -103,10 +103,11 @@ def _operator(name):
     return apply
 
 
-for _name in (
-    "add radd iadd sub rsub isub mul rmul imul truediv rtruediv itruediv floordiv mod pow rpow matmul rmatmul neg abs eq ne lt "
-    "le gt ge and or invert"
-).split():
+OPERATORS = """
+    add radd sub rsub mul rmul truediv rtruediv floordiv mod pow rpow matmul rmatmul
+    neg abs eq ne lt le gt ge and or invert
+"""
+for _name in OPERATORS.split():
     setattr(ndarray, f"__{_name}__", _operator(f"__{_name}__"))
 ndarray.__hash__ = None
 for _name in ("__iadd__", "__isub__", "__imul__", "__itruediv__"):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seisops import _arrays
+import seisops._arrays as _arrays
 from seisops.errors import ParameterError, SpaceError
 from seisops.wave._validate import integer
 from seisops.wave.grid import Grid

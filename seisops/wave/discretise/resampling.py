@@ -53,7 +53,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import fft, sparse
 
-from seisops import _arrays
+import seisops._arrays as _arrays
 from seisops.errors import SpaceError
 from seisops.wave._validate import integer
 from seisops.wave.time import Time
@@ -208,7 +208,9 @@ class _Kernel(NamedTuple):
     places: slice  # of the user's samples in their FFT
     bins: int  # its length
     rolloff: np.ndarray  # 1 / Fourier transform of the spreading function at the user's samples
-    gather: sparse.csr_array | _arrays.Rows  # from bins to frequencies below the band edge, real and imaginary parts in turn
+    gather: (
+        sparse.csr_array | _arrays.Rows
+    )  # from bins to frequencies below the band edge, real and imaginary parts in turn
     spread: sparse.csr_array | _arrays.Rows  # its transpose, for the half spectra of real FFTs
     coefficients: np.ndarray  # of the frequencies
     solver_n: int  # samples of the solver's axis

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from seisops import _arrays
+import seisops._arrays as _arrays
 from seisops.operators import LinearOperator, Product, VStack
 from seisops.spaces import Traces, joint, split
 from seisops.wave.sampling.points import Coordinates

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from seisops import _arrays
+import seisops._arrays as _arrays
 from seisops.engine.facts import Keep
 from seisops.engine.lower.ports import Ports
 from seisops.errors import ParameterError, SpaceError
@@ -321,7 +321,9 @@ class Imaging(Coupling, Sampler):
                 folded[called] = padding.apply_adjoint(back, self.medium.ends(c))
         parts = [
             sum(
-                (factor * np.stack([folded[called] for called in self.by.named(c)])).astype(self.domain.dtype, copy=False)
+                (factor * np.stack([folded[called] for called in self.by.named(c)])).astype(
+                    self.domain.dtype, copy=False
+                )
                 for c, factor in self._factors(name, next(iter(images.values()))).items()
             )
             for name in self.by.wrt

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import sparse
 
-from seisops import _arrays
+import seisops._arrays as _arrays
 from seisops.engine.symbols.places import Place
 from seisops.wave.sampling.points import WIDTHS, below, window, within
 

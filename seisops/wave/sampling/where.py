@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from numpy.typing import NDArray
 
-from seisops import _arrays
+import seisops._arrays as _arrays
 from seisops.engine import backend
 from seisops.engine.symbols.places import Component, Place
 from seisops.wave.discretise.discretisation import Discretisation
