@@ -253,10 +253,11 @@ class Solve(LinearOperator):
         one = partial(self._one_shot, parts=parts, recorder=imaging)
         whole = any(s.range.extended for s in (*self.readers, *self.writers))
         together = None if whole else self.modeling.together
-        shots = together(one, self.shots) if together else map(one, range(self.shots))
-        for shot, found in enumerate(shots):
-            for reader, o, values in zip(self.reading, out, found, strict=True):
-                reader.deliver(_arrays.there(values, o), shot, o)
+        with backend.device(self.modeling.discretisation.device).active():
+            shots = together(one, self.shots) if together else map(one, range(self.shots))
+            for shot, found in enumerate(shots):
+                for reader, o, values in zip(self.reading, out, found, strict=True):
+                    reader.deliver(_arrays.there(values, o), shot, o)
         return self.range.join(out) if len(out) > 1 else out[0]
 
     def at_source(self, x: NDArray) -> AtSource:

@@ -7,6 +7,7 @@ as ``cupy`` is that of CuPy's.
 
 import sys
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -264,14 +265,13 @@ def behind_a_wall(host):
         def address(self, a):
             return super().address(a.inside if isinstance(a, ndarray) else a)
 
-        def march(self, launches, *given):
-            # what a march makes of its own, it may fill as it likes
-            super().march(_bare(launches), *map(_bare, given))
+        def march(self, step, after, *given):
+            # arguments are where arrays are, not what is in them
+            bare = [[replace(one, arguments=list(map(_bare, one.arguments))) for one in side] for side in (step, after)]
+            super().march(*bare, *given)
 
     return Walled(host.folder, host.order)
 
 
 def _bare(x):
-    if isinstance(x, ndarray):
-        return x.inside
-    return type(x)(map(_bare, x)) if type(x) in (list, tuple) else x
+    return x.inside if isinstance(x, ndarray) else x
