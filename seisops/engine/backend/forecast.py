@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seisops.engine.backend.cuda import Program
+from seisops.engine.backend.launches import launches
 from seisops.engine.lower.loop import Loop
 from seisops.engine.lower.work import Part, Work, stages, together
 
@@ -64,7 +65,9 @@ class Nowhere:
         return source
 
 
-def launched(loop: Loop, shape: Sequence[int], bounds: Mapping[str, int], device=None) -> list[Launch]:
+def launched(
+    loop: Loop, shape: Sequence[int], bounds: Mapping[str, int], direction: int = 1, device: Any = None
+) -> list[Launch]:
     """The launches of a step on a grid of so many cells, for so many points.
 
     Parameters
@@ -74,25 +77,23 @@ def launched(loop: Loop, shape: Sequence[int], bounds: Mapping[str, int], device
         Padded grid.
     bounds : mapping
         Numbers of points and of taps.
+    direction : int, optional
+        1 for marches forward in time, -1 backward.
     device : Launcher, optional
         By default one whose kernels are their texts.
     """
-    program = Program(loop, device or Nowhere())
-    plan = program._planned(tuple(shape), tuple(sorted(bounds.items())))
+    program, out = Program(loop, device or Nowhere()), []
+    plan = program.planned(tuple(shape), tuple(sorted(bounds.items())), direction)
     made = {id(p): stages(p, loop.dtype) for p, _ in plan.pieces}
-    done = dict.fromkeys(made, 0)
-    out = []
-    for kernel, _, sections in plan.launches:
-        parts = []
-        for numbers, _ in sections:
-            for n in numbers:
-                piece, box = plan.pieces[n]
-                k = done[id(piece)]
-                done[id(piece)] += 1
-                # sums of points may be made in parts, the rest in another launch
-                if k < len(made[id(piece)]):
-                    parts.append(Part(piece, made[id(piece)][k], tuple(map(tuple, box))))
-        out.append(Launch(kernel, tuple(parts), together(parts, loop.dtype, program.integers)))
+    boxes = {id(p): tuple(map(tuple, box)) for p, box in plan.pieces}
+    items = [item for p, box in plan.pieces for item in program._items(p, box)]
+    for (kernel, *_), families in zip(plan.step, launches(items, shape), strict=True):
+        found = dict.fromkeys((id(i.piece), i.stage) for family in families for i in family)
+        pieces = {id(i.piece): i.piece for family in families for i in family}
+        # sums of points that are made in parts count with those parts
+        here = [(p, stage) for p, stage in found if stage < len(made[p])]
+        parts = tuple(Part(pieces[p], made[p][stage], boxes[p]) for p, stage in here)
+        out.append(Launch(kernel, parts, together(parts, loop.dtype, program.integers)))
     return out
 
 
