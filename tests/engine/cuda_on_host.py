@@ -11,6 +11,7 @@ from math import prod
 
 import numpy as np
 
+from seisops.engine.backend import CPU
 from seisops.engine.backend.abreast import abreast
 from seisops.engine.backend.cuda import Program
 from seisops.engine.lower.cuda import THREADS
@@ -55,6 +56,8 @@ class Host:
     """Stands for a graphics processor; its arrays are NumPy's, between guards that nobody may touch."""
 
     name, concurrency, free_bytes = "host", 3, 2**40
+
+    xp, host, copy = np, CPU, staticmethod(CPU.copy)
 
     def __init__(self, folder, order=0):
         self.folder, self.order, self.function = folder, order, cache(self._function)

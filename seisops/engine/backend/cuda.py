@@ -168,6 +168,30 @@ class Cuda:
 
     concurrency = CREW
 
+    @property
+    def xp(self):
+        return self._cupy
+
+    @cached_property
+    def host(self) -> Pinned:
+        return Pinned(self)
+
+    @cached_property
+    def _copies(self):
+        """The stream of copies, beside which time loops go on."""
+        with self.active():
+            return self._cupy.cuda.Stream(non_blocking=True)
+
+    def copy(self, source, target) -> Callable[[], None]:
+        cupy = self._cupy
+        with self.active():
+            self._copies.wait_event(cupy.cuda.get_current_stream().record())
+            if isinstance(source, cupy.ndarray):
+                source.get(stream=self._copies, out=target, blocking=False)
+            else:
+                target.set(source, stream=self._copies)
+            return self._copies.record().synchronize
+
     def together(self, nbytes: int) -> Callable[[Callable, int], Iterator] | None:
         most = min(CREW, FULL // max(nbytes, 1), self.free_bytes // max(4 * nbytes, 1))
         return partial(abreast, most=most, within=self._within) if most > 1 else None
@@ -265,6 +289,25 @@ class Cuda:
                 launch(after, len(steps), False)
             before.wait_event(stream.record())
             stream.synchronize()  # what was made for the march goes when this returns
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """Memory of the host that a card copies to and from while it computes.
+
+    Parameters
+    ----------
+    device : Cuda
+    """
+
+    device: Cuda
+
+    def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray:
+        """A zeroed array of NumPy."""
+        import cupyx
+
+        with self.device.active():
+            return cupyx.zeros_pinned(shape, dtype)
 
 
 @dataclass(frozen=True)
