@@ -11,9 +11,9 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+from cuda_on_host import Host
 
 from seisops import _arrays
-from seisops.engine import arrays
 
 #: What DLPack calls devices of other kinds.
 KIND = 12
@@ -242,35 +242,36 @@ def known():
         _arrays.PACKAGES.update(before)
 
 
-def behind_a_wall(host):
-    """A device like `host`, of :mod:`cuda_on_host`, whose arrays are these."""
+class Walled(Host):
+    """A device whose arrays are these; see :mod:`cuda_on_host`."""
 
-    class Walled(type(host)):
-        name = "host"
+    def _array(self, shape, dtype, value):
+        return ndarray(super()._array(shape, dtype, value.inside if isinstance(value, ndarray) else value))
 
-        def zeros(self, shape, dtype):
-            return ndarray(arrays.zeros(shape, dtype))
-
-        def to_device(self, a, dtype):
-            if isinstance(a, ndarray):
-                out = self.zeros(a.shape, dtype)
-                out[...] = a
-                return out
+    def to_device(self, a, dtype):
+        if not isinstance(a, ndarray):
             crossed.append(("in", np.shape(a)))
-            return ndarray(super().to_device(a, dtype))
+        return super().to_device(a, dtype)
 
-        def to_host(self, a):
-            return asnumpy(a) if isinstance(a, ndarray) else a
+    def to_host(self, a):
+        return asnumpy(a) if isinstance(a, ndarray) else a
 
-        def address(self, a):
-            return super().address(a.inside if isinstance(a, ndarray) else a)
+    def copy(self, source, target):
+        if isinstance(target, ndarray):
+            crossed.append(("in", source.shape))
+            target.inside[...] = source
+        else:
+            crossed.append(("out", source.shape))
+            target[...] = source.inside
+        return lambda: None
 
-        def march(self, step, after, *given):
-            # arguments are where arrays are, not what is in them
-            bare = [[replace(one, arguments=list(map(_bare, one.arguments))) for one in side] for side in (step, after)]
-            super().march(*bare, *given)
+    def address(self, a):
+        return super().address(_bare(a))
 
-    return Walled(host.folder, host.order)
+    def march(self, step, after, *given):
+        # arguments are where arrays are, not what is in them
+        bare = [[replace(one, arguments=list(map(_bare, one.arguments))) for one in side] for side in (step, after)]
+        super().march(*bare, *given)
 
 
 def _bare(x):

@@ -3,8 +3,7 @@
 import device_arrays as xp
 import numpy as np
 import pytest
-from cuda_on_host import Host
-from device_arrays import behind_a_wall
+from device_arrays import Walled
 
 import seisops as so
 from seisops.engine import backend
@@ -21,7 +20,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def card(folder, monkeypatch):
     """A device named "host" whose arrays are behind a wall."""
-    out, real = behind_a_wall(Host(folder)), backend.device
+    out, real = Walled(folder), backend.device
     monkeypatch.setattr(backend, "device", lambda name: out if name == "host" else real(name))
     so.memory.forget()
     with xp.known():
