@@ -172,7 +172,7 @@ def test_numbers_of_tables_are_not_broken_after_their_hyphens(monkeypatch):
     from media import table
 
     made = table([["errors", "from"], ["2e-16 and 1.5e-8", "2026-01-02"], ["``1e-16`` in-between", "x-1"]])
-    assert "2e\u201116 and 1.5e\u20118" in made and "2026\u201101\u201102" in made
+    assert "2e\u201116 and 1.5e\u20118" in made and "2026-01-02" in made
     assert "``1e-16`` in-between" in made and "- x-1" in made
 
 

@@ -18,8 +18,8 @@ from seisops.wave.quantities import ANY
 
 __all__ = ["capabilities", "media", "parameters", "quality", "quantities", "setup"]
 
-#: What is not to be broken after its hyphens: powers of ten, dates.
-UNBROKEN = re.compile(r"(?<![\w`.-])(\d+(\.\d+)?e-\d+|\d{4}-\d\d-\d\d)(?![\w`.-])")
+#: Numbers that are not to be broken after their hyphens.
+UNBROKEN = re.compile(r"(?<![\w`.-])\d+(\.\d+)?e-\d+(?![\w`.-])")
 
 
 def media() -> dict[str, type[so.WaveEquation]]:
@@ -132,7 +132,7 @@ def table(rows: list[list[str]]) -> str:
 
 
 def _whole(cell: str) -> str:
-    """A cell whose numbers and dates do not go on in the next line after a hyphen."""
+    """A cell whose numbers do not go on in the next line after a hyphen."""
     return UNBROKEN.sub(lambda found: found[0].replace("-", "\N{NON-BREAKING HYPHEN}"), cell)
 
 
