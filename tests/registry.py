@@ -40,7 +40,7 @@ from seisops.inversion import Encoding, LeastSquares
 from seisops.inversion.encoding import AllShots, Mix, Spread
 from seisops.inversion.journal import RememberedOperator
 from seisops.inversion.misfit import GaussNewton, Hessian
-from seisops.inversion.posterior import _Within
+from seisops.inversion.posterior import _Named, _Within
 from seisops.maps import Arranged, Composed, LinearMap, Map, Stacked
 from seisops.model.bounded import BoundedTangent
 from seisops.operators import (
@@ -448,6 +448,13 @@ def within(w: World) -> LinearOperator:
     space = w.waves.model()
     vectors = np.linalg.qr(np.random.default_rng(0).standard_normal((space.size, 3)))[0].T
     return _Within(space, vectors, np.array([0.9, 0.5, 0.1]), identity=-1.0)
+
+
+@operator(_Named, select=False)
+def named(w):
+    space = w.waves.model()
+    R = External(pylops.Gradient(space.shape), w.waves.dtype)
+    return _Named(space, R.H * R)
 
 
 @operator(Pointwise)

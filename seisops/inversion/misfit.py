@@ -212,6 +212,21 @@ class Misfit(Additive):
         return self.G.shots
 
     @property
+    def sought(self) -> Space:
+        """The space of what is looked for: that of the map's first argument, or the direct sum of several."""
+        return self._whole
+
+    @property
+    def terms(self) -> tuple[tuple[float, Misfit], ...]:
+        """What it is the sum of, as of :class:`MisfitSum`: itself."""
+        return ((1.0, self),)
+
+    @property
+    def leading(self) -> Misfit:
+        """What says what x stands for, as of :class:`MisfitSum`: itself."""
+        return self
+
+    @property
     def fingerprint(self) -> str:
         """A hash of all that makes the misfit: data, fixed arguments, start, weights, P and modeling.
 
@@ -457,6 +472,11 @@ class MisfitSum(Additive):
     ----------
     terms : sequence of (float, Misfit)
 
+    Attributes
+    ----------
+    leading : Misfit
+        The one that says what x stands for, whatever the order: the first with a P, or else with shots, or with a start.
+
     Raises
     ------
     SpaceError
@@ -464,9 +484,9 @@ class MisfitSum(Additive):
     """
 
     def __init__(self, terms: Sequence[tuple[float, Any]]) -> None:
-        inside = ((a, m.terms if isinstance(m, MisfitSum) else [(1.0, m)]) for a, m in terms)
-        self.terms = tuple((a * b, m) for a, parts in inside for b, m in parts)
-        self.domain = self.terms[0][1].domain
+        self.terms = tuple((a * b, m) for a, parts in terms for b, m in parts.terms)
+        self.leading = max((m for _, m in self.terms), key=_says)
+        self.domain = self.leading.domain
         for _, misfit in self.terms:
             if not compatible(self.domain, misfit.domain):
                 raise SpaceError(f"cannot add misfits of different x: {self.domain!r} and {misfit.domain!r}")
@@ -499,8 +519,8 @@ class MisfitSum(Additive):
         return MisfitSum([(a, m if m.shots is None else m.select(shots)) for a, m in self.terms])
 
     def model(self, x: ArrayLike) -> Any:
-        """Return what x stands for in the first of the misfits."""
-        return self.terms[0][1].model(x)
+        """Return what x stands for, as `leading` says."""
+        return self.leading.model(x)
 
     def __call__(self, x: ArrayLike) -> tuple[float, NDArray]:
         """Return the sum and its gradient, as of :class:`Misfit`."""
@@ -664,6 +684,11 @@ def _operator(name: str, op: Any, space: Space, who: str) -> LinearOperator | No
         except (ParameterError, SpaceError) as error:
             raise type(error)(f"{who}: {name}: {error}") from None
     return as_operator(op)
+
+
+def _says(misfit: Misfit) -> tuple[bool, bool, bool]:
+    """How much a misfit says of what x stands for."""
+    return misfit.P is not None, misfit.shots is not None, misfit.start is not None
 
 
 def _check(name: str, side: str, space: Space, what: str, expected: Space, who: str) -> None:
