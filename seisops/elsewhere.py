@@ -34,7 +34,7 @@ class Elsewhere(LinearOperator):
 
     @abstractmethod
     def spread(self, other: Any) -> Any:
-        """Another operator or map, worked off where this one is."""
+        """Another operator, map or sum over shots, worked off where this one is."""
 
 
 class OnDemand(Sequence):

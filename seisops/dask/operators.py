@@ -13,9 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from seisops.dask.cluster import Cluster, Options
 from seisops.dask.errors import Failure
 from seisops.dask.maps import DistributedMap
-from seisops.dask.steps import Apply, Save
+from seisops.dask.steps import Apply, Illuminate, Save
+from seisops.dask.sums import DistributedSum
 from seisops.elsewhere import Elsewhere, OnDemand
-from seisops.errors import SpaceError
+from seisops.errors import ParameterError, SpaceError
 from seisops.maps import Map
 from seisops.operators import LinearOperator
 from seisops.spaces import Space
@@ -75,10 +76,10 @@ class DistributedOperator(Elsewhere):
         moved = DistributedOperator(self.op.at(**parameters), self.options, self._cluster.known_client)
         return moved.H if self._reversed else moved
 
-    def spread(self, other: LinearOperator | Map) -> DistributedOperator | DistributedMap:
-        """Distribute another operator or map over the same cluster, in the same way."""
-        kind = DistributedMap if isinstance(other, Map) else DistributedOperator
-        return kind(other, self.options, self._cluster.known_client)
+    def spread(self, other: Any) -> Any:
+        """Distribute another operator, map or sum over shots over the same cluster, in the same way."""
+        linear = DistributedOperator if isinstance(other, LinearOperator) else DistributedSum
+        return (DistributedMap if isinstance(other, Map) else linear)(other, self.options, self._cluster.known_client)
 
     def jacobian(self, *args, **options) -> DistributedOperator:
         """Return the Jacobian of a survey's modeling, distributed too; see ``Survey.modeling``."""
@@ -87,6 +88,22 @@ class DistributedOperator(Elsewhere):
     def as_map(self, *args, **options) -> DistributedMap:
         """Return the map of a survey's modeling, distributed too; see ``Survey.modeling``."""
         return self.spread(self.stands_for.as_map(*args, **options))
+
+    @property
+    def wrt(self) -> tuple[str, ...]:
+        """Perturbed parameters, of a Jacobian."""
+        if not hasattr(self.op, "wrt"):
+            raise AttributeError(f"<{self}> is no Jacobian: it has no wrt")
+        return self.op.wrt
+
+    def illumination(self) -> NDArray:
+        """Return how much the source illuminates each cell, of a Jacobian; see :meth:`seisops.Jacobian.illumination`."""
+        if self._reversed or not hasattr(self.op, "illumination"):
+            raise ParameterError(
+                f"illumination is that of a Jacobian, and <{self}> is none: take so.Jacobian(D, q) of modeling D that is "
+                "distributed"
+            )
+        return self._cluster.run(Illuminate("illumination", (), (self.op.domain,)), [])[0]
 
     def forget(self) -> None:
         """Release what the workers hold."""

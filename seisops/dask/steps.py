@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from seisops.spaces import Space
 
-__all__ = ["Apply", "Evaluate", "Pull", "Push", "Save", "Step"]
+__all__ = ["Apply", "Evaluate", "Illuminate", "Pull", "Push", "Save", "Step", "Total"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,22 @@ class Save(Apply):
         (traces,) = super().run(part, [x], keep, shots)
         geometry.with_data(traces).to_zarr(self.path(shots), overwrite=True)
         return ()
+
+
+@dataclass(frozen=True)
+class Illuminate(Step):
+    """How much the sources of some shots illuminate each cell."""
+
+    def run(self, part, x, keep, shots):
+        return (part.illumination(),)
+
+
+@dataclass(frozen=True)
+class Total(Step):
+    """The part of some shots in a sum over shots."""
+
+    def run(self, part, x, keep, shots):
+        return part(*x)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from seisops.elsewhere import sent, there
 from seisops.errors import ParameterError, SpaceError
 from seisops.fusion import Fused, take_apart
 from seisops.operators import Identity, LinearOperator, Scaled, VStack, compose, scale
@@ -126,13 +127,16 @@ class Encoding:
         F : LinearOperator
             ``Pr * Ainv * Ps.H`` or ``Pr * Ainv * Pw.H`` with the same receivers in all shots. For Pr and Ps, each, stands a
             :class:`~seisops.Projection`, or what is made of components: :class:`~seisops.Force`,
-            :class:`~seisops.MomentTensor`, :class:`~seisops.Dipole`, :class:`~seisops.Fibre`.
+            :class:`~seisops.MomentTensor`, :class:`~seisops.Dipole`, :class:`~seisops.Fibre`. That of a distributed one is
+            distributed, too.
 
         Raises
         ------
         ParameterError
             If F is something else, or receivers (their directions, signatures) differ from shot to shot.
         """
+        if there(F) is not None:
+            return sent(self.encode, F)
         parts = take_apart(F)
         scalar, reading, writing = _sides(F, parts)
         self._check(F.range)

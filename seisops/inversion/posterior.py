@@ -379,7 +379,7 @@ def _leading(misfit: Any) -> Misfit:
                 one, two = getattr(first, name), getattr(other, name)
                 if one is not two and one is not None and two is not None and fingerprint(one) != fingerprint(two):
                     raise ParameterError(
-                        f"Posterior of a sum: {first!r:.80} and {other!r:.80} have different {name}, so that x stands for two "
-                        f"models: give all the same {name}"
+                        f"Posterior of a sum: {first!r:.80} and {other!r:.80} have different {name}, so that x stands for "
+                        f"two models: give all the same {name}"
                     )
     return first

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from seisops.elsewhere import Elsewhere
 from seisops.errors import ParameterError, shown
 from seisops.model.models import axes_in_space, coordinates, model_of
 from seisops.model.smooth import Smooth
@@ -173,7 +174,7 @@ class Illumination(Pointwise):
             for _ in range(integer("Illumination probes", probes, minimum=1)):
                 z = space.asarray(rng.choice([-1.0, 1.0], space.shape))
                 found += z * (J.H @ (J @ z))
-        elif isinstance(J, Jacobian):
+        elif isinstance(J, Jacobian) or (isinstance(J, Elsewhere) and isinstance(J.stands_for, Jacobian)):
             found = J.illumination().astype(np.float64)
         else:
             raise ParameterError(

@@ -140,6 +140,56 @@ def test_derivatives_of_what_is_distributed(client, name):
     assert np.array_equal(spread(m, q), G(m, q))
 
 
+def test_illumination_and_encoding_of_what_is_distributed(client):
+    F = modeling(waves())
+    D = so.dask.distribute(F, client, same_order=True)
+    q = F.domain.random(3)
+    J, there = so.Jacobian(F, q), so.Jacobian(D, q)
+    assert there.wrt == J.wrt
+    np.testing.assert_allclose(there.illumination(), J.illumination(), rtol=1e-6)
+    weights, theirs = so.model.Illumination(J), so.model.Illumination(there)
+    np.testing.assert_allclose(theirs.values, weights.values, rtol=1e-6)
+    with pytest.raises(ParameterError, match=r"so\.Jacobian\(D, q\)"):
+        D.illumination()
+    with pytest.raises(ParameterError, match="probes"):
+        so.model.Illumination(2.0 * there)
+    with pytest.raises(AttributeError, match="no Jacobian"):
+        D.wrt  # noqa: B018
+    with pytest.raises(sodask.ShotError, match="J has lags"):
+        so.Jacobian(D, q, lags={"x": range(-1, 2)}).illumination()
+
+
+def test_encoded_shots_of_what_is_distributed(client):
+    w = waves()
+    A = so.Modeling(w, so.Acoustic(w.grid, vp=1800.0), boundary=so.PML(cells=6), space_order=4)
+    sources = np.linspace((20.0, 30.0), (200.0, 160.0), SHOTS)[:, None]
+    F = so.Projection(w, [(50.0, 60.0), (120.0, 33.0)]) * A * so.Projection(w, sources).H
+    D = so.dask.distribute(F, client)
+    E = so.inversion.Encoding.random(2, SHOTS, seed=1)
+    encoded, here = E.encode(D), E.encode(F)
+    assert isinstance(encoded, sodask.DistributedOperator) and encoded.shots == 2
+    q = E.sources(D) @ F.domain.random(1)
+    np.testing.assert_allclose(encoded @ q, here @ q, rtol=1e-6)
+
+
+@pytest.mark.parametrize("iterations", [1, 3])
+def test_wavefield_reconstruction_of_what_is_distributed(client, iterations):
+    F = modeling(waves(dtype="float64"))
+    D = so.dask.distribute(F, client)
+    q = F.domain.random(1)
+    d = F.at(vp=1700.0) @ q
+    options = dict(iterations=iterations, P=1e-8, start=np.full((24, 21), 1600.0**-2), weights=2.0)
+    here, there = (so.inversion.WavefieldReconstruction(op, d, q, **options) for op in (F, D))
+    assert there.fingerprint == here.fingerprint
+    x = np.random.default_rng(0).standard_normal(here.domain.size)
+    for one, two in ((here, there), (here.select([3, 1]), there.select([3, 1]))):
+        (value, gradient), (their_value, their_gradient) = one(x), two(x)
+        assert np.isclose(their_value, value, rtol=1e-12)
+        assert np.linalg.norm(their_gradient - gradient) < 1e-12 * np.linalg.norm(gradient)
+    again = pickle.loads(pickle.dumps(there))
+    assert np.isclose(again(x)[0], here(x)[0], rtol=1e-12)
+
+
 def test_derivatives_of_what_is_composed_around_it(client):
     F = modeling(waves())
     D = so.dask.distribute(F, client)

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 import seisops as so
 from seisops.errors import AccuracyWarning, ParameterError, SpaceError
-from seisops.inversion import constraints, fingerprint
+from seisops.inversion import constraints, fingerprint, spg
 from seisops.inversion.constraints import (
     Bounds,
     Intersection,
@@ -254,6 +254,14 @@ def test_an_intersection_of_sets_that_have_nothing_in_common():
 
 
 def test_within_an_intersection_nothing_moves():
+    # a model of zeros, or near, has no size of its own: what the sets make of it has one
+    zero = np.zeros(WAVES.grid.shape)
+    ball = Intersection(L2Ball(WAVES, 1.0), Monotone(WAVES), Bounds(WAVES, -1.0, 1.0))
+    assert np.array_equal(ball(zero), zero) and np.array_equal(ball(zero + 1e-300), zero + 1e-300)
+    lifted = Intersection(Monotone(WAVES), Bounds(WAVES, 1000.0, 2500.0))
+    for tiny in (zero, 1e-30 * X):
+        assert np.allclose(lifted(tiny), 1000.0, rtol=1e-3)
+    assert spg(lambda x: (np.sum((x - 0.1) ** 2), 2 * (x - 0.1)), zero, ball).fun < 1e-6
     both = Intersection(Monotone(WAVES), Bounds(WAVES, 1000.0, 2500.0))
     m = np.tile(np.linspace(1500.0, 2000.0, 5), (6, 1))
     assert np.array_equal(both(m), m) and np.array_equal(Intersection(Bounds(WAVES, 0.0, 1.0))(m), np.ones_like(m))

@@ -28,7 +28,7 @@ class Intersection(Constraint):
         among them the sets count.
     tolerance : float, optional
         How much a model may be away from the other sets, and change in an iteration, at any place, as a part of the largest
-        value of the model that is given.
+        value of the model that is given, and of what each of the sets makes of it.
     iterations : int, optional
         At most.
 
@@ -66,7 +66,10 @@ class Intersection(Constraint):
             from pyproximal.projection import GenericIntersectionProj
         except ImportError as error:
             raise missing("Intersection needs", "pyproximal", "prox") from error
-        rounds, allowed = 0, self.tolerance * float(np.abs(x).max())
+        alone = [one(x) for one in self.sets]
+        if all(np.array_equal(one, x) for one in alone):
+            return x
+        rounds, allowed = 0, self.tolerance * max(float(np.abs(one).max()) for one in (x, *alone))
 
         def first(y: NDArray) -> NDArray:
             nonlocal rounds
