@@ -16,6 +16,7 @@ from seisops.data.tracewise import Tracewise, kinds_of_traces, traces_of
 from seisops.errors import ParameterError
 from seisops.spaces import Axis
 from seisops.wave._validate import integer, real
+from seisops.wave.time import perhaps_in_ms
 
 __all__ = ["Bandpass", "TimePower", "TimeShift"]
 
@@ -56,11 +57,12 @@ class Bandpass(Tracewise):
         if not given:
             raise ParameterError("Bandpass needs low, high or both, in Hz: Bandpass(F, low=3.0, high=12.0)")
         corners = [real(f"Bandpass {name}", f, "Hz", positive=True) for name, f in given.items()]
-        nyquist = min(0.5 / part.time_axis.step for part in kinds_of_traces(space))
+        step = max(part.time_axis.step for part in kinds_of_traces(space))
         for name, f in zip(given, corners, strict=True):
-            if f >= nyquist:
+            if f >= 0.5 / step:
                 raise ParameterError(
-                    f"Bandpass({name}={f:g} Hz): the samples hold frequencies below {nyquist:g} Hz; leave it out"
+                    f"Bandpass({name}={f:g} Hz): the samples hold frequencies below {0.5 / step:g} Hz; leave it out"
+                    + perhaps_in_ms(step, f)
                 )
         if corners != sorted(set(corners)):
             raise ParameterError(f"Bandpass from {low} Hz to {high} Hz is empty: give low < high")

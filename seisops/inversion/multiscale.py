@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -150,7 +151,7 @@ def multiscale(
     data, q : array_like
         Observed data and the source, in the range and the domain of F.
     bands : sequence of float or None
-        Corners of the filters in Hz, in this order; None for all frequencies.
+        Corners of the filters in Hz, in this order, from low to high; None for all frequencies.
     start : array_like or tuple of array_like
         The model to begin with, strictly between the bounds; of several parameters a tuple.
     wrt : str or tuple of str, optional
@@ -170,7 +171,8 @@ def multiscale(
         ``"lbfgs"``, ``"spg"`` or ``"pqn"``.
     project : optional
         For ``"spg"`` and ``"pqn"``, a set besides the bounds, of :mod:`seisops.inversion.constraints`, in the unit of
-        models; of several parameters a tuple, with None for those that are free.
+        models; of several parameters a tuple, with None for those that are free, or a
+        :class:`~seisops.inversion.constraints.Product`.
     loss, weights, estimate_source
         As of :class:`Misfit`; weights are those of filtered data.
     P : operator or array_like, optional
@@ -200,7 +202,7 @@ def multiscale(
     -----
     AccuracyWarning
         If a band begins with more than a tenth of the data more than half a period away: it may skip cycles. Begin with
-        lower frequencies, a better model, or :class:`~seisops.inversion.loss.Envelopes`.
+        lower frequencies, a better model, or :class:`~seisops.inversion.loss.Envelopes`. Or if bands descend.
     DispersionWarning
         If a band begins with fewer than 2.5 grid points for its shortest wavelength.
 
@@ -214,6 +216,7 @@ def multiscale(
     sought = Sought(wrt, G.domain[:-1], bounds)
     if not isinstance(bands, Sequence) or not len(bands):
         raise ParameterError("multiscale needs bands, such as (4.0, 8.0, None) in Hz; None takes all frequencies")
+    bands = [None if high is None else real("a corner of multiscale", high, "Hz", positive=True) for high in bands]
     if solver not in ("lbfgs", *IN_SETS):
         raise ParameterError(f"multiscale: solver must be one of lbfgs, {', '.join(IN_SETS)}, got {solver!r:.40}")
     if solver == "lbfgs" and project is not None:
@@ -234,14 +237,14 @@ def multiscale(
     for name, space, low, high in zip(sought.names, sought.spaces, *sought.split_bounds(), strict=True):
         if name in ("vp", "m"):  # what is too fast for the time step is told before any work starts
             fine.at(**{name: (low if name == "m" else high).reshape(space.shape)})
+    _warn_of_descent(bands)
     search = Search(sought, iterations, len(bands), journal_of(journal, "multiscale"), progress)
     model, out = first, MultiscaleResult(None, [])
     for high in bands:
         source, observed = fine.domain.asarray(q), fine.range.asarray(data)
         if high is not None:
-            corner = real("a corner of multiscale", high, "Hz", positive=True)
             source, observed = (
-                space.asarray(Bandpass(space, high=corner, zero_phase=False) @ space.asarray(x))
+                space.asarray(Bandpass(space, high=high, zero_phase=False) @ space.asarray(x))
                 for space, x in ((fine.domain, q), (fine.range, data))
             )
         band = Band(high)
@@ -340,6 +343,19 @@ def _highest(space: Space, source: NDArray) -> float | None:
 
 def _spacing(space: Space) -> float:
     return max(axis.step or 0.0 for axis in space.axes)
+
+
+def _warn_of_descent(bands: Sequence[float | None]) -> None:
+    for before, after in pairwise(math.inf if high is None else high for high in bands):
+        if after < before:
+            high = "all frequencies" if before == math.inf else f"those up to {before:g} Hz"
+            warnings.warn(
+                f"bands descend: one up to {after:g} Hz comes after {high}, of which it is a part. Low frequencies are for the "
+                "beginning, where they skip no cycles; high ones add detail to what they found: give bands from low to high",
+                AccuracyWarning,
+                stacklevel=outside(),
+            )
+            return
 
 
 def _warn_of_dispersion(band: Band, spacing: float) -> None:

@@ -114,6 +114,8 @@ class Sought:
 
     def constraint(self, project: Any) -> Constraint:
         """Bounds, and a set besides, of numbers of order one."""
+        if isinstance(project, Product):
+            project = project.sets[0] if self.single and len(project.sets) == 1 else project.sets
         sets = (None,) * len(self.names) if project is None else self._each("project", project)
         each = []
         for space, low, high, scale, one in zip(self.spaces, *self.split_bounds(), self.scales(), sets, strict=True):

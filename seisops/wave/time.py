@@ -7,6 +7,23 @@ import numpy as np
 from seisops._table import Told
 from seisops.wave._validate import integer, real
 
+#: In seconds: a sampling interval of so much, that is too long for a frequency, may be one in milliseconds.
+LONG = 0.1
+
+
+def perhaps_in_ms(step: float, frequency: float) -> str:
+    """What a sampling interval may mean that is too long for a frequency in Hz; empty if nothing is known.
+
+    Parameters
+    ----------
+    step : float
+        In seconds, as it was taken.
+    frequency : float
+    """
+    if step < LONG or 1e-3 * step * frequency >= 0.5:
+        return ""
+    return f"; perhaps the step is {step:g} ms, and time is in seconds: Time(n, step={1e-3 * step:g})"
+
 
 @dataclass(frozen=True, repr=False)
 class Time(Told):

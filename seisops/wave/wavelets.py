@@ -9,7 +9,7 @@ from scipy import fft
 
 from seisops.errors import ParameterError, SpaceError
 from seisops.wave._validate import real
-from seisops.wave.time import Time
+from seisops.wave.time import Time, perhaps_in_ms
 
 
 def ricker(time, f0, delay=None, amplitude=1.0):
@@ -114,6 +114,7 @@ def ormsby(time, corners, delay=None, amplitude=1.0):
         raise ParameterError(
             f"corners of an Ormsby wavelet must satisfy 0 <= f1 < f2 < f3 < f4 <= {time.nyquist:g} Hz (the "
             f"Nyquist frequency of {time!r}), got {corners!r}"
+            + (perhaps_in_ms(time.step, f4) if f4 > time.nyquist else "")
         )
     width = f4 + f3 - f2 - f1
     tau = _centred(time, delay, np.sqrt((1 / (f4 - f3) + 1 / (f2 - f1)) / (1e-4 * np.pi**2 * width)))
@@ -164,7 +165,7 @@ def _frequency(name, value, time):
     if value >= time.nyquist:
         raise ParameterError(
             f"{name} is {value:g} Hz, at or above the Nyquist frequency {time.nyquist:g} Hz of {time!r}: "
-            f"take a lower frequency or a time step below {0.5 / value:g} s"
+            f"take a lower frequency or a time step below {0.5 / value:g} s{perhaps_in_ms(time.step, value)}"
         )
     return value
 

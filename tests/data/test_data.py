@@ -192,7 +192,8 @@ def test_a_band(low, high):
     ("call", "match"),
     [
         (lambda: Bandpass(TRACES), "needs low, high or both"),
-        (lambda: Bandpass(TRACES, high=130.0), "below 125 Hz"),
+        (lambda: Bandpass(TRACES, high=130.0), "below 125 Hz; leave it out$"),
+        (lambda: Bandpass(Traces([1], Axis("time", 61, 6.0)), high=8.0), "perhaps the step is 6 ms"),
         (lambda: Bandpass(TRACES, 30.0, 5.0), "low < high"),
         (lambda: Mute(TRACES), "either a velocity"),
         (lambda: Mute(TRACES, velocity=1500.0, distances=[0.0], taper=-1.0), "negative"),

@@ -174,6 +174,41 @@ def test_several_parameters(solver):
         multiscale(F, d, q, (8.0,), start[0], wrt=("vp", "rho"), bounds=(BOUNDS, (1500.0, 2200.0)))
 
 
+def test_sets_of_several_parameters_are_a_product():
+    pytest.importorskip("pyproximal")
+    from seisops.inversion.constraints import Bounds, Product
+
+    F, d, q, start, _ = two(shots=1)
+    G = so.Parametric(F, ("vp", "rho"))
+    least = Bounds(G.domain[1], high=1850.0)
+    options = {"wrt": ("vp", "rho"), "bounds": (BOUNDS, (1500.0, 2200.0)), "iterations": 1, "solver": "spg"}
+    one, two_ = (
+        multiscale(F, d, q, (8.0,), start, project=p, **options) for p in ((None, least), Product(G, None, least))
+    )
+    assert (
+        all(np.array_equal(a, b) for a, b in zip(one.model, two_.model, strict=True)) and two_.model[1].max() <= 1850.0
+    )
+    with pytest.raises(ParameterError, match="give project as a tuple"):
+        multiscale(F, d, q, (8.0,), start, project=Product(G.domain[:1], None), **options)
+    F, d, q, start, _ = crosswell(shots=1)
+    V, options = so.Parametric(F, "vp"), {"wrt": "vp", "bounds": BOUNDS, "iterations": 1, "solver": "spg"}
+    least = Bounds(V, high=2020.0)
+    one, two_ = (multiscale(F, d, q, (8.0,), start, project=p, **options) for p in (least, Product(V, least)))
+    assert np.array_equal(one.model, two_.model)
+
+
+@pytest.mark.parametrize("bands", [(8.0, 4.0), (None, 8.0), (4.0, None, 8.0)])
+def test_bands_that_descend_are_told_before_any_work(bands, monkeypatch):
+    F, d, q, start, _ = crosswell(shots=1)
+    monkeypatch.setattr(so.Parametric, "__call__", lambda *x: 1 / 0)
+    with (
+        pytest.warns(so.AccuracyWarning, match="bands descend: one up to .* after") as told,
+        pytest.raises(ZeroDivisionError),
+    ):
+        multiscale(F, d, q, bands, start, wrt="vp", bounds=BOUNDS)
+    assert len(told) == 1 and told[0].filename == __file__
+
+
 def on_grids(n=81, h=7.5):
     """Modeling on any grid of the same extent; what was made, on which."""
     made = []
