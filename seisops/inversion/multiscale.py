@@ -350,8 +350,8 @@ def _warn_of_descent(bands: Sequence[float | None]) -> None:
         if after < before:
             high = "all frequencies" if before == math.inf else f"those up to {before:g} Hz"
             warnings.warn(
-                f"bands descend: one up to {after:g} Hz comes after {high}, of which it is a part. Low frequencies are for the "
-                "beginning, where they skip no cycles; high ones add detail to what they found: give bands from low to high",
+                f"bands descend: one up to {after:g} Hz comes after {high}, of which it is a part. Low frequencies come "
+                "first, as they skip no cycles, and high ones add detail to what they find: give bands from low to high",
                 AccuracyWarning,
                 stacklevel=outside(),
             )
