@@ -73,7 +73,7 @@ class Posterior:
     """
 
     def __init__(self, misfit: Any, x: ArrayLike, rank: int, oversampling: int = 10, seed: int = 0) -> None:
-        if not (callable(getattr(misfit, "gauss_newton", None)) and isinstance(getattr(misfit, "domain", None), Space)):
+        if not isinstance(misfit, Misfit | MisfitSum):
             raise ParameterError(
                 f"Posterior needs a misfit with a Gauss-Newton Hessian, such as a Misfit, got {shown(misfit)}"
             )
@@ -330,7 +330,7 @@ def _cells(space: Space, points: ArrayLike) -> NDArray:
     try:
         given = np.atleast_2d(floats(points))
     except (TypeError, ValueError):
-        raise ParameterError(f"point_spread: points must be numbers, ({names}) of each, got {points!r:.80}") from None
+        raise ParameterError(f"point_spread: points must be numbers, ({names}) of each, got {shown(points)}") from None
     if not given.size:
         raise ParameterError(f"point_spread: there are no points: give ({names}) of each, in metres")
     if given.ndim != 2 or given.shape[1] != len(space.axes):
