@@ -177,6 +177,56 @@ def test_what_is_not_a_number_is_left_blank():
     assert plot.model(GRID, np.full(GRID.shape, np.nan)).images[0].get_clim() == (0.0, 1.0)
 
 
+#: What is masked, by functions of an array on the grid.
+MASKED = {
+    "model": lambda a: plot.model(GRID, a).images[0],
+    "image": lambda a: plot.image(GRID, a, clip=100.0).images[0],
+    "panels": lambda a: plot.panels(GRID, {"a": a})[0].images[0],
+    "record": lambda a: plot.record(so.Time(n=5, step=0.1), a, clip=100.0).images[0],
+    "gathers": lambda a: plot.gathers(GRID, np.ma.stack([a, a]), [0.0, 1.0], at=[130.0], clip=100.0)[0].images[0],
+    "movie": lambda a: plot.movie(GRID, a[None], [0.0], clip=100.0).ax.images[0],
+}
+
+
+@pytest.mark.parametrize("name", MASKED)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64"])
+def test_what_is_masked_is_left_blank_and_has_no_colours(name, dtype):
+    junk = np.ma.masked_greater(np.where(VALUES == 17.0, 1e6, VALUES).astype(dtype), 1000)
+    drawn, (low, high) = MASKED[name](junk), MASKED[name](junk).get_clim()
+    assert np.ma.count_masked(drawn.get_array()) == (2 if name == "gathers" else 1)
+    assert low >= -34.0 and high <= 34.0
+    assert junk.mask.sum() == 1 and junk.data.max() == 1e6  # what was given stays
+
+
+@pytest.mark.parametrize("huge", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("name", MASKED)
+def test_colours_are_those_of_finite_values(name, huge):
+    ends = MASKED[name](np.where(VALUES == 17.0, huge, VALUES)).get_clim()
+    assert np.isfinite(ends).all() and ends == MASKED[name](np.ma.masked_equal(VALUES, 17.0)).get_clim()
+
+
+def test_truth_values_and_integers_are_numbers():
+    assert plot.image(GRID, VALUES > 17.0).images[0].get_clim() == (-1.0, 1.0)
+    assert plot.model(GRID, VALUES > 17.0).images[0].get_clim() == (0.0, 1.0)
+    assert plot.panels(GRID, {"a": VALUES > 17.0}, clip=99.0)[0].images[0].get_clim() == (-1.0, 1.0)
+    small = np.ones((3, 11), np.uint8)
+    last = plot.records(TIME, {"a": 2 * small, "b": small})[-1]
+    assert np.all(last.images[0].get_array() == -1.0)
+
+
+def test_curves_take_what_gives_numbers():
+    masked = np.ma.masked_equal([3.0, 2.0, 1.0], 2.0)
+    ax = plot.curves({"iterator": iter([3.0, 2.0]), "tuple": (1, 2), "masked": masked, "none yet": []})
+    assert np.array_equal(ax.lines[0].get_ydata(), [3.0, 2.0]) and np.array_equal(ax.lines[0].get_xdata(), [0, 1])
+    assert np.isnan(ax.lines[2].get_ydata()).tolist() == [False, True, False]
+
+
+def test_spectra_of_what_is_not_finite_are_left_blank():
+    some = {"whole": np.sin(TIME.samples), "broken": np.full(11, np.nan)}
+    ax = plot.spectrum(TIME, some, decibels=True)
+    assert np.isfinite(ax.lines[0].get_ydata()).all() and not np.isfinite(ax.lines[1].get_ydata()).any()
+
+
 # ---- traces
 
 
@@ -398,6 +448,15 @@ def test_a_movie_shows_all_snapshots_over_the_medium(tmp_path):
     assert (tmp_path / "waves.html").stat().st_size > 10_000
 
 
+def test_a_movie_of_what_is_not_a_number_shows_the_medium(tmp_path):
+    snapshots = np.full((2, 7, 5), np.nan)
+    snapshots[1, 3, 2] = 2.0
+    made = plot.movie(so.Acoustic(GRID, 2000.0), snapshots, [0.0, 1.0], tmp_path / "a.gif")
+    opacity = made.show(1)[0].get_alpha()
+    assert opacity.sum() == opacity[2, 3] == 1.0
+    assert plot.movie(so.Acoustic(GRID, 2000.0), snapshots[:1], [0.0]).show(0)[0].get_alpha().max() == 0.0
+
+
 def test_a_movie_of_three_dimensions_moves_all_slices():
     snapshots = np.random.default_rng(8).standard_normal((2, *CUBE.shape))
     made = plot.movie(CUBE, snapshots, [0.0, 1.0], over=np.zeros(CUBE.shape))
@@ -469,6 +528,11 @@ def test_what_does_not_lie_there_is_refused(draw, match):
         (lambda: plot.geometry([(0.0, 1.0)], [(0.0, 1.0, 2.0)]), "2 coordinates and receivers 3"),
         (lambda: plot.geometry(3), "sources"),
         (lambda: plot.movie(GRID, np.ones((3, 7, 5)), np.ones(3), "a.mp4"), "must end in .gif or .html"),
+        (lambda: plot.movie(GRID, np.ones((3, 7, 5)), np.ones(3), "not/there/a.gif"), "there is no folder not.there"),
+        (lambda: plot.curves({"a": 5}), r"'a' of shape \(\) is no series: give one number after another"),
+        (lambda: plot.curves({"a": "text"}), "'a' holds"),
+        (lambda: plot.curves({"a": [[1.0, 2.0]]}), r"'a' of shape \(1, 2\) is no series"),
+        (lambda: plot.model(GRID, VALUES, limits=(0.0, np.inf)), "limits="),
     ],
 )
 def test_what_cannot_be_meant_is_refused(draw, match):

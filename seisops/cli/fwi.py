@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from seisops.cli.inputs import Data, Machine, Model, Source, observed
 from seisops.cli.keys import Bands, Choice, File, Flag, Number, Numbers, Text, Whole, example, from_table, key, near
-from seisops.cli.outputs import drawing, require_figures, section
+from seisops.cli.outputs import drawing, require_figures, require_writable, section
 from seisops.errors import ParameterError
 from seisops.inversion.journal import Journal
 from seisops.inversion.loss import (
@@ -268,6 +268,7 @@ def _refuse(output: Output, tables: Mapping[str, Any], force: bool) -> None:
         raise ParameterError(f"[output] model {output.model!r}: unknown kind of file; use one of {', '.join(KINDS)}")
     if folder.exists() and not folder.is_dir():
         raise ParameterError(f"[output] folder: {folder} is a file")
+    require_writable(folder)
     if force or not folder.is_dir() or not any(folder.iterdir()):
         return
     if not output.config.is_file():

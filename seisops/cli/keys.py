@@ -17,7 +17,7 @@ from seisops.errors import ParameterError, shown
 from seisops.wave._validate import integer, not_negative, real
 
 __all__ = [
-    "Bands", "Choice", "File", "Flag", "Key", "Kind", "Number", "NumberOr", "Numbers", "Shots", "Text", "Whole",
+    "Bands", "Choice", "File", "Flag", "Key", "Kind", "Number", "NumberOr", "Numbers", "Shots", "Text", "Whole", "Wholes",
     "add_options", "example", "from_options", "from_table", "key", "keys", "near",
 ]  # fmt: skip
 
@@ -138,6 +138,25 @@ class Whole(Kind):
     def checked(self, name: str, value: Any) -> int:
         """An int."""
         return integer(name, value, minimum=self.minimum)
+
+
+class Wholes(Whole):
+    """Some whole numbers, ``401,201`` or ``[401, 201]``, of at least so much each."""
+
+    def __init__(self, metavar: str, counts: tuple[int, ...], minimum: int = 1) -> None:
+        super().__init__(minimum)
+        self.counts, self.metavar = counts, metavar
+
+    def parsed(self, text: str) -> Any:
+        """A list."""
+        return [super(Wholes, self).parsed(part) for part in text.split(",")]
+
+    def checked(self, name: str, value: Any) -> tuple[int, ...]:
+        """A tuple."""
+        values = value if isinstance(value, list | tuple) else [value]
+        if len(values) not in self.counts:
+            raise ParameterError(f"{name} takes {' or '.join(map(str, self.counts))} whole numbers, got {shown(value)}")
+        return tuple(super(Wholes, self).checked(name, one) for one in values)
 
 
 class Numbers(Number):

@@ -74,7 +74,7 @@ class Movie:
         Raises
         ------
         ParameterError
-            If the file's name ends otherwise.
+            If the file's name ends otherwise, or there is no such folder.
         """
         path = _writable(file)
         if path.suffix.lower() == ".html":
@@ -135,7 +135,7 @@ def movie(
     SpaceError
         If snapshots are not on the grid, or there is no time for each.
     ParameterError
-        If something else is no grid, no array of real numbers, or the file's name ends otherwise.
+        If something else is no grid, no array of real numbers, the file's name ends otherwise, or its folder is not there.
     """
     on, found, moments = grid_of(grid), arrays(snapshots, "snapshots"), arrays(times, "times")
     if found.shape != (moments.size, *on.shape) or moments.ndim != 1 or not moments.size:
@@ -178,6 +178,8 @@ def _writable(file: str | os.PathLike) -> Path:
     path = Path(file)
     if path.suffix.lower() not in (".gif", ".html"):
         raise ParameterError(f"movie file {str(path)!r}: its name must end in .gif or .html")
+    if not path.parent.is_dir():
+        raise ParameterError(f"movie file {str(path)!r} cannot be written: there is no folder {path.parent}")
     return path
 
 
@@ -195,8 +197,8 @@ def _beneath(where: Grid | WaveEquation, over: ArrayLike | str | None):
 
 
 def _opacity(values, largest: float):
-    """Waves cover the model, and where there are none it is seen."""
-    return np.clip(np.abs(values) / (0.4 * largest), 0.0, 1.0)
+    """Waves cover the model, and where there are none, or nothing is known, it is seen."""
+    return np.nan_to_num(np.clip(np.abs(values) / (0.4 * largest), 0.0, 1.0))
 
 
 def _at(title: str, moment: float) -> str:

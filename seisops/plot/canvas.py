@@ -22,6 +22,7 @@ __all__ = [
     "arrays",
     "given",
     "grown",
+    "known",
     "limited",
     "plain",
     "require_time",
@@ -43,12 +44,18 @@ def plain() -> Iterator[None]:
 
 
 def arrays(values: ArrayLike, what: str = "an array to draw") -> NDArray:
-    """Real numbers, of which NaN is left blank."""
-    found = np.asarray(values)
+    """Real numbers, floating, of which NaN is left blank; so is what is masked."""
+    found = np.ma.asarray(values) if np.ma.isMaskedArray(values) else np.asarray(values)
     if found.dtype.kind not in "biuf":
         hint = ": take its real part or magnitude" if found.dtype.kind == "c" else ""
         raise ParameterError(f"{what} holds {found.dtype}, not real numbers{hint}")
-    return found
+    found = found if found.dtype.kind == "f" else found.astype(np.float64)
+    return np.ma.filled(found, np.nan)
+
+
+def known(values: NDArray) -> NDArray:
+    """Those of some numbers that colours are made for."""
+    return values[np.isfinite(values)]
 
 
 def require_time(who: str, time: Any) -> None:
@@ -60,13 +67,13 @@ def require_time(who: str, time: Any) -> None:
 def limited(limits: Limits | None, values: Iterable[NDArray]) -> Limits:
     """Limits that were given, checked; or the smallest and the largest of some values."""
     if limits is None:
-        ends = [(np.nanmin(a), np.nanmax(a)) for a in values if np.isfinite(a).any()]
-        return (float(min(low for low, _ in ends)), float(max(high for _, high in ends))) if ends else (0.0, 1.0)
+        ends = [(float(a.min()), float(a.max())) for a in map(known, values) if a.size]
+        return (min(low for low, _ in ends), max(high for _, high in ends)) if ends else (0.0, 1.0)
     try:
         low, high = map(number_or_nan, limits)
     except (TypeError, ValueError):
         low = high = np.nan
-    if not low < high:
+    if not -np.inf < low < high < np.inf:
         raise ParameterError(f"limits={shown(limits)}: give the smallest and the largest value of the colours")
     return low, high
 
@@ -75,8 +82,8 @@ def symmetric(values: Iterable[NDArray], clip: float) -> Limits:
     """Limits about zero that a percentile of magnitudes lies within, the largest of some arrays."""
     if not 0 < number_or_nan(clip) <= 100:
         raise ParameterError(f"clip={shown(clip)}: give a percentile of the magnitudes, above 0 and up to 100")
-    known = (np.abs(a[np.isfinite(a)]) for a in values)
-    high = max((float(np.percentile(a, clip)) for a in known if a.size), default=0.0) or 1.0
+    sizes = (np.abs(known(a)) for a in values)
+    high = max((float(np.percentile(a, clip)) for a in sizes if a.size), default=0.0) or 1.0
     return -high, high
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from seisops.errors import ParameterError, SpaceError
-from seisops.plot.canvas import alone, arrays, given, require_time
+from seisops.plot.canvas import alone, arrays, given, known, require_time
 from seisops.wave._validate import integer, real
 from seisops.wave.time import Time
 
@@ -21,7 +21,7 @@ FLOOR = 1e-3
 
 
 def curves(
-    series: Mapping[str, Sequence[float]],
+    series: Mapping[str, Iterable[float]],
     xlabel: str = "iteration",
     ylabel: str = "",
     title: str = "",
@@ -33,7 +33,7 @@ def curves(
 
     Parameters
     ----------
-    series : mapping of str to sequence of float
+    series : mapping of str to iterable of float
     xlabel, ylabel, title : str, optional
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default in a new figure.
@@ -43,9 +43,15 @@ def curves(
     Returns
     -------
     matplotlib.axes.Axes
+
+    Raises
+    ------
+    ParameterError
+        If something is no series of real numbers.
     """
+    drawn = {name: _series(name, values) for name, values in given(series, "curves", "series of numbers").items()}
     ax = alone(ax, (6.0, 4.0))
-    for name, values in given(series, "curves", "series of numbers").items():
+    for name, values in drawn.items():
         ax.plot(np.arange(len(values)), values, marker=".", label=name)
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title, yscale="log" if log else "linear")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -156,7 +162,7 @@ def spectrum(
     f = _frequencies(time)
     ax = alone(ax, (6.0, 4.0))
     amplitudes = {name: np.sqrt(np.mean(np.abs(s) ** 2, axis=0)) for name, s in spectra.items()}
-    high = max(float(a.max()) for a in amplitudes.values()) or 1.0
+    high = max((float(known(a).max()) for a in amplitudes.values() if known(a).size), default=0.0) or 1.0
     beside = ax.twinx() if phase else None
     for name, a in amplitudes.items():
         drawn = 20 * np.log10(np.maximum(a / high, FLOOR)) if decibels else a
@@ -177,6 +183,15 @@ def spectrum(
 def _explain(ax: Axes) -> None:
     """A legend where it covers least, and lets through what it covers."""
     ax.legend(fontsize="small", framealpha=0.5, loc="best")
+
+
+def _series(name: str, values: Iterable[float]) -> NDArray:
+    found = arrays(list(values) if isinstance(values, Iterator) else values, f"{name!r}")
+    if found.ndim != 1:
+        raise ParameterError(
+            f"{name!r} of shape {found.shape} is no series: give one number after another, as [1.0, 0.5]"
+        )
+    return found
 
 
 def _trace(time: Time, values: ArrayLike, receiver: int | None, what: str) -> NDArray:

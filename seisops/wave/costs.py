@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from math import ceil, inf
+from math import ceil, inf, prod
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from seisops.fusion import fuse
 from seisops.maps import Arranged, Composed, LinearMap, Map, Stacked
 from seisops.operators import LinearOperator, Propagator
 from seisops.wave._validate import integer
+from seisops.wave.grid import Grid
 from seisops.wave.jacobian import Jacobian, Parametric, device_of, the_modeling
 from seisops.wave.modeling import Modeling
 from seisops.wave.sampling.perturbation import Perturbation
@@ -70,6 +71,10 @@ class Trial:
     gradient: float
     born: float
     image: float
+
+    def scaled(self, factor: float) -> Trial:
+        """That of a model so many times as large."""
+        return Trial(*(factor * seconds for seconds in (self.solve, self.gradient, self.born, self.image)))
 
     def products(self, histories: float, born: float, images: float) -> float:
         """What so many backgrounds that are kept, and so many products with J and J.H, take beyond their solves."""
@@ -172,7 +177,8 @@ class Costs:
     storage : str
         The storage policy.
     backgrounds : tuple of ShotGroup
-        How the backgrounds of a process's shots are kept; those that do not fit the budget last.
+        How the backgrounds of a process's shots are kept; those that do not fit the budget last. Empty if the policy has no
+        memory for them.
     second : tuple of ShotGroup
         Likewise, of the larger backgrounds that second derivatives need; empty if the policy has no memory for them.
     device : str
@@ -199,7 +205,7 @@ class Costs:
     backgrounds: tuple[ShotGroup, ...]
     second: tuple[ShotGroup, ...]
     device: str
-    free_bytes: int
+    free_bytes: int = field(compare=False)
     advice: str = ""
 
     @property
@@ -214,9 +220,9 @@ class Costs:
 
     @property
     def worker_bytes(self) -> int:
-        """Memory of a process that computes derivatives, beside Python and the models."""
+        """Memory of a process that computes derivatives, beside Python and the models; that only models, if none fit."""
         held = sum(k.shots * k.held_bytes for k in self.backgrounds if k.held)
-        needed = max(k.working_bytes + (0 if k.held else k.held_bytes) for k in self.backgrounds)
+        needed = max((k.working_bytes + (0 if k.held else k.held_bytes) for k in self.backgrounds), default=0)
         return self.solve_bytes + held + needed
 
     @property
@@ -224,7 +230,9 @@ class Costs:
         """What of `worker_bytes` is on the device: all but backgrounds that are in memory of the host."""
         own = [(k, k.held_bytes - k.host_bytes) for k in self.backgrounds]
         held = sum(k.shots * nbytes for k, nbytes in own if k.held)
-        return self.solve_bytes + held + max(k.working_bytes + (0 if k.held else nbytes) for k, nbytes in own)
+        return (
+            self.solve_bytes + held + max((k.working_bytes + (0 if k.held else nbytes) for k, nbytes in own), default=0)
+        )
 
     def solves(self, what: Work | str) -> tuple[float, float]:
         """Solves of all shots for one application of something, and for the first one.
@@ -255,7 +263,7 @@ class Costs:
     def _summed(self, what: Work | str, of_shot: Callable[[ShotGroup], tuple[float, float]]) -> tuple[float, float]:
         """What all shots take together, for one application of something and for the first."""
         later = first = 0.0
-        left, backgrounds = self.shots, self.second if Work(what) is Work.HESSIAN else self.backgrounds
+        left, backgrounds = self.shots, self._groups(Work(what))
         if not backgrounds:
             return inf, inf
         for k in backgrounds:
@@ -264,6 +272,12 @@ class Costs:
             one, begin = of_shot(k)
             later, first = later + n * one, first + n * begin
         return later, first
+
+    def _groups(self, what: Work) -> tuple[ShotGroup, ...]:
+        """How the backgrounds are kept that something needs; none if there is no memory for them."""
+        if what in (Work.MODELING, Work.MAP) and not self.backgrounds:
+            return (ShotGroup(self.shots, "without", False, 0, 0, 0.0, 0.0, 0),)
+        return self.second if what is Work.HESSIAN else self.backgrounds
 
     def _of_the_device(self) -> list[str]:
         """Lines about the memory of a device other than the processor."""
@@ -283,8 +297,12 @@ class Costs:
             + ("" if self.seconds is None else f", about {self.seconds:.3g} s here"),
             f"backgrounds: {self.storage}, {self.exactness}; whole, one takes {_size(self.history_bytes)}, the "
             f"{each} of a worker {_size(each * self.history_bytes)}; {_size(self.budget_bytes)} may be kept",
-            *map(_said, self.backgrounds),
-            f"memory of a worker: {_size(self.worker_bytes)} with derivatives",
+            *(
+                map(_said, self.backgrounds)
+                if self.backgrounds
+                else ["  none: the parts of one do not fit this memory"]
+            ),
+            f"memory of a worker: {_size(self.worker_bytes)}" + " with derivatives" * bool(self.backgrounds),
             *self._of_the_device(),
             "",
             f"{'one application':44} {'solves':>8} {'the first':>10}"
@@ -318,7 +336,9 @@ def _count(solves: float) -> str:
     return f"{solves:,.0f}" if solves == round(solves) else f"{solves:,.1f}"
 
 
-def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = True) -> Costs:
+def plan(
+    F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = True, grid: Grid | None = None
+) -> Costs:
     """Say what a modeling operator and its derivatives will cost.
 
     Parameters
@@ -333,13 +353,14 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
         Processes that will share the shots, each as fast as this one.
     trial : bool, optional
         Whether to time a few steps here, of modeling and of derivatives; this compiles the wave equation.
+    grid : Grid, optional
+        Another grid than that of `F`, of the same cells, to forecast what a large model will cost by a part of it, in the
+        memory of the part: with the time step of the part, and a trial's time in the ratio of the cells.
 
     Raises
     ------
     ParameterError
-        If `F` contains no solve.
-    UnfusedError
-        If the policy finds memory for nothing.
+        If `F` contains no solve, or has other cells than a grid that is stated.
     """
     workers = integer("plan workers", workers, minimum=1)
     modeling, by, own, shots = next(_planned(F), (None, None, None, None))
@@ -347,10 +368,11 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
         raise ParameterError(
             f"plan: {F!r:.200} contains no Modeling: give a modeling operator such as Pr * Ainv * Ps.H, a Jacobian or a map"
         )
+    part, modeling = modeling, modeling if grid is None else _enlarged(modeling, grid)
     d, chosen = modeling.discretisation, policy(storage or own or "auto")
     fields = d.scheme(modeling.medium).of(False).fields
     itemsize = np.dtype(d.dtype).itemsize
-    cells = int(np.prod(d.padding.shape))
+    cells = prod(d.padding.shape)
     levels = sum(u.order + 1 for u in fields)
     by = by or Perturbation(modeling.medium.perturbable[:1])
     layout = modeling.solver.layout(_coefficients(modeling, by), chosen.keep)
@@ -358,7 +380,7 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
     both = replace(layout, shapes=2 * layout.shapes, state_shapes=2 * layout.state_shapes)
     shots = shots or modeling.domain.shots
     each = ceil(shots / workers)
-    pool, backgrounds = chosen.pool(d.device), _backgrounds(chosen, layout, each, d.device)
+    pool, backgrounds = chosen.pool(d.device), _if_any(chosen, layout, each, d.device)
     costs = Costs(
         shots=shots,
         workers=workers,
@@ -371,16 +393,28 @@ def plan(F: LinearOperator | Map, storage=None, workers: int = 1, trial: bool = 
         history_bytes=layout.whole_bytes,
         budget_bytes=chosen.budget(d.device),
         exactness=chosen.exactness,
-        trial=_timed(modeling, by, chosen, max(1, layout.whole_bytes // d.steps)) if trial else None,
+        trial=_timed(part, by, chosen).scaled(cells / prod(part.discretisation.padding.shape)) if trial else None,
         storage=type(chosen).__name__.lower(),
         backgrounds=backgrounds,
         second=_if_any(chosen, both, each, d.device),
         device=d.device,
         free_bytes=pool.room_bytes,
     )
-    if d.device == "cpu" or costs.device_bytes <= costs.free_bytes:
+    if d.device == "cpu" or not backgrounds or costs.device_bytes <= costs.free_bytes:
         return costs
     return replace(costs, advice=chosen.background(layout, nullcontext, pool, 0, 1).alternatives(costs.solve_bytes))
+
+
+def _enlarged(modeling: Modeling, grid: Grid) -> Modeling:
+    """What a modeling operator would be on another grid, for its sizes: it cannot be applied, as its medium stays."""
+    waves, d = modeling.domain, modeling.discretisation
+    if not isinstance(grid, Grid) or grid.spacing != d.grid.spacing:
+        raise ParameterError(
+            f"plan(grid={grid!r:.200}) is not of the same cells as {d.grid!r}, of whose medium the time step is: give a "
+            "Grid with that spacing"
+        )
+    larger = Wavefield(grid, waves.time, waves.shots, d.dtype, waves.max_bytes, waves.device)
+    return Modeling._frozen(larger, modeling.medium, replace(d, grid=grid))
 
 
 def _planned(x: Any) -> Iterator[tuple[Propagator, Perturbation | None, Policy | None, int | None]]:
@@ -460,12 +494,13 @@ def _backgrounds(chosen: Policy, layout: Layout, shots: int, on: str) -> tuple[S
     return tuple(groups)
 
 
-def _timed(modeling: Modeling, by: Perturbation, storage: Policy, step_bytes: int) -> Trial:
-    """Seconds of a shot, whose background takes so many bytes a step."""
+def _timed(modeling: Modeling, by: Perturbation, storage: Policy) -> Trial:
+    """Seconds of a shot."""
     d, grid = modeling.discretisation, modeling.domain.grid
     centre = [[(lo + hi) / 2 for lo, hi in grid.extent]]
     room = max(storage.budget(d.device), ROOM)
-    storage, most = replace(storage, keep_bytes=room), room // step_bytes
+    step_bytes = modeling.solver.layout(_coefficients(modeling, by), storage.keep).whole_bytes // d.steps
+    storage, most = replace(storage, keep_bytes=room), room // max(1, step_bytes)
     spent, steps = [], []
     for n in TRIALS if most >= TRIALS[1] else (most // 6, most):
         axis = Time(max(2, n // d.ratio), d.time.step)

@@ -193,7 +193,39 @@ def test_second_derivatives_need_more_memory():
     assert "no room" in str(p)
 
 
+@pytest.mark.parametrize(
+    "storage", ["auto", so.storage.Boundary(), so.storage.Subsampled(3), so.storage.Checkpointed(n=4)]
+)
+def test_a_part_says_what_the_whole_will_cost(storage):
+    time, small, large = so.Time(51, 0.004), so.Grid((31, 27), 10.0), so.Grid((83, 47), 10.0)
+
+    def modeling(grid):
+        waves = so.Wavefield(grid, time, shots=5)
+        medium = so.Acoustic(grid, vp=2000.0, rho=1000.0)
+        P = so.Projection(waves, [(100.0, 100.0)])
+        return P * so.Modeling(waves, medium, free_surface=True) * P.H
+
+    part, whole = modeling(small), modeling(large)
+    assert so.plan(part, storage, 2, trial=False, grid=large) == so.plan(whole, storage, 2, trial=False)
+    assert so.plan(part, storage, trial=False, grid=small) == so.plan(part, storage, trial=False)
+    J = so.Jacobian(part, part.domain.random(1), wrt="vp", storage=storage)
+    assert so.plan(J, trial=False, grid=large).cells == so.plan(whole, trial=False).cells
+
+
+def test_what_does_not_fit_is_planned_without_backgrounds():
+    part = world().F
+    huge = so.Grid((10**6, 10**5), world().medium.grid.spacing)
+    p = so.plan(part, grid=huge)
+    assert p.cells > 10**11 and p.seconds > 1e3 and p.backgrounds == p.second == () and p.kept == 0
+    assert p.solves("F q, F.H d") == p.solves("G(m, q)") == (2, 2) and p.solves("J.H d")[0] == np.inf
+    assert p.worker_bytes == p.solve_bytes and "do not fit" in str(p) and "no room" in str(p)
+
+
 def test_refusals():
+    with pytest.raises(so.ParameterError, match=r"plan\(grid=Grid.*is not of the same cells as Grid"):
+        so.plan(world().F, grid=so.Grid((99, 99), 1.0))
+    with pytest.raises(so.ParameterError, match=r"plan\(grid=\(99, 99\)\) is not"):
+        so.plan(world().F, grid=(99, 99))
     with pytest.raises(so.ParameterError, match="no Modeling"):
         so.plan(world().Pr)
     with pytest.raises(so.ParameterError, match="workers"):
