@@ -311,19 +311,39 @@ class Pinned:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """A launch, but for what differs from march to march.
+
+    Attributes
+    ----------
+    function : kernel
+    blocks : int
+    shares : list of int
+        How blocks share out the cells of its sections.
+    functions : tuple of (int, int)
+        Of each function the number of its piece, and which of that piece's it is.
+    """
+
+    function: Any
+    blocks: int
+    shares: list
+    functions: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
 class Planned:
-    """What is launched in each step on grids of one shape.
+    """What is launched on grids of one shape.
 
     Attributes
     ----------
     pieces : list of (Piece, box)
-    step, after : list of (kernel, blocks, shares, pieces)
-        Of each launch how blocks share out the cells of its sections, and the pieces of its functions, by number.
+    step, after : list of Prepared
+        In each step, and after the last.
     """
 
     pieces: list[tuple[Piece, list]]
-    step: list[tuple]
-    after: list[tuple]
+    step: list[Prepared]
+    after: list[Prepared]
 
 
 class Program:
@@ -374,8 +394,8 @@ class Program:
             plan = self.planned(shape, tuple(zip(names, most, strict=True)), direction)
             step, after = (
                 [
-                    Launch(function, blocks, [*shares, *(v for n in items for v in given[n])])
-                    for function, blocks, shares, items in side
+                    Launch(p.function, p.blocks, [*p.shares, *(v for n, _ in p.functions for v in given[n])])
+                    for p in side
                 ]
                 for side in (plan.step, plan.after)
             )
@@ -425,8 +445,7 @@ class Program:
                 cells = tuple((a + low, b + high) for (a, b), (low, high) in zip(box, f.around, strict=True))
             yield Item.of(piece, stage, cells, f)
 
-    def _launch(self, families: Sequence[list[Item]], numbers: Mapping[int, int], leads: bool) -> tuple:
-        """A kernel and what is to be known of it: see :class:`Planned`."""
+    def _launch(self, families: Sequence[list[Item]], numbers: Mapping[int, int], leads: bool) -> Prepared:
         found: dict[tuple[int, int], int] = {}
         functions, parts, shares, blocks = [], [], [], 0
         for section in (s for family in families for s in sections(family)):
@@ -442,7 +461,7 @@ class Program:
             blocks += own[0]
             shares += [np.int32(n) for n in own]
         function = self.device.function(kernel(functions, parts, leads))
-        return function, blocks, shares, [piece for piece, _ in found]
+        return Prepared(function, blocks, shares, tuple(found))
 
     def _scalars(self, texts: Sequence[str], numbers: Mapping[str, float]) -> list:
         """Values of coefficients of time step and cell sizes."""

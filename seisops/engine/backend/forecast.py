@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from seisops.engine.backend.cuda import Program
-from seisops.engine.backend.launches import launches
 from seisops.engine.lower.loop import Loop
 from seisops.engine.lower.work import Part, Work, stages, together
 
@@ -84,16 +83,14 @@ def launched(
     """
     program, out = Program(loop, device or Nowhere()), []
     plan = program.planned(tuple(shape), tuple(sorted(bounds.items())), direction)
-    made = {id(p): stages(p, loop.dtype) for p, _ in plan.pieces}
-    boxes = {id(p): tuple(map(tuple, box)) for p, box in plan.pieces}
-    items = [item for p, box in plan.pieces for item in program._items(p, box)]
-    for (kernel, *_), families in zip(plan.step, launches(items, shape), strict=True):
-        found = dict.fromkeys((id(i.piece), i.stage) for family in families for i in family)
-        pieces = {id(i.piece): i.piece for family in families for i in family}
+    made = [stages(p, loop.dtype) for p, _ in plan.pieces]
+    for one in plan.step:
         # sums of points that are made in parts count with those parts
-        here = [(p, stage) for p, stage in found if stage < len(made[p])]
-        parts = tuple(Part(pieces[p], made[p][stage], boxes[p]) for p, stage in here)
-        out.append(Launch(kernel, parts, together(parts, loop.dtype, program.integers)))
+        here = [(n, stage) for n, stage in one.functions if stage < len(made[n])]
+        parts = tuple(
+            Part(plan.pieces[n][0], made[n][stage], tuple(map(tuple, plan.pieces[n][1]))) for n, stage in here
+        )
+        out.append(Launch(one.function, parts, together(parts, loop.dtype, program.integers)))
     return out
 
 
