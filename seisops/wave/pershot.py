@@ -79,6 +79,11 @@ class PerShot(ShotwiseMap):
         found = [modeling.together for modeling in _modelings(self.map)]
         return found[0] if all(found) else None
 
+    @property
+    def spare_bytes(self) -> int:
+        """As of the map."""
+        return self.map.spare_bytes
+
     def select(self, shots: Sequence[int]) -> PerShot:
         """Return the map of some shots."""
         return PerShot(self.map.select(shots))
