@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -22,11 +22,13 @@ from numpy.typing import DTypeLike, NDArray
 from seisops._extras import install
 from seisops.engine.backend.abreast import abreast, together
 from seisops.engine.backend.cpu import check, layout
-from seisops.engine.backend.launches import Item, deferred, launches, sections
+from seisops.engine.backend.launches import Item, Relations, arrangements, deferred, sections
 from seisops.engine.lower.cuda import HEAD, NAME, TAPS, THREADS, Kernels, kernel, kernels
 from seisops.engine.lower.loop import Loop, coefficients
 from seisops.engine.lower.nodes import Rule
 from seisops.engine.lower.piece import Piece
+from seisops.engine.lower.work import Part, Stage, Work, stages
+from seisops.engine.lower.work import together as at_once
 from seisops.errors import ParameterError
 
 __all__ = ["Cuda", "Program", "Table"]
@@ -356,6 +358,7 @@ class Program:
         self.dtype, self.device = loop.dtype, device
         self.names = frozenset(a.name for p in self.pieces for a in p.arrays.values())
         self._kernels: dict[tuple, Kernels] = {}
+        self._stages: dict[tuple, list[Stage]] = {}
         self._plans: OrderedDict[tuple, Planned] = OrderedDict()
         self._values: dict[tuple, list] = {}
         self._making = threading.RLock()  # threads of a crew ask for the same at the same time
@@ -421,19 +424,50 @@ class Program:
                 return [(0, bounds[name]) for name in piece.bound]
             return [tuple(end.of(n) for end in ends) for ends, n in zip(piece.box, shape, strict=True)]
 
-        def items(pieces: Sequence[Piece]) -> list[Item]:
-            return [item for p in pieces for item in self._items(p, box(p))]
+        known: dict[int, tuple[Piece, list[Item]]] = {}
 
+        def items(pieces: Sequence[Piece]) -> list[Item]:
+            for p in pieces:
+                if id(p) not in known:
+                    known[id(p)] = p, list(self._items(p, box(p)))
+            return [item for p in pieces for item in known[id(p)][1]]
+
+        def moved(step: Sequence[Sequence[list[Item]]]) -> float:
+            """Bytes."""
+            several = ([(i.piece, i.stage, box(i.piece)) for f in families for i in f] for families in step)
+            return sum(self.work(self.parts(of)).moved for of in several)
+
+        def arranged(pieces: Sequence[Piece]) -> list[list[list[Item]]]:
+            found = arrangements(items(pieces), related)
+            return min(found, key=moved) if len(found) > 1 else found[0]
+
+        related = Relations(shape)
         some = [p for p in self.pieces if all(first < end for first, end in box(p))]
-        some = deferred(some, direction, lambda order: len(launches(items(order), shape)))
+        some = deferred(some, direction, lambda order: len(arrangements(items(order), related)[0]))
         numbers = {id(p): n for n, p in enumerate(some)}
-        step = launches(items(some), shape)
-        after = launches(items([p for p in some if p.behind]), shape)
         return Planned(
             [(p, box(p)) for p in some],
-            [self._launch(families, numbers, leads=n == 0) for n, families in enumerate(step)],
-            [self._launch(families, numbers, leads=False) for families in after],
+            [self._launch(families, numbers, leads=n == 0) for n, families in enumerate(arranged(some))],
+            [self._launch(families, numbers, leads=False) for families in arranged([p for p in some if p.behind])],
         )
+
+    def parts(self, functions: Iterable[tuple[Piece, int, Sequence]]) -> tuple[Part, ...]:
+        """What some functions do: those of pieces, which they are of each, and the box of that.
+
+        Sums of points that are made in parts count with those parts.
+        """
+        out = []
+        for piece, stage, box in functions:
+            key = piece.statements, piece.axes
+            if key not in self._stages:
+                self._stages[key] = stages(piece, self.dtype)
+            if stage < len(self._stages[key]):
+                out.append(Part(piece, self._stages[key][stage], tuple(map(tuple, box))))
+        return tuple(out)
+
+    def work(self, parts: Iterable[Part]) -> Work:
+        """What a launch of some parts moves and computes."""
+        return at_once(parts, self.dtype, self.integers)
 
     def _items(self, piece: Piece, box: Sequence[tuple[int, int]]) -> Iterator[Item]:
         """The functions of a piece."""

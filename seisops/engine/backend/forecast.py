@@ -8,7 +8,7 @@ from typing import Any
 
 from seisops.engine.backend.cuda import Program
 from seisops.engine.lower.loop import Loop
-from seisops.engine.lower.work import Part, Work, stages, together
+from seisops.engine.lower.work import Part, Work, together
 
 __all__ = ["CARDS", "Card", "Launch", "Nowhere", "launched", "least"]
 
@@ -83,14 +83,9 @@ def launched(
     """
     program, out = Program(loop, device or Nowhere()), []
     plan = program.planned(tuple(shape), tuple(sorted(bounds.items())), direction)
-    made = [stages(p, loop.dtype) for p, _ in plan.pieces]
     for one in plan.step:
-        # sums of points that are made in parts count with those parts
-        here = [(n, stage) for n, stage in one.functions if stage < len(made[n])]
-        parts = tuple(
-            Part(plan.pieces[n][0], made[n][stage], tuple(map(tuple, plan.pieces[n][1]))) for n, stage in here
-        )
-        out.append(Launch(one.function, parts, together(parts, loop.dtype, program.integers)))
+        parts = program.parts((plan.pieces[n][0], stage, plan.pieces[n][1]) for n, stage in one.functions)
+        out.append(Launch(one.function, parts, program.work(parts)))
     return out
 
 

@@ -14,7 +14,7 @@ from seisops.engine.lower.nodes import Load, Statement
 from seisops.engine.lower.piece import Array, End, Piece
 from seisops.engine.lower.schedule import APART, FREE, SAME_CELL, relation
 
-__all__ = ["Box", "Item", "Section", "deferred", "launches", "sections"]
+__all__ = ["Box", "Item", "Relations", "Section", "arrangements", "deferred", "sections"]
 
 #: First cell, and that after the last, along each axis.
 Box = tuple[tuple[int, int], ...]
@@ -74,25 +74,62 @@ OWN = Load("own", None, ())
 Family = list[Item]
 
 
-def launches(items: Sequence[Item], shape: Sequence[int]) -> list[list[Family]]:
-    """Items in as few launches as their order allows.
+class Relations:
+    """How items are to each other on a grid, found once for each two.
 
-    One joins a launch if it is unrelated to what comes after that, and meets what is in it in the same cells only. What adds
-    to the same may come before or after, but not at once.
+    Parameters
+    ----------
+    shape : sequence of int
+        Cells of the grid.
+    """
+
+    def __init__(self, shape: Sequence[int]):
+        self._shape = tuple(shape)
+        self._known: dict[tuple[int, int], int] = {}
+        self._items: dict[int, Item] = {}  # kept, so that no other comes to have its number
+
+    def __call__(self, one: Item, other: Item) -> int:
+        key = id(one), id(other)
+        if key not in self._known:
+            self._items |= {id(one): one, id(other): other}
+            self._known[key] = self._found(one, other)
+        return self._known[key]
+
+    def _found(self, one: Item, other: Item) -> int:
+        if one.piece is other.piece:
+            return APART if set(one.makes) & set(other.needs) or set(one.needs) & set(other.makes) else FREE
+        return relation(one.touches or one.piece, other.touches or other.piece, self._shape)
+
+
+def arrangements(items: Sequence[Item], related: Relations) -> list[list[list[Family]]]:
+    """Items in as few launches as their order allows: each as early as may be, or as late; those with the fewest launches.
+
+    What adds to an array in the same cells as what assigns it is done by the same thread where both come late.
 
     Parameters
     ----------
     items : sequence of Item
         In the order in which they take effect.
-    shape : sequence of int
-        Cells of the grid.
+    related : Relations
+    """
+    early = _early(items, related)
+    late = [[family[::-1] for family in families] for families in reversed(_early(items[::-1], related))]
+    fewest = min(len(early), len(late))
+    return [one for one in (early, late) if len(one) == fewest]
+
+
+def _early(items: Sequence[Item], related: Relations) -> list[list[Family]]:
+    """Each item in the first launch that it may be in, in this order of time or against it.
+
+    One joins a launch if it is unrelated to what comes after that, and meets what is in it in the same cells only. What adds
+    to the same may come before or after, but not at once.
     """
     out: list[list[Family]] = []
     for item in items:
         home, joined = len(out), []
         for n in reversed(range(len(out))):
-            related = [(f, max(_related(one, item, shape) for one in f)) for f in out[n]]
-            met = [(f, how) for f, how in related if how != FREE]
+            found = [(f, max(related(one, item) for one in f)) for f in out[n]]
+            met = [(f, how) for f, how in found if how != FREE]
             apart = any(how > SAME_CELL or item.piece.bound or f[0].piece.bound for f, how in met)
             if not apart:
                 home, joined = n, [f for f, _ in met]
@@ -105,16 +142,10 @@ def launches(items: Sequence[Item], shape: Sequence[int]) -> list[list[Family]]:
     return out
 
 
-def _related(one: Item, other: Item, shape: Sequence[int]) -> int:
-    if one.piece is other.piece:
-        return APART if set(one.makes) & set(other.needs) else FREE
-    return relation(one.touches or one.piece, other.touches or other.piece, shape)
-
-
 def _commute(one: Item, other: Item) -> bool:
     """Whether all in which two items meet is what both add to."""
     if one.piece is other.piece:
-        return not set(one.makes) & set(other.needs)
+        return not (set(one.makes) & set(other.needs) or set(one.needs) & set(other.makes))
     mine, others = (item.touches or item.piece for item in (one, other))
     return _shared(mine, others) <= _added(mine) & _added(others)
 
@@ -131,10 +162,7 @@ def _added(piece: Piece) -> set[str]:
 
 def _shared(one: Piece, other: Piece) -> set[str]:
     """Arrays that either of two pieces writes and the other reads or writes, wherever."""
-    touched, written = (
-        [{a.name for a in piece.accesses if a.written or not only} for piece in (one, other)] for only in (False, True)
-    )
-    return touched[0] & touched[1] & (written[0] | written[1])
+    return set(one.written & other.touched.keys() | other.written & one.touched.keys())
 
 
 def sections(family: Family) -> list[Section]:

@@ -163,6 +163,19 @@ class Piece:
                     out.add(self._access(i.table, False))
         return frozenset(out)
 
+    @cached_property
+    def touched(self) -> Mapping[str, tuple[Access, ...]]:
+        """What is read or written of each array."""
+        out: dict[str, list[Access]] = {}
+        for access in self.accesses:
+            out.setdefault(access.name, []).append(access)
+        return {name: tuple(several) for name, several in out.items()}
+
+    @cached_property
+    def written(self) -> frozenset[str]:
+        """Arrays that are written."""
+        return frozenset(a.name for a in self.accesses if a.written)
+
     def _reads(self, value: Node) -> Iterator[Access]:
         left, seen = [(value, {v: 0 for v in self.axes})], set()
         while left:  # temporaries are looked at in few cells, though on many ways

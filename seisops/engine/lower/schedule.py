@@ -98,14 +98,14 @@ def _waits(before: Group, group: Group, shape: Sequence[int]) -> bool:
 
 def relation(a: Piece, b: Piece, shape: Sequence[int]) -> int:
     """How two pieces are related, on a grid of so many cells."""
-    known: dict[str, list[Access]] = {}
-    for access in a.accesses:
-        known.setdefault(access.name, []).append(access)
     worst = FREE
-    for access in b.accesses:
-        for other in known.get(access.name, ()):
-            if access.written or other.written:
-                worst = max(worst, _meeting((a, other), (b, access), shape))
+    for name in (a.written & b.touched.keys()) | (b.written & a.touched.keys()):
+        for one in a.touched[name]:
+            for other in b.touched[name]:
+                if one.written or other.written:
+                    worst = max(worst, _meeting((a, one), (b, other), shape))
+                    if worst == APART:
+                        return APART
     return worst
 
 
