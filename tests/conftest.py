@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+import seisops as so
 
 # torch compiles here and now, not in processes of its own that import torch before, and does not try out vectors first
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
@@ -16,6 +19,13 @@ os.environ.setdefault("TORCHINDUCTOR_VEC_ISA_OK", "0")
 settings.register_profile("tests", deadline=None, derandomize=True, database=None, max_examples=200)
 settings.load_profile("tests")
 
+
+def pytest_collection_finish() -> None:
+    """What has been imported stays: it need not be looked through whenever garbage is collected."""
+    gc.collect()
+    gc.freeze()
+
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -23,6 +33,25 @@ ROOT = Path(__file__).resolve().parents[1]
 def root() -> Path:
     """The root of the checkout."""
     return ROOT
+
+
+@pytest.fixture(scope="module")
+def settled() -> None:
+    """For tests of which each has garbage collected: what was there before those of their module is not looked through."""
+    so.memory.forget()
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def kernels(tmp_path_factory) -> Path:
+    """Where kernels are compiled for what stands for a graphics processor: once for all tests, in whatever process."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    folder /= "kernels"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import ctypes
 import hashlib
 import re
+import secrets
 import subprocess
 import weakref
 from contextlib import nullcontext
@@ -48,8 +49,13 @@ void launch(unsigned blocks, unsigned shots, unsigned threads, int order, void *
 """
 
 
+# of all degrees of optimisation the one after which compiling and running take the least time together
+OPTIONS = ("-x", "c", "-std=gnu11", "-Og", "-shared", "-fPIC", "-ffp-contract=off", "-w")
+
 #: Bytes before and after each array, and what is in them.
 GUARD, BYTE = 4096, 0xA5
+#: Bytes of an argument, at most.
+WORD = 8
 
 
 class Host:
@@ -107,31 +113,38 @@ class Host:
         kinds = [re.sub(r"\s*\w+$", "", one) for one in declared.split(", ")]
         given = ", ".join(f"*({kind} *)arguments[{n}]" for n, kind in enumerate(kinds))
         text = HEADER + source.replace('extern "C" ', "") + LAUNCH % {"given": given}
-        path = self.folder / hashlib.sha256(text.encode()).hexdigest()[:24]
-        if not path.with_suffix(".so").exists():
-            path.with_suffix(".c").write_text(text)
-            options = ["-std=gnu11", "-O0", "-shared", "-fPIC", "-ffp-contract=off", "-w"]
-            subprocess.run(["gcc", *options, path.with_suffix(".c"), "-o", path.with_suffix(".so")], check=True)
-        return ctypes.CDLL(str(path.with_suffix(".so"))).launch
+        path = self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.so"
+        if not path.exists():
+            made = path.with_suffix(f".{secrets.token_hex(8)}")  # another process may be at the same
+            subprocess.run(["gcc", *OPTIONS, "-", "-o", made], input=text, text=True, check=True)
+            made.rename(path)
+        return ctypes.CDLL(str(path)).launch
 
     def march(self, step, after, table, steps):
         shots = len(table.bases)
         tables = [table.at(steps.start, steps.start), np.full((shots, table.width), 2**63, np.uint64)]
         made = [table.bases, table.rules, np.uint32(len(table.rules)), np.int32(steps.step)]
+        step, after = ([(one, self._packed(one.arguments)) for one in side] for side in (step, after))
         for n in range(len(steps) + 1):
             leads = n < len(steps)
-            for one in step if leads else after:
+            for one, arguments in step if leads else after:
                 given = [tables[n % 2], np.uint32(table.width), *((tables[(n + 1) % 2], *made) if leads else ())]
-                self._launch(one, one.blocks + (table.blocks if leads else 0), shots, [*given, *one.arguments])
+                self._launch(one, one.blocks + (table.blocks if leads else 0), shots, self._packed(given) + arguments)
                 leads = False
         self.abreast = max(self.abreast, shots)
         self.check_guards()
 
-    def _launch(self, one, blocks, shots, arguments):
-        # each by a pointer to it, as a driver has it; of an array, to where it begins
+    def _packed(self, arguments):
+        """In a word each: numbers, and where arrays begin."""
         values = [np.uint64(self.address(a)) if isinstance(a, np.ndarray) else a for a in arguments]
-        held = [np.array([v]) for v in values]
-        pointers = (ctypes.c_void_p * len(held))(*(self.address(a) for a in held))
+        return b"".join(value.tobytes().ljust(WORD, b"\0") for value in values)
+
+    def _launch(self, one, blocks, shots, arguments):
+        # each by a pointer to it, as a driver has it
+        held = ctypes.create_string_buffer(arguments, len(arguments))
+        first = ctypes.addressof(held)
+        places = range(first, first + len(arguments), WORD)
+        pointers = (ctypes.c_void_p * len(places))(*places)
         one.function(
             ctypes.c_uint(blocks), ctypes.c_uint(shots), ctypes.c_uint(THREADS), ctypes.c_int(self.order), pointers
         )

@@ -25,16 +25,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::seisops.AccuracyWarning")
 FORWARD, BACKWARD, SCATTERED = range(3)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Where kernels are compiled, once for all tests."""
-    return tmp_path_factory.mktemp("kernels")
-
-
 @pytest.fixture
-def host(folder, monkeypatch):
+def host(kernels, settled, monkeypatch):
     """A device named "host" that stands for a graphics processor."""
-    out, real = Host(folder, SCATTERED), backend.device
+    out, real = Host(kernels, SCATTERED), backend.device
     monkeypatch.setattr(backend, "device", lambda name: out if name == "host" else real(name))
     gc.collect()  # operators of another test
     so.memory.forget()  # and what they ran on
@@ -44,7 +38,7 @@ def host(folder, monkeypatch):
 @pytest.mark.parametrize("ndim", [2, 3])
 @pytest.mark.parametrize("order", [FORWARD, BACKWARD, SCATTERED])
 @pytest.mark.parametrize("deep", [1, 6])
-def test_expressions_are_those_of_the_processor(folder, monkeypatch, ndim, order, deep):
+def test_expressions_are_those_of_the_processor(kernels, monkeypatch, ndim, order, deep):
     """What occurs in wave equations and what is harder, each as a piece of one and the same time loop."""
     monkeypatch.setattr("seisops.engine.backend.cuda.DEEP", deep)
     monkeypatch.setattr("seisops.engine.backend.cuda.MANY", 10)
@@ -60,7 +54,7 @@ def test_expressions_are_those_of_the_processor(folder, monkeypatch, ndim, order
     made = Made(tuple(one.piece(grid_assignment(t.image(out), expr)) for out, expr in written))
     given |= {name: c.values(given, numbers) for name, c in one.constancy.found.items()}
     axes, found = [d.name for d in t.dimensions], []
-    for compiled in (Program, Host(folder, order).compile):
+    for compiled in (Program, Host(kernels, order).compile):
         arrays = given | {PREFIX + out: np.full(SHAPE[ndim], np.nan) for out in outs}
         compiled(Loop(lambda: made, axes, "float64"))(arrays, SHAPE[ndim], numbers, (0, 0))
         found.append([arrays[PREFIX + out] for out in outs])

@@ -12,15 +12,10 @@ from seisops.errors import ParameterError
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.AccuracyWarning")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("kernels")
-
-
 @pytest.fixture
-def card(folder, monkeypatch):
+def card(kernels, settled, monkeypatch):
     """A device named "host" whose arrays are behind a wall."""
-    out, real = Walled(folder), backend.device
+    out, real = Walled(kernels), backend.device
     monkeypatch.setattr(backend, "device", lambda name: out if name == "host" else real(name))
     so.memory.forget()
     with xp.known():

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from test_device_arrays import card, folder  # noqa: F401 - fixtures
+from test_device_arrays import card  # noqa: F401 - a fixture
 
 import seisops as so
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_device_arrays import card, folder  # noqa: F401 - fixtures
+from test_device_arrays import card  # noqa: F401 - a fixture
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "device"))
 

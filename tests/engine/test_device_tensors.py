@@ -6,7 +6,7 @@ Torch has no device here but the processor: its tensors say that they are elsewh
 import device_arrays as xp
 import numpy as np
 import pytest
-from test_device_arrays import card, folder, read_at_points, so_model  # noqa: F401 - fixtures
+from test_device_arrays import card, read_at_points, so_model  # noqa: F401 - a fixture
 
 import seisops as so
 
