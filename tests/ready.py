@@ -16,13 +16,14 @@ OTHERS = (
 )
 TORCH = ("torch", "torch.optim")
 SERVING = """
-import os, sys, traceback
+import gc, os, sys, traceback
 from contextlib import suppress
 from importlib import import_module
 for name in sys.argv[1:]:
     with suppress(ImportError):
         import_module(name)
 loaded = {name.partition(".")[0] for name in sys.modules}
+gc.collect(), gc.freeze(), gc.set_threshold(20_000)  # in what is forked
 assert not {"seisops", "pylops"} & loaded and ("torch" in sys.argv) == ("torch" in loaded)
 for line in sys.stdin:
     folder = line.rstrip("\\n")
