@@ -1,6 +1,8 @@
 """Pieces as CUDA kernels: compiled for the processor and held against its own loops, whatever order threads come in."""
 
 import gc
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -251,3 +253,20 @@ def test_devices_that_are_not_there():
         so.Wavefield(grid, time, device="cuda:7")
     with pytest.raises(ParameterError, match='device=\'gpu\': use "cpu", "cuda"'):
         so.Wavefield(grid, time, device="gpu")
+
+
+def test_cupy_without_the_rest_of_cuda(monkeypatch):
+    """Packages of CuPy bring no compiler: who asks for a device is told, not who multiplies later."""
+
+    def version():
+        raise RuntimeError('Failure finding "libnvrtc.so.13"')
+
+    runtime = SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=RuntimeError)
+    nvrtc = SimpleNamespace(getVersion=version)
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=SimpleNamespace(runtime=runtime, nvrtc=nvrtc)))
+    with pytest.raises(
+        ParameterError, match=r"needs the compiler and the libraries of CUDA.*cupy-cuda12x\[ctk\].*libnvrtc"
+    ):
+        cuda.Cuda()
+    monkeypatch.setattr(nvrtc, "getVersion", lambda: (13, 0))
+    assert cuda.Cuda().name == "cuda:0"

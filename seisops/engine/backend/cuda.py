@@ -141,7 +141,7 @@ class Cuda:
     Raises
     ------
     ParameterError
-        Without CuPy, or without such a device.
+        Without CuPy and what it needs of CUDA, or without such a device.
     """
 
     number: int = 0
@@ -151,8 +151,8 @@ class Cuda:
             import cupy
         except ImportError as error:
             raise ParameterError(
-                f'device="{self.name}" needs CuPy: {install("cuda")} for CUDA 13, pip install cupy-cuda12x for CUDA 12 '
-                f"({error})"
+                f'device="{self.name}" needs CuPy: {install("cuda")} for CUDA 13, pip install "cupy-cuda12x[ctk]" for '
+                f"CUDA 12 ({error})"
             ) from None
         try:
             count = cupy.cuda.runtime.getDeviceCount()
@@ -160,6 +160,13 @@ class Cuda:
             raise ParameterError(f'device="{self.name}": there is no such device ({error})') from None
         if self.number >= count:
             raise ParameterError(f'device="{self.name}": there are {count} devices, numbered from 0')
+        try:
+            cupy.cuda.nvrtc.getVersion()
+        except RuntimeError as error:
+            raise ParameterError(
+                f'device="{self.name}" needs the compiler and the libraries of CUDA beside CuPy: {install("cuda")} brings '
+                f'those of CUDA 13, pip install "cupy-cuda12x[ctk]" those of CUDA 12 ({error})'
+            ) from None
 
     def __reduce__(self):
         return type(self), (self.number,)
