@@ -66,8 +66,15 @@ def in_line(x: Tensor, home: tuple[int, int] | None) -> Iterator[None]:
         yield
         return
     cuda = _arrays.namespace(x.detach()).cuda
-    with cuda.Device(x.device.index), cuda.ExternalStream(torch.cuda.current_stream(x.device).cuda_stream):
+    with cuda.Device(x.device.index), _stream(cuda, torch.cuda.current_stream(x.device)):
         yield
+
+
+def _stream(cuda: Any, stream: Any) -> Any:
+    """A stream of torch as one of CuPy: by the protocol that later releases of both have, or else by where it is."""
+    if hasattr(cuda.Stream, "from_external") and hasattr(stream, "__cuda_stream__"):
+        return cuda.Stream.from_external(stream)
+    return cuda.ExternalStream(stream.cuda_stream)
 
 
 def torch_dtype(dtype: np.dtype) -> torch.dtype:

@@ -3,6 +3,8 @@
 Torch has no device here but the processor: its tensors say that they are elsewhere, and refuse to become NumPy's.
 """
 
+from types import SimpleNamespace
+
 import device_arrays as xp
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from test_device_arrays import card, read_at_points, so_model  # noqa: F401 - a 
 import seisops as so
 
 torch = pytest.importorskip("torch")
+tensors = pytest.importorskip("seisops.torch.tensors")
 
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.AccuracyWarning")
 
@@ -93,3 +96,13 @@ def test_operators_take_tensors_and_return_them(elsewhere):
     G = so.Parametric(there)
     with G.linearize(tensor(so_model(G)), tensor(q)) as at:
         assert all(isinstance(a, torch.Tensor) for a in (at.value, *at.pullback(tensor(y))))
+
+
+def test_streams_are_handed_over():
+    """By the protocol, or by the address of a stream where CuPy or torch has no such thing yet."""
+    old = SimpleNamespace(Stream=SimpleNamespace(), ExternalStream=lambda pointer: ("old", pointer))
+    new = SimpleNamespace(Stream=SimpleNamespace(from_external=lambda s: ("new", s.__cuda_stream__()[1])))
+    before = SimpleNamespace(cuda_stream=7)
+    now = SimpleNamespace(cuda_stream=7, __cuda_stream__=lambda: (0, 7))
+    assert tensors._stream(new, now) == ("new", 7)
+    assert tensors._stream(old, now) == tensors._stream(old, before) == ("old", 7)

@@ -207,7 +207,8 @@ class Cuda:
 
     def _within(self) -> Callable[[], AbstractContextManager]:
         """What puts a thread on this device, and on the stream of who calls."""
-        stream = self._cupy.cuda.get_current_stream()
+        with self.active():
+            stream = self._cupy.cuda.get_current_stream()
 
         @contextmanager
         def enter() -> Iterator[None]:
@@ -312,11 +313,13 @@ class Pinned:
     device: Cuda
 
     def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray:
-        """A zeroed array of NumPy."""
-        import cupyx
-
+        """A zeroed array of NumPy, of as many bytes as it has: CuPy's pool would take the next power of two."""
+        cuda = self.device.xp.cuda
         with self.device.active():
-            return cupyx.zeros_pinned(shape, dtype)
+            memory = cuda.PinnedMemory(max(1, prod(shape) * np.dtype(dtype).itemsize))
+        out = np.ndarray(shape, dtype, cuda.PinnedMemoryPointer(memory, 0))
+        out[...] = 0
+        return out
 
 
 @dataclass(frozen=True)
