@@ -66,12 +66,14 @@ def returned(y: Array, x: Any) -> Any:
 
 def zeros(shape: tuple[int, ...], dtype: DTypeLike, x: Any) -> Array:
     """A zeroed array where another one is."""
-    return namespace(x).zeros(shape, dtype)
+    with current(x):
+        return namespace(x).zeros(shape, dtype)
 
 
 def contiguous(x: Array, dtype: DTypeLike = None) -> Array:
     """`x` itself, or a copy where it is that is C-contiguous and of a dtype."""
-    return namespace(x).ascontiguousarray(x, dtype)
+    with current(x):
+        return namespace(x).ascontiguousarray(x, dtype)
 
 
 def to_host(x: Array) -> NDArray:

@@ -110,8 +110,9 @@ class Linearization:
         if not chosen:
             return (None,) * len(wanted)
         row = HStack(chosen)
-        found = split(row.rmatvec(row.range.asarray(y).ravel()), [j.domain for j in chosen])
-        parts = iter([_arrays.returned(part, y) for part in found])
+        with _arrays.current(y):
+            found = split(row.rmatvec(row.range.asarray(y).ravel()), [j.domain for j in chosen])
+            parts = iter([_arrays.returned(part, y) for part in found])
         return tuple(next(parts) if want else None for want in wanted)
 
     def _require_open(self) -> None:

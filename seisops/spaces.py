@@ -265,7 +265,8 @@ class Space(Told):
         """
         x = as_array(x, self)
         out = self.asarray(x)
-        return out.copy() if _arrays.namespace(x).may_share_memory(out, x) else out
+        with _arrays.current(x):
+            return out.copy() if _arrays.namespace(x).may_share_memory(out, x) else out
 
     def require_finite(self, x: NDArray, what: str, fix: str = "") -> None:
         """Refuse NaN, infinity and what overflows here; say how many there are, and where the first one is.
@@ -284,17 +285,18 @@ class Space(Told):
         ParameterError
             If a value is NaN or infinite, or would be in this space.
         """
-        if x.dtype.kind == "f":
-            with np.errstate(over="ignore"):  # what overflows there is said here
-                x = x.astype(self._dtype, copy=False)
-        bad = ~np.isfinite(x)
-        if bad.any():
-            first = int(np.argmax(bad))
-            value, place = x.ravel()[first].item(), self.place(first // max(1, x.size // self.size))
-            raise ParameterError(
-                f"{what}, {self}, has {int(np.count_nonzero(bad))} of {x.size} values that are NaN or infinite, first "
-                f"{value} at {', '.join(f'{name} {i}' for name, i in place.items())}" + (fix and f": {fix}")
-            )
+        with _arrays.current(x):
+            if x.dtype.kind == "f":
+                with np.errstate(over="ignore"):  # what overflows there is said here
+                    x = x.astype(self._dtype, copy=False)
+            bad = ~np.isfinite(x)
+            if bad.any():
+                first = int(np.argmax(bad))
+                value, place = x.ravel()[first].item(), self.place(first // max(1, x.size // self.size))
+                raise ParameterError(
+                    f"{what}, {self}, has {int(np.count_nonzero(bad))} of {x.size} values that are NaN or infinite, first "
+                    f"{value} at {', '.join(f'{name} {i}' for name, i in place.items())}" + (fix and f": {fix}")
+                )
 
     def place(self, element: int) -> dict[str, int]:
         """Return where an element of an array is, by name.

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 import seisops._arrays as _arrays
 from seisops.elsewhere import sent, there
+from seisops.engine import backend
 from seisops.errors import ParameterError
 from seisops.fusion import FusedSolve, fuse, propagates
 from seisops.maps import Arranged, Linearization, Map
@@ -128,7 +129,8 @@ class Jacobian(LinearOperator):
             self.q.flags.writeable = False
         self.by, self.policy = by, storage
         self._pool = pool or storage.pool(device_of(self.F))
-        (self._operator,) = derivatives(self.scattering, self.q, By(by), self.policy, False, self._pool)[1]
+        with _arrays.current(self.q):
+            (self._operator,) = derivatives(self.scattering, self.q, By(by), self.policy, False, self._pool)[1]
         super().__init__(self._operator.domain, self._operator.range)
 
     def _fingerprint(self) -> list:
@@ -206,7 +208,8 @@ class Jacobian(LinearOperator):
         out = np.zeros(self.domain.shape)
         for leaf in self._operator.leaves():
             if isinstance(leaf, Imaging):
-                found = leaf.energy(the_modeling(self.F).discretisation.padding)
+                with backend.device(device_of(self.F)).active():
+                    found = leaf.energy(the_modeling(self.F).discretisation.padding)
                 factor = np.zeros(self.domain.shape)
                 for by in leaf.derivatives[self.wrt[0]].values():
                     factor = factor + np.square(by)

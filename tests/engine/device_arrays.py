@@ -6,19 +6,58 @@ as ``cupy`` is that of CuPy's.
 """
 
 import sys
-from contextlib import contextmanager, nullcontext
+import threading
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 from cuda_on_host import Host
 
 from seisops import _arrays
+from seisops.engine.backend.abreast import abreast
 
 #: What DLPack calls devices of other kinds.
 KIND = 12
 #: What went from the host to the device, and back: "in" or "out", and the shape.
 crossed = []
+#: What only looks at an array otherwise: it needs no kernel.
+VIEWS = {"reshape", "ravel", "transpose", "view"}
+
+
+class _Current(threading.local):
+    """The device that is current in a thread; whether arrays are computed with where it is theirs alone is of all."""
+
+    number, required = 0, False
+
+
+_current = _Current()
+
+
+@contextmanager
+def device(number):
+    """What CuPy has of this name: in the block, a device is the current one."""
+    before, _current.number = _current.number, number
+    try:
+        yield
+    finally:
+        _current.number = before
+
+
+@contextmanager
+def beside_another():
+    """In the block another device is the current one, and who computes with these arrays is to say where they are."""
+    _Current.required = True
+    try:
+        with device(1):
+            yield
+    finally:
+        _Current.required = False
+
+
+def _require_current():
+    assert _current.number == 0 or not _Current.required, "another device is the current one"
 
 
 class ndarray:
@@ -50,7 +89,7 @@ class ndarray:
             raise AttributeError(name)
         found = getattr(self.inside, name)
         if callable(found) and not isinstance(found, np.dtype):
-            return lambda *args, **kwargs: _called(found, args, kwargs)
+            return lambda *args, **kwargs: _called(found, args, kwargs, name not in VIEWS)
         return _wrapped(found)
 
     def __setattr__(self, name, value):
@@ -63,6 +102,7 @@ class ndarray:
         return _wrapped(self.inside[_index(key)])
 
     def __setitem__(self, key, value):
+        _require_current()
         self.inside[_index(key)] = _unwrapped(value)
 
     def take(self, indices, axis=None):
@@ -114,6 +154,7 @@ ndarray.__hash__ = None
 for _name in ("__iadd__", "__isub__", "__imul__", "__itruediv__"):
 
     def _in_place(self, other, name=_name):
+        _require_current()
         getattr(self.inside, name)(_unwrapped(other))
         return self
 
@@ -147,7 +188,9 @@ def _wrapped(x):
     return x
 
 
-def _called(function, args, kwargs):
+def _called(function, args, kwargs, computes=True):
+    if computes:
+        _require_current()
     args = tuple(map(_unwrapped, args))
     return _wrapped(function(*args, **{name: _unwrapped(value) for name, value in kwargs.items()}))
 
@@ -159,6 +202,7 @@ def asarray(x, dtype=None):
     """An array here; NumPy's is copied."""
     if isinstance(x, ndarray):
         return x if dtype is None else x.astype(dtype, copy=False)
+    _require_current()
     crossed.append(("in", np.shape(x)))
     return ndarray(np.array(x, dtype))
 
@@ -170,10 +214,12 @@ def asnumpy(x):
 
 
 def zeros(shape, dtype=float):
+    _require_current()
     return ndarray(np.zeros(shape, dtype))
 
 
 def empty(shape, dtype=float):
+    _require_current()
     return ndarray(np.full(shape, np.nan, dtype))
 
 
@@ -183,6 +229,7 @@ def zeros_like(x, dtype=None):
 
 def ascontiguousarray(x, dtype=None):
     assert isinstance(x, ndarray)
+    _require_current()
     return ndarray(np.ascontiguousarray(x.inside, dtype))
 
 
@@ -216,7 +263,7 @@ def _transform(name):
 
 
 fft = SimpleNamespace(**{name: _transform(name) for name in ("rfft", "irfft")})
-cuda = SimpleNamespace(Device=lambda number: nullcontext())
+cuda = SimpleNamespace(Device=device)
 
 
 def __getattr__(name):
@@ -244,6 +291,12 @@ def known():
 
 class Walled(Host):
     """A device whose arrays are these; see :mod:`cuda_on_host`."""
+
+    def active(self):
+        return device(0)
+
+    def together(self, nbytes):
+        return partial(abreast, most=self.concurrency, within=lambda: self.active)
 
     def _array(self, shape, dtype, value):
         return ndarray(super()._array(shape, dtype, value.inside if isinstance(value, ndarray) else value))

@@ -1,5 +1,7 @@
 """Arrays of a device go in and come out, and nothing of their size goes by the host: with arrays that refuse to."""
 
+from contextlib import nullcontext
+
 import device_arrays as xp
 import numpy as np
 import pytest
@@ -253,3 +255,22 @@ def test_nothing_is_accepted_that_is_not_finite(card):
     q[1, 0, 3] = np.nan
     with pytest.raises(ParameterError, match="1 of 50 values .* shot 1, trace 0, sample 3"):
         F @ xp.asarray(q)
+
+
+def test_another_device_may_be_the_current_one(card):
+    """Kernels run on the current device, and memory is taken there: who computes with an array says where it is."""
+    found = []
+    for where in ("cpu", "host"):
+        F = read_at_points(where)
+        G, q, y = so.Parametric(F), F.domain.random(1), F.range.random(2)
+        m, dm = so_model(G), 1e-9 * G.domain[0].random(3)
+        if where == "host":
+            m, dm, q, y = map(xp.asarray, (m, dm, q, y))
+        with nullcontext() if where == "cpu" else xp.beside_another():
+            J = so.Jacobian(F, q)
+            one = [F @ q, F.H @ y, J @ dm, J.H @ y, (J.H @ J) @ dm, J.illumination()]
+            with G.linearize(m, q) as at:
+                one += [at.value, *at.pullback(y), at.pushforward(dm, None), *G.second((m, q), (dm, q), y)]
+        found.append([a if where == "cpu" or isinstance(a, np.ndarray) else xp.asnumpy(a) for a in one])
+    for one, other in zip(*found, strict=True):
+        assert np.linalg.norm(one - other) < 1e-11 * np.linalg.norm(one)
