@@ -18,9 +18,11 @@ code in cells of half the size: what its order and precision cost.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -33,6 +35,8 @@ import numpy as np
 import seisops as so
 
 ROUNDS = 3
+#: Seconds after all of the time in which a row that has begun may end.
+GRACE = 30.0
 #: Of all the time, what the parts may take at most; what one leaves, the next have.
 SHARES = {"right": 0.3, "races": 0.15, "roof": 0.02, "table": 1.0}
 SPACING, ORDER = 10.0, 8
@@ -93,6 +97,12 @@ class Clock:
 
 def say(*words) -> None:
     print(*words, flush=True)
+
+
+def stop() -> None:
+    """What was said stands; the rest would take longer than there is time, such as kernels that are compiled for minutes."""
+    say("out of time in the middle of a row: stopped")
+    os._exit(3)
 
 
 def within(clock: Clock, rows: list, what: str) -> Iterator:
@@ -436,6 +446,9 @@ def main(argv: list[str] | None = None) -> None:
     given = parser.parse_args(argv)
     warnings.simplefilter("ignore")
     clock, bandwidth = Clock(given.seconds), None
+    watch = threading.Timer(given.seconds + GRACE, stop)
+    watch.daemon = True
+    watch.start()
     if given.device.startswith("cuda"):
         import cupy
 
@@ -451,6 +464,7 @@ def main(argv: list[str] | None = None) -> None:
             table(part_clock, given.device, bandwidth, codes)
         else:
             {"right": right, "races": races, "smallest": smallest}[part](part_clock, given.device)
+    watch.cancel()
     say(f"done, {clock.left:.0f} s left")
 
 

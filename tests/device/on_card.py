@@ -39,7 +39,7 @@ STORAGES = {
     "edges": so.storage.Boundary(),
     "every second": so.storage.Subsampled(every=2),
     "compressed": so.storage.Compressed(),
-    "frequencies": so.storage.Fourier(frequencies=(11.0, 22.0, 33.0, 44.0)),
+    "frequencies": so.storage.Fourier(frequencies=(12.0, 24.0, 36.0, 48.0)),
     "probed": so.storage.Probed(r=16),
 }
 

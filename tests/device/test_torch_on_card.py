@@ -13,7 +13,7 @@ import seisops as so
 pytestmark = pytest.mark.filterwarnings("ignore::seisops.AccuracyWarning")
 
 #: Bytes that a number, a table of pointers or of points takes.
-SMALL = 2**16
+SMALL = 2**14
 
 
 @pytest.fixture
@@ -50,16 +50,17 @@ def test_gradients(torch):
 
 def test_a_training_step_does_not_go_by_the_host(torch, tmp_path):
     """Of a layer of sources nothing of array size crosses; of a medium its model, which is looked at on the host."""
-    case = Case(samples=400, shots=4, dtype="float32")
+    case = Case(samples=6000, shots=4, dtype="float32")
     F = case.modeling("cuda")
     layer, x = so.torch.lift(F), torch.randn(F.domain.shape, device="cuda", requires_grad=True)
-    assert F.range.nbytes > 2 * SMALL / 4 and F.domain.size
+    assert min(F.domain.nbytes, F.range.nbytes) / 4 > SMALL  # of each shot: it would be seen
 
     def step():
         layer(x).square().sum().backward()
 
     step()
-    assert all(size < SMALL for _, size in copies(torch, step, tmp_path))
+    found = copies(torch, step, tmp_path)
+    assert found and all(size < SMALL for _, size in found), found
 
     G = so.Parametric(F)
     m = next(leaf.medium for leaf in F.leaves() if hasattr(leaf, "medium")).get("m")

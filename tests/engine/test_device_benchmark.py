@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -68,3 +69,13 @@ def test_its_parts_end_in_time(bench, monkeypatch, capsys):
     bench.main(["--device", "cpu", "--seconds", "20", "--parts", "races"])
     said = capsys.readouterr().out
     assert "races: at most 3 s" in said and "compute-sanitizer is not on the path: left out" in said
+
+
+def test_it_stops_in_the_middle_of_a_row(bench, monkeypatch, capsys):
+    """Of what takes much longer than anything before, as compilers do."""
+    ended = threading.Event()
+    monkeypatch.setattr(bench, "GRACE", 0.0)
+    monkeypatch.setattr(bench.os, "_exit", lambda status: ended.set())
+    monkeypatch.setattr(bench, "races", lambda clock, device: ended.wait(60.0))
+    bench.main(["--device", "cpu", "--seconds", "0.1", "--parts", "races"])
+    assert ended.is_set() and "stopped" in capsys.readouterr().out

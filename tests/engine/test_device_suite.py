@@ -21,3 +21,11 @@ def test_a_case(card, dtype):  # noqa: F811
     known = Case(shape=(18, 17), shots=2).products("cpu", STORAGES["whole"])
     assert furthest(case.products("host", STORAGES["whole"]), known) < TOLERANCE[dtype]
     assert so.check.dot_test(case.modeling("host")) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("name", STORAGES)
+def test_policies_take_its_cases(card, name):  # noqa: F811
+    """With the length and the step that they have there."""
+    case = Case(shape=(18, 17))
+    known, found = (case.products(where, STORAGES[name]) for where in ("cpu", "host"))
+    assert furthest(found, known) < 1e-8
