@@ -26,6 +26,7 @@ from pathlib import Path
 
 import seisops as so
 from seisops.engine.backend.forecast import CARDS, Card, Launch, launched, least
+from seisops.engine.lower.cuda import ARGUMENTS
 from seisops.engine.lower.loop import Loop
 from seisops.engine.lower.ports import Ports
 from seisops.engine.lower.work import Work
@@ -175,7 +176,7 @@ def everything(media: Sequence[str], pool: ProcessPoolExecutor) -> bool:
                         f"{arguments} bytes of arguments, {spilling} spill, {spills} bytes at most in {shape}",
                         flush=True,
                     )
-                    right &= not spills and arguments <= nvrtc.PARAMETER_BYTES
+                    right &= not spills and arguments <= ARGUMENTS
     return right
 
 

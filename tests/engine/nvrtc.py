@@ -11,13 +11,11 @@ from importlib.metadata import PackageNotFoundError, files
 
 from seisops.engine.backend.cuda import PREAMBLE
 
-__all__ = ["ARCHITECTURES", "PARAMETER_BYTES", "Compiled", "available", "compiled"]
+__all__ = ["ARCHITECTURES", "Compiled", "available", "compiled"]
 
 PACKAGE = "nvidia-cuda-nvrtc-cu12"
 #: Of an A100; of an H100 and an H200.
 ARCHITECTURES = ("sm_80", "sm_90")
-#: What the arguments of a kernel may take, since CUDA 12.1 and a driver of that time; before it was 4096.
-PARAMETER_BYTES = 32764
 
 
 @dataclass(frozen=True)

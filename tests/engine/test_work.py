@@ -124,21 +124,23 @@ def test_acoustic_waves_are_as_counted_by_hand(n):
     assert least(launches, made).moved <= grid.moved + points
 
 
-@pytest.mark.parametrize("n, layered", [(256, False), (512, False), (512, True)])
-def test_acoustic_waves_may_reach_half_of_what_copies_do(n, layered):
+@pytest.mark.parametrize(
+    "n, layered, reached", [(256, False, 0.95), (512, False, 0.95), (256, True, 0.55), (512, True, 0.7)]
+)
+def test_acoustic_waves_may_reach_half_of_what_copies_do(n, layered, reached):
     """Of a ceiling of 16 bytes for each point of the model, if memory is all that takes time."""
     _, launches = step(so.PML(cells=8) if layered else None, n)
     for card in CARDS:
         seconds = sum(each.work.seconds(card.bandwidth, card.peaks[4]) for each in launches)
-        assert 16 * n**3 / card.bandwidth / seconds >= (0.6 if layered else 0.95)
+        assert 16 * n**3 / card.bandwidth / seconds >= reached
 
 
 def test_a_layer_costs_more_than_its_cells():
-    """Its strips go through the waves once more: what launches in common would save is known."""
+    """Its memory goes through the waves in a launch of its own; the rest of it goes along with the grid."""
     made, launches = step(so.PML(cells=8), 256)
     moved, needed = sum((each.work for each in launches), start=Work()).moved, least(launches, made).moved
     assert 16 * 272**3 < needed < moved
-    assert 0.4 < 16 * 256**3 / moved < 16 * 256**3 / needed < 1
+    assert 0.55 < 16 * 256**3 / moved < 16 * 256**3 / needed < 1
 
 
 def test_time_is_that_of_memory_or_of_operations():

@@ -22,8 +22,8 @@ from numpy.typing import DTypeLike, NDArray
 from seisops._extras import install
 from seisops.engine.backend.abreast import abreast, together
 from seisops.engine.backend.cpu import check, layout
-from seisops.engine.backend.launches import Item, Relations, arrangements, deferred, sections
-from seisops.engine.lower.cuda import HEAD, NAME, TAPS, THREADS, Kernels, kernel, kernels
+from seisops.engine.backend.launches import Box, Item, Relations, Section, arrangements, deferred, sections
+from seisops.engine.lower.cuda import ARGUMENTS, HEAD, NAME, TAPS, THREADS, Kernels, argument_bytes, kernel, kernels
 from seisops.engine.lower.loop import Loop, coefficients
 from seisops.engine.lower.nodes import Rule
 from seisops.engine.lower.piece import Piece
@@ -334,12 +334,15 @@ class Prepared:
         How blocks share out the cells of its sections.
     functions : tuple of (int, int)
         Of each function the number of its piece, and which of that piece's it is.
+    parts : tuple of (int, int, box)
+        The same of all that is done, and the cells of the piece for which it is.
     """
 
     function: Any
     blocks: int
     shares: list
     functions: tuple[tuple[int, int], ...]
+    parts: tuple[tuple[int, int, Box], ...]
 
 
 @dataclass(frozen=True)
@@ -457,8 +460,8 @@ class Program:
         numbers = {id(p): n for n, p in enumerate(some)}
         return Planned(
             [(p, box(p)) for p in some],
-            [self._launch(families, numbers, leads=n == 0) for n, families in enumerate(arranged(some))],
-            [self._launch(families, numbers, leads=False) for families in arranged([p for p in some if p.behind])],
+            self._launches(arranged(some), numbers, leads=True),
+            self._launches(arranged([p for p in some if p.behind]), numbers, leads=False),
         )
 
     def parts(self, functions: Iterable[tuple[Piece, int, Sequence]]) -> tuple[Part, ...]:
@@ -489,23 +492,61 @@ class Program:
                 cells = tuple((a + low, b + high) for (a, b), (low, high) in zip(box, f.around, strict=True))
             yield Item.of(piece, stage, cells, f)
 
-    def _launch(self, families: Sequence[list[Item]], numbers: Mapping[int, int], leads: bool) -> Prepared:
+    def _launches(
+        self, step: Sequence[Sequence[list[Item]]], numbers: Mapping[int, int], leads: bool
+    ) -> list[Prepared]:
+        """Kernels of launches one after the other, or of parts of them, so that arguments are not too many.
+
+        Sections have no cell in common in which they meet, so that any of them may come before or after others.
+        """
+        out: list[Prepared] = []
+        for families in step:
+            some: list[Section] = []
+            cut = (part for family in families for s in sections(family) for part in enumerate(self._cut(s)))
+            for after, section in cut:
+                if some and (after or self._argument_bytes([*some, section]) > ARGUMENTS):
+                    out.append(self._launch(some, numbers, leads and not out))
+                    some = []
+                some.append(section)
+            out.append(self._launch(some, numbers, leads and not out))
+        return out
+
+    def _cut(self, section: Section) -> list[Section]:
+        """A section whose arguments are not too many, or some of its items after others."""
+        out: list[Section] = []
+        for item in section.items:
+            more = Section(section.box, (*out[-1].items, item)) if out else None
+            if more and self._argument_bytes([more]) <= ARGUMENTS:
+                out[-1] = more
+            else:
+                out.append(Section(section.box, (item,)))
+        return out
+
+    def _argument_bytes(self, several: Sequence[Section]) -> int:
+        functions = {(id(i.piece), i.stage): self.kernels(i.piece).functions[i.stage] for s in several for i in s.items}
+        return argument_bytes(functions.values(), (len(s.box) for s in several))
+
+    def _launch(self, several: Sequence[Section], numbers: Mapping[int, int], leads: bool) -> Prepared:
         found: dict[tuple[int, int], int] = {}
-        functions, parts, shares, blocks = [], [], [], 0
-        for section in (s for family in families for s in sections(family)):
+        functions, called, parts, shares, blocks = [], [], [], [], 0
+        for section in several:
             mine = []
             for item in section.items:
                 at = numbers[id(item.piece)], item.stage
+                f = self.kernels(item.piece).functions[item.stage]
                 if at not in found:
                     found[at] = len(functions)
-                    functions.append(self.kernels(item.piece).functions[item.stage])
+                    functions.append(f)
                 mine.append(found[at])
-            parts.append(mine)
+                around = f.around or ((0, 0),) * len(section.box)
+                both = zip(section.box, item.box, around, strict=True)
+                parts.append((*at, tuple((max(a, c) - low, min(b, d) - high) for (a, b), (c, d), (low, high) in both)))
+            called.append(mine)
             own = _shares(section.box)
             blocks += own[0]
             shares += [np.int32(n) for n in own]
-        function = self.device.function(kernel(functions, parts, leads))
-        return Prepared(function, blocks, shares, tuple(found))
+        function = self.device.function(kernel(functions, called, leads))
+        return Prepared(function, blocks, shares, tuple(found), tuple(parts))
 
     def _scalars(self, texts: Sequence[str], numbers: Mapping[str, float]) -> list:
         """Values of coefficients of time step and cell sizes."""
@@ -531,9 +572,9 @@ class Program:
             layouts.append([s // itemsize for s in strides])
         temporaries = made.rows([end - first for first, end in box])
         arguments += [shown.place(shown.room(rows, self.dtype)) for rows in temporaries]
-        sizes: list = [np.int64(layouts[slot][axis]) for slot, axis in made.text.strides]
+        sizes: list = [np.uint32(layouts[slot][axis]) for slot, axis in made.text.strides]
         sizes += [np.int32(b) for ends in box for b in ends]
-        kind = np.int32 if made.parts else np.int64
+        kind = np.int32 if made.parts else np.uint32
         sizes += [kind(prod(rows[axis + 1 :])) for rows in temporaries for axis in range(len(rows) - 1)]
         arguments += [shown.number(n) for n in sizes] if made.points else sizes
         return arguments + self._scalars(made.text.scalars, numbers)

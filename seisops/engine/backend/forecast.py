@@ -84,7 +84,9 @@ def launched(
     program, out = Program(loop, device or Nowhere()), []
     plan = program.planned(tuple(shape), tuple(sorted(bounds.items())), direction)
     for one in plan.step:
-        parts = program.parts((plan.pieces[n][0], stage, plan.pieces[n][1]) for n, stage in one.functions)
+        mine = ((plan.pieces[n], stage, box) for n, stage, box in one.parts)
+        # points have their taps in the box of the piece
+        parts = program.parts((p, stage, whole if p.bound else box) for (p, whole), stage, box in mine)
         out.append(Launch(one.function, parts, program.work(parts)))
     return out
 

@@ -17,7 +17,7 @@ from seisops.engine.lower.nodes import Load, Statement, Sum, Taps, Temporary, no
 from seisops.engine.lower.piece import Text
 from seisops.engine.lower.text import Writer
 
-__all__ = ["HEAD", "NAME", "TAPS", "THREADS", "Function", "Kernels", "kernel", "kernels"]
+__all__ = ["ARGUMENTS", "HEAD", "NAME", "TAPS", "THREADS", "Function", "Kernels", "argument_bytes", "kernel", "kernels"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Function:
     the cell: a row of the table; the steps from one to the next in which this is done, and by how many it comes later; for
     each array its place in the row, where cell 0 of its entry is, and so for each temporary; then numbers, which for points
     are in the row as well, as each shot has its own: elements from row to row of arrays, the box, and those of temporaries.
+    All that count are of 32 bits: what they are multiplied by is not.
     Of the cell there are two numbers along the first axis: where to begin, and where to stop.
 
     Attributes
@@ -53,6 +54,10 @@ class Function:
 
 
 NAME = "piece"
+#: Bytes that the arguments of a kernel may take: with all compilers and drivers.
+ARGUMENTS = 4096
+#: Bytes of an argument of each type.
+BYTES = {"unsigned": 4, "int": 4, "float": 4, "double": 8}
 #: Threads of a block.
 THREADS = 256
 #: Cells along the first axis that are computed together where they look at the same, which is loaded once.
@@ -140,6 +145,15 @@ def kernel(functions: Sequence[Function], sections: Sequence[Sequence[int]], lea
         declared += [f"{kind} {name}_{n}" for kind, name in f.arguments]
     head = f'extern "C" __global__ void {NAME}({", ".join(declared)})'
     return "\n".join([*out, head, "{", *body, "}", ""])
+
+
+def argument_bytes(functions: Iterable[Function], axes: Iterable[int]) -> int:
+    """What the arguments of a kernel take at most: of functions, and of sections of cells of so many axes."""
+    pointers, numbers = 4, 3  # of one that leads
+    sections = sum(2 + 4 * n for n in axes)
+    # numbers lie at multiples of their size: the widest, which come last of a function's, and what follows all
+    own = sum(sum(BYTES[kind] for kind, _ in f.arguments) + 4 for f in functions)
+    return 8 * pointers + 4 * (numbers + sections) + own
 
 
 @dataclass
@@ -342,8 +356,12 @@ class _Device(Writer):
             sizes.append(("int", "m0"))
         if out.points:  # each shot has its own numbers of them
             looked, sizes = [*looked, *sizes], []
-        plain = [*sizes, *((self.real, f"c{n}") for n in range(len(text.scalars)))]
-        arguments = [("unsigned", "every"), ("int", "back"), *(("int", f"{name}_at") for _, name in looked), *plain]
+        scalars = [(self.real, f"c{n}") for n in range(len(text.scalars))]
+        plain = [*sizes, *scalars]
+        # strides are never negative: what is unsigned takes no register for its upper half
+        counted = [("unsigned" if "long" in kind else kind, name) for kind, name in sizes]
+        places = [("int", f"{name}_at") for _, name in looked]
+        arguments = [("unsigned", "every"), ("int", "back"), *places, *counted, *scalars]
         for body in self.bodies:
             cells = ["int " + v for v in (body.variables[0], "stop", *body.variables[1:])]
             used = set(re.findall(r"\w+", "\n".join(body.lines)))
