@@ -33,6 +33,7 @@ from itertools import count
 import numpy as np
 
 import seisops as so
+from seisops.engine import backend
 
 ROUNDS = 3
 #: Seconds after all of the time in which a row that has begun may end.
@@ -445,6 +446,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--device", default="cuda")
     given = parser.parse_args(argv)
     warnings.simplefilter("ignore")
+    try:
+        backend.device(given.device)
+    except so.ParameterError as error:
+        raise SystemExit(str(error)) from None
     clock, bandwidth = Clock(given.seconds), None
     watch = threading.Timer(given.seconds + GRACE, stop)
     watch.daemon = True

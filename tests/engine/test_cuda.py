@@ -275,6 +275,10 @@ def test_devices_that_are_not_there():
         so.Wavefield(grid, time, device="cuda:7")
     with pytest.raises(ParameterError, match='device=\'gpu\': use "cpu", "cuda"'):
         so.Wavefield(grid, time, device="gpu")
+    torch = pytest.importorskip("torch")
+    assert so.Wavefield(grid, time, device=torch.device("cpu")).device == "cpu"
+    with pytest.raises(ParameterError, match='device="cuda:7"'):
+        so.Wavefield(grid, time, device=torch.device("cuda:7"))
 
 
 def test_cupy_without_the_rest_of_cuda(monkeypatch):

@@ -20,7 +20,7 @@ _default: ContextVar[str] = ContextVar("device", default="cpu")
 
 @cache
 def device(name: str) -> Device:
-    """A device: "cpu", or "cuda" or "cuda:1" for a graphics processor.
+    """A device: "cpu", or "cuda" or "cuda:1" for a graphics processor; or torch's of this name.
 
     Raises
     ------
@@ -28,7 +28,7 @@ def device(name: str) -> Device:
         If there is no such device, or nothing to reach it by.
     """
     kind, _, number = str(name).partition(":")
-    if name == "cpu":
+    if kind == "cpu" and not number:
         return CPU
     if kind == "cuda" and (not number or number.isdecimal()):
         from seisops.engine.backend.cuda import Cuda

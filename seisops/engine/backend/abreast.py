@@ -101,22 +101,23 @@ def abreast(work: Callable[[int], Found], n: int, most: int, within: Within = an
         Returns what each thread enters to be where the caller is.
     """
     enter = within()
-    for first in range(0, n, most):
-        numbers = range(first, min(first + most, n))
-        if len(numbers) == 1:
-            yield from map(work, numbers)
-            continue
-        crew = Crew(len(numbers))
 
-        def one(number: int, crew: Crew = crew) -> Found:
-            _here.crew = crew
-            try:
-                with enter():
-                    return work(number)
-            finally:
-                _here.crew = None
-                crew.leave()
+    def one(number: int, crew: Crew) -> Found:
+        _here.crew = crew
+        try:
+            with enter():
+                return work(number)
+        finally:
+            _here.crew = None
+            crew.leave()
 
-        with ThreadPoolExecutor(len(numbers), "seisops") as threads:
-            for result in [threads.submit(one, number) for number in numbers]:
+    # the same threads for all: libraries of devices keep what they plan for each
+    with ThreadPoolExecutor(max(1, min(n, most)), "seisops") as threads:
+        for first in range(0, n, most):
+            numbers = range(first, min(first + most, n))
+            if len(numbers) == 1:
+                yield from map(work, numbers)
+                continue
+            crew = Crew(len(numbers))
+            for result in [threads.submit(one, number, crew) for number in numbers]:
                 yield result.result()
