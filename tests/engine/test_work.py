@@ -1,10 +1,14 @@
 """What kernels move and compute, counted before they run, against counts by hand."""
 
+import re
+
 import pytest
 import sympy
+from registry import example
 
 import seisops as so
 from seisops.engine.backend.forecast import CARDS, launched, least
+from seisops.engine.lower.cuda import ARGUMENTS, BYTES
 from seisops.engine.lower.nodes import Call, Index, Load, Statement, Taps, Temporary, summed
 from seisops.engine.lower.piece import Array, End, Piece
 from seisops.engine.lower.ports import Ports
@@ -141,6 +145,18 @@ def test_a_layer_costs_more_than_its_cells():
     moved, needed = sum((each.work for each in launches), start=Work()).moved, least(launches, made).moved
     assert 16 * 272**3 < needed < moved
     assert 0.55 < 16 * 256**3 / moved < 16 * 256**3 / needed < 1
+
+
+def test_no_kernel_takes_more_arguments_than_drivers_do():
+    """Not even of tilted media in three dimensions: in one launch each they would take 36 thousand bytes."""
+    medium = example(so.TTI, so.Grid((20, 20, 20), 10.0), ("theta", "phi"))
+    made = loop(medium, (272,) * 3, so.PML(cells=8), order=4)
+    points = {name: k for p in made.made.pieces for name, k in zip(p.bound, (100, 8), strict=False)}
+    taken = []
+    for each in launched(made, (272,) * 3, points):
+        (declared,) = re.findall(r"__global__ void piece\((.*)\)\n", each.kernel)
+        taken.append(sum(8 if "*" in one else BYTES[one.split()[0]] for one in declared.split(", ")))
+    assert sum(taken) > 2 * ARGUMENTS and max(taken) <= ARGUMENTS
 
 
 def test_time_is_that_of_memory_or_of_operations():
