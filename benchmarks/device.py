@@ -449,7 +449,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         backend.device(given.device)
     except so.ParameterError as error:
-        raise SystemExit(str(error)) from None
+        parser.error(str(error))
     clock, bandwidth = Clock(given.seconds), None
     watch = threading.Timer(given.seconds + GRACE, stop)
     watch.daemon = True

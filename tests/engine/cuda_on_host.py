@@ -29,7 +29,7 @@ HEADER = r"""
 #define __forceinline__ inline
 #define __restrict__ __restrict
 struct three { unsigned x, y, z; };
-static struct three blockIdx, threadIdx;
+static _Thread_local struct three blockIdx, threadIdx;
 """
 
 # every thread of every block and shot, in an order that the caller chooses: a race shows as a difference

@@ -1,7 +1,10 @@
 """Pieces as CUDA kernels: compiled for the processor and held against its own loops, whatever order threads come in."""
 
 import gc
+import re
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,8 +18,10 @@ from seisops.engine.backend import cuda
 from seisops.engine.backend.abreast import abreast, together
 from seisops.engine.backend.cpu import Program
 from seisops.engine.backend.cuda import Table
-from seisops.engine.backend.launches import Item, sections
+from seisops.engine.backend.launches import Item, deferred, sections
 from seisops.engine.lower.loop import Loop, Made
+from seisops.engine.lower.nodes import Index, Load, Statement
+from seisops.engine.lower.piece import Array, Piece
 from seisops.engine.symbols.names import PREFIX
 from seisops.engine.symbols.template import Template
 from seisops.errors import ParameterError
@@ -116,6 +121,19 @@ def test_shots_are_marched_abreast(host, storage):
         assert np.array_equal(one, other)
 
 
+def test_threads_apply_one_operator_at_once(host):
+    """Each with a crew of its own."""
+    grid = so.Grid((22, 19), 10.0)
+    waves = so.Wavefield(grid, so.Time(25, 0.002), shots=2, dtype="float64", device="host")
+    A = so.Modeling(waves, so.Acoustic(grid, vp=2000.0), so.PML(cells=3), space_order=4)
+    F = so.Projection(waves, [(50.0, 100.0)]) * A * so.Projection(waves, [(105.0, 63.0)]).H
+    q = F.domain.random(1)
+    wanted = F @ q
+    with ThreadPoolExecutor(3) as threads:
+        for found in [threads.submit(lambda: F @ q) for _ in range(12)]:
+            assert np.array_equal(found.result(), wanted)
+
+
 def test_what_is_wrong_is_seen(host, monkeypatch):
     """Of all that depends on each other in one launch, and of temporaries that are too small."""
     found = []
@@ -153,6 +171,42 @@ def test_who_leaves_a_crew_is_not_waited_for():
         list(abreast(work, 6, 3))
     together("alone", 7, made.append)
     assert made[-1] == [7]
+
+
+def test_a_crew_that_nobody_asks_is_done():
+    """Who asks no more, or runs out of threads, waits for no calls that would still come."""
+    calls, many = [], 10**5
+
+    def work(number):
+        for _ in range(many if number else 0):
+            together("all", number, calls.append)
+
+    found = abreast(work, 3, 3)
+    next(found)
+    found.close()
+    assert len(calls) < many
+
+
+def test_a_crew_that_is_not_complete_is_not_waited_for(monkeypatch):
+    """Of threads that cannot be started: those that are there would wait for them."""
+    submit, caught = ThreadPoolExecutor.submit, []
+
+    def some(threads, work, number, crew):
+        if number == 2:
+            raise RuntimeError("can't start new thread")
+        return submit(threads, work, number, crew)
+
+    def ask():
+        try:
+            list(abreast(lambda number: together("all", number, caught.append), 3, 3))
+        except RuntimeError as error:
+            caught.append(str(error))
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", some)
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(30.0)
+    assert caught == ["can't start new thread"]
 
 
 def test_cells_of_sections_are_those_of_their_items():
@@ -207,6 +261,19 @@ def test_windows_of_a_survey_are_solved_where_it_is_asked_for(host):
         assert np.linalg.norm(one - other) < 1e-12 * np.linalg.norm(one)
     with pytest.raises(ParameterError, match="device='gpu'"):
         survey.modeling(so.Acoustic(grid, vp=2000.0), device="gpu")
+
+
+def test_what_is_done_late_stays_in_its_order():
+    """Of points that are read, and what is read of those."""
+
+    def reads(source, target):
+        at = Load(target, None, (Index("row"),)), Load(source, None, (Index("row"),))
+        arrays = {name: Array(name, (None,)) for name in (source, target)}
+        return Piece(("row", "tap"), (), (Statement(*at, True),), arrays, ("points", "taps"))
+
+    pieces = reads("u", "a"), reads("a", "b"), reads("u", "c")
+    found = deferred(pieces, 1, lambda order: -sum(p.behind for p in order))
+    assert [p.behind for p in found] == [1, 1, 1] and [p.arrays for p in found] == [p.arrays for p in pieces]
 
 
 @pytest.mark.parametrize("rho", [None, 1000.0])
@@ -273,12 +340,16 @@ def test_devices_that_are_not_there():
     grid, time = so.Grid((20, 20), 10.0), so.Time(5, 0.001)
     with pytest.raises(ParameterError, match='device="cuda:7"'):
         so.Wavefield(grid, time, device="cuda:7")
-    with pytest.raises(ParameterError, match='device=\'gpu\': use "cpu", "cuda"'):
-        so.Wavefield(grid, time, device="gpu")
+    for wrong in ("gpu", ["cuda"]):
+        with pytest.raises(ParameterError, match=re.escape(f'device={str(wrong)!r}: use "cpu", "cuda"')):
+            so.Wavefield(grid, time, device=wrong)
+
+
+def test_devices_of_torch_are_known_by_their_names():
     torch = pytest.importorskip("torch")
-    assert so.Wavefield(grid, time, device=torch.device("cpu")).device == "cpu"
+    assert backend.device(torch.device("cpu")) is backend.CPU
     with pytest.raises(ParameterError, match='device="cuda:7"'):
-        so.Wavefield(grid, time, device=torch.device("cuda:7"))
+        backend.device(torch.device("cuda:7"))
 
 
 def test_cupy_without_the_rest_of_cuda(monkeypatch):

@@ -38,6 +38,12 @@ def test_it_stops_at_what_is_wrong(bench, card, monkeypatch):  # noqa: F811
         bench.right(bench.Clock(60.0), "host", [row])
 
 
+def test_it_says_that_there_is_no_card(bench, capsys):
+    with pytest.raises(SystemExit):
+        bench.main(["--device", "cuda:99"])
+    assert 'device="cuda:99"' in capsys.readouterr().err
+
+
 def test_it_says_what_there_is_no_time_for(bench, capsys):
     bench.table(bench.Clock(0.0), "cpu", None, [bench.seisops("cpu")])
     said = capsys.readouterr().out

@@ -18,7 +18,6 @@ __all__ = ["CPU", "Device", "chosen", "default_device", "device", "home"]
 _default: ContextVar[str] = ContextVar("device", default="cpu")
 
 
-@cache
 def device(name: str) -> Device:
     """A device: "cpu", or "cuda" or "cuda:1" for a graphics processor; or torch's of this name.
 
@@ -27,8 +26,13 @@ def device(name: str) -> Device:
     ParameterError
         If there is no such device, or nothing to reach it by.
     """
-    kind, _, number = str(name).partition(":")
-    if kind == "cpu" and not number:
+    return _device(str(name))  # one for each, and for what torch calls so
+
+
+@cache
+def _device(name: str) -> Device:
+    kind, _, number = name.partition(":")
+    if name == "cpu":
         return CPU
     if kind == "cuda" and (not number or number.isdecimal()):
         from seisops.engine.backend.cuda import Cuda

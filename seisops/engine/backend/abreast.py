@@ -27,6 +27,10 @@ def anywhere() -> Callable[[], AbstractContextManager]:
     return nullcontext
 
 
+class Ended(Exception):
+    """A crew is needed no more."""
+
+
 class Crew:
     """Threads that make calls together.
 
@@ -39,6 +43,7 @@ class Crew:
         self._active = members
         self._changed = threading.Condition()
         self._waiting: dict[Hashable, list[Call]] = {}
+        self._ended = False
 
     def call(self, key: Hashable, item: Any, work: Callable[[list], None]) -> None:
         """Have ``work([item, ...])`` done with the items of all that come with the same key; return when it is."""
@@ -46,8 +51,10 @@ class Crew:
         with self._changed:
             self._waiting.setdefault(key, []).append(mine)
             self._go_on()
-            while not mine.done:
+            while not (mine.done or self._ended):
                 self._changed.wait()
+        if not mine.done:
+            raise Ended
         if mine.error is not None:
             raise mine.error
 
@@ -57,9 +64,15 @@ class Crew:
             self._active -= 1
             self._go_on()
 
+    def end(self) -> None:
+        """Have those that wait, or come to a call later, give up: nobody asks for what they find."""
+        self._ended = True  # at once: who works holds on to the lock
+        with self._changed:
+            self._changed.notify_all()
+
     def _go_on(self) -> None:
         """If all wait, do what they wait for."""
-        if sum(map(len, self._waiting.values())) < self._active:
+        if self._ended or sum(map(len, self._waiting.values())) < self._active:
             return
         waiting, self._waiting = self._waiting, {}
         for calls in waiting.values():
@@ -93,6 +106,8 @@ def together(key: Hashable, item: Any, work: Callable[[list], None]) -> None:
 def abreast(work: Callable[[int], Found], n: int, most: int, within: Within = anywhere) -> Iterator[Found]:
     """``work(0)``, .., ``work(n - 1)``, so many at a time, by a crew; results in order.
 
+    Whoever stops asking, for an error or an interrupt, waits for what is under way, and for nothing after it.
+
     Parameters
     ----------
     work : callable
@@ -119,5 +134,9 @@ def abreast(work: Callable[[int], Found], n: int, most: int, within: Within = an
                 yield from map(work, numbers)
                 continue
             crew = Crew(len(numbers))
-            for result in [threads.submit(one, number, crew) for number in numbers]:
-                yield result.result()
+            try:
+                for result in [threads.submit(one, number, crew) for number in numbers]:
+                    yield result.result()
+            except BaseException:  # of one of them, an interrupt, or no more threads: others would wait for ever
+                crew.end()
+                raise

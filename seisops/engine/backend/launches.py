@@ -216,7 +216,8 @@ def deferred(pieces: Sequence[Piece], direction: int, count: Callable[[Sequence[
         if not piece.bound or any(_shared(piece, p) for p in after):
             continue
         late = replace(piece, behind=direction)
-        trial = (*(p for p in order if p.behind), late, *(p for p in now if p is not piece))
+        # before those that are late already: they came after it
+        trial = (late, *(p for p in order if p.behind), *(p for p in now if p is not piece))
         if (n := count(trial)) < least:
             order, least = trial, n
     return order
