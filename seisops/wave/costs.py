@@ -375,7 +375,7 @@ def plan(
     cells = prod(d.padding.shape)
     levels = sum(u.order + 1 for u in fields)
     by = by or Perturbation(modeling.medium.perturbable[:1])
-    layout = modeling.solver.layout(_coefficients(modeling, by), chosen.keep)
+    layout = modeling.solver.layout(by.coefficients(modeling.medium), chosen.keep)
     # a field beside its derivative: histories of both
     both = replace(layout, shapes=2 * layout.shapes, state_shapes=2 * layout.state_shapes)
     shots = shots or modeling.domain.shots
@@ -453,11 +453,6 @@ def _planned(x: Any) -> Iterator[tuple[Propagator, Perturbation | None, Policy |
             yield from _planned(x.G)
 
 
-def _coefficients(modeling: Modeling, by: Perturbation) -> tuple[str, ...]:
-    """What of a wave equation moves with what is perturbed."""
-    return tuple(sorted({c for moved in by.derivatives(modeling.medium).values() for c in moved}))
-
-
 def _if_any(chosen: Policy, layout: Layout, shots: int, on: str) -> tuple[ShotGroup, ...]:
     try:
         return _backgrounds(chosen, layout, shots, on)
@@ -499,14 +494,14 @@ def _timed(modeling: Modeling, by: Perturbation, storage: Policy) -> Trial:
     d, grid = modeling.discretisation, modeling.domain.grid
     centre = [[(lo + hi) / 2 for lo, hi in grid.extent]]
     room = max(storage.budget(d.device), ROOM)
-    step_bytes = modeling.solver.layout(_coefficients(modeling, by), storage.keep).whole_bytes // d.steps
+    step_bytes = modeling.solver.layout(by.coefficients(modeling.medium), storage.keep).whole_bytes // d.steps
     storage, most = replace(storage, keep_bytes=room), room // max(1, step_bytes)
     spent, steps = [], []
     for n in TRIALS if most >= TRIALS[1] else (most // 6, most):
         axis = Time(max(2, n // d.ratio), d.time.step)
         waves, short = Wavefield(grid, axis, 1, d.dtype, device=d.device), replace(d, time=axis)
         P, A = Projection(waves, centre), Modeling._frozen(waves, modeling.medium, short)
-        layout = A.solver.layout(_coefficients(modeling, by), storage.keep)
+        layout = A.solver.layout(by.coefficients(modeling.medium), storage.keep)
         (kept,) = _backgrounds(storage, layout, 1, d.device)
         spent.append(_of_products(P * A * P.H, by, storage, kept))
         steps.append(short.steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,7 @@ from seisops.wave.sampling.imaging import Imaging
 from seisops.wave.sampling.perturbation import CONDITIONS, Perturbation
 from seisops.wave.storage.policies import Policy, policy
 from seisops.wave.storage.pool import Pool
+from seisops.wave.storage.room import at_once
 from seisops.wave.tangent import direction, tangent
 
 __all__ = ["Jacobian", "Parametric"]
@@ -283,6 +285,26 @@ class Parametric(Map):
     def variables(self) -> tuple[Variable, ...]:
         """Its arguments that are positions of points, or directions in which they move."""
         return tuple(a for a in self.arguments if isinstance(a, Variable))
+
+    def at_once(self, modeling: Modeling, shots: int, beside: int) -> int:
+        """Shots for which there is memory at the same time, of some that are linearised one by one.
+
+        Parameters
+        ----------
+        modeling : Modeling
+            Its solve.
+        shots : int
+        beside : int
+            Bytes that each takes besides its background.
+        """
+        if not self.wrt:
+            return shots
+        layout = modeling.solver.layout(Perturbation(self.wrt).coefficients(modeling.medium), self.policy.keep)
+        with self._pool.books():
+            left = self._pool.left
+            one = self.policy.background(layout, nullcontext, self._pool, left, shots)  # which nobody will follow
+        stay = min(shots, max(0, left) // max(1, one.held_bytes))
+        return at_once(self._pool, beside, (), [one] * stay, [one] * (shots - stay))
 
     @property
     def held_bytes(self) -> int:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 import seisops._arrays as _arrays
 from seisops.engine import backend
+from seisops.engine.backend.device import BESIDE
 from seisops.engine.facts import Keep
 from seisops.engine.lower.ports import Ports
 from seisops.errors import ParameterError, SpaceError
@@ -116,10 +117,19 @@ class Modeling(Propagator):
             self._solver = Solver(self.discretisation, self.medium)
         return self._solver
 
-    @property
-    def together(self) -> Callable[[Callable, int], Iterator] | None:
-        """What works shots off side by side, where several at once are better off than one by one."""
-        return backend.device(self.discretisation.device).together(self.solver.state_bytes)
+    def together(self, room: Callable[[int], int] | None = None) -> Callable[[Callable, int], Iterator] | None:
+        """What works shots off side by side, where several at once are better off than one by one.
+
+        Parameters
+        ----------
+        room : callable, optional
+            Of derivatives: ``room(nbytes)`` says for how many shots there is memory at once, if each takes so much besides
+            its background.
+        """
+        device, state = backend.device(self.discretisation.device), self.solver.state_bytes
+        if room is None or device.host is device:  # memory of the processor is virtual
+            return device.together(state)
+        return device.together(state, room(BESIDE * state))
 
     @classmethod
     def _frozen(cls, waves: Wavefield, medium: WaveEquation, discretisation: Discretisation) -> Modeling:
@@ -252,7 +262,8 @@ class Solve(LinearOperator):
         out = [r.range.zeros(x) for r in self.readers]
         one = partial(self._one_shot, parts=parts, recorder=imaging)
         whole = any(s.range.extended for s in (*self.readers, *self.writers))
-        together = None if whole else self.modeling.together
+        beside = imaging or next(iter(self.imaging), None)
+        together = None if whole else self.modeling.together(beside and beside.at_once)
         with backend.device(self.modeling.discretisation.device).active():
             shots = together(one, self.shots) if together else map(one, range(self.shots))
             for shot, found in enumerate(shots):

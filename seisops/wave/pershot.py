@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from seisops.errors import ParameterError
 from seisops.maps import Map
@@ -76,8 +77,16 @@ class PerShot(ShotwiseMap):
     @property
     def together(self) -> Together | None:
         """What works shots off side by side, as those of G are."""
-        found = [modeling.together for modeling in _modelings(self.map)]
+        found = [modeling.together(room) for modeling, room in self._solves()]
         return found[0] if all(found) else None
+
+    def _solves(self) -> Iterator[tuple[Modeling, Callable[[int], int] | None]]:
+        """The solves in the map, and of those that are differentiated for how many shots at once there is memory."""
+        for part in self.map._owners() if self.map._parts else (self.map,):
+            op = part.F if isinstance(part, Parametric) else part
+            for leaf in getattr(op, "leaves", tuple)():
+                if isinstance(leaf, Modeling):
+                    yield leaf, partial(part.at_once, leaf, self.shots) if isinstance(part, Parametric) else None
 
     @property
     def spare_bytes(self) -> int:
@@ -87,13 +96,6 @@ class PerShot(ShotwiseMap):
     def select(self, shots: Sequence[int]) -> PerShot:
         """Return the map of some shots."""
         return PerShot(self.map.select(shots))
-
-
-def _modelings(G: Map) -> Iterator[Modeling]:
-    """The solves in a map."""
-    for part in G._owners() if G._parts else (G,):
-        op = part.F if isinstance(part, Parametric) else part
-        yield from (leaf for leaf in getattr(op, "leaves", tuple)() if isinstance(leaf, Modeling))
 
 
 def _for_each(space: Space, shots: int) -> Space:

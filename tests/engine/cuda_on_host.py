@@ -102,8 +102,8 @@ class Host:
     def active(self):
         return nullcontext()
 
-    def together(self, nbytes):
-        return partial(abreast, most=self.concurrency)
+    def together(self, nbytes, most=None):
+        return partial(abreast, most=min(self.concurrency, most or self.concurrency))
 
     def compile(self, loop):
         return Program(loop, self)

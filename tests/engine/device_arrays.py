@@ -295,8 +295,8 @@ class Walled(Host):
     def active(self):
         return device(0)
 
-    def together(self, nbytes):
-        return partial(abreast, most=self.concurrency, within=lambda: self.active)
+    def together(self, nbytes, most=None):
+        return partial(abreast, most=min(self.concurrency, most or self.concurrency), within=lambda: self.active)
 
     def _array(self, shape, dtype, value):
         return ndarray(super()._array(shape, dtype, value.inside if isinstance(value, ndarray) else value))

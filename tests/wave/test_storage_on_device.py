@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 import pytest
 from cases import TOLERANCE, World
+from cuda_on_host import GUARD
 from device_arrays import Walled, crossed, known, ndarray
 from registry import POLICIES, layout, whole
 
@@ -46,6 +47,18 @@ class Card(Walled):
         return super().copy(source, target)
 
 
+class Counted(Card):
+    """One that knows what is taken."""
+
+    @property
+    def taken(self):
+        return sum(m.nbytes - 2 * GUARD for m in (m() for m in self._memory) if m is not None)
+
+    @property
+    def free_bytes(self):
+        return max(0, self.memory - self.taken)
+
+
 class On(World):
     """A world on a device."""
 
@@ -61,9 +74,9 @@ class OnCard(On):
 
 
 @pytest.fixture
-def card(kernels, settled, monkeypatch):
+def card(kernels, settled, monkeypatch, request):
     """A device named "host" that stands for a graphics processor."""
-    out, real = Card(kernels, order=2), backend.device
+    out, real = getattr(request, "param", Card)(kernels, order=2), backend.device
     monkeypatch.setattr(backend, "device", lambda name: out if name == "host" else real(name))
     gc.collect()  # operators of another test
     so.memory.forget()  # and what they ran on
@@ -286,6 +299,32 @@ def test_what_does_not_fit_is_refused_before_the_march(name, card, tmp_path):
     assert card.launched == 0 and J.held_bytes == 0
     said = str(e.value)
     assert f"but {card.memory / 2**30:.3g} GiB of the memory of host are free" in said
+
+
+@pytest.mark.parametrize("card", [Counted], indirect=True)
+@pytest.mark.parametrize("per_shot", [False, True])
+@pytest.mark.parametrize("storage", [Full(keep_bytes=0), Checkpointed(), Host()], ids=str)
+def test_no_more_shots_are_abreast_than_there_is_memory_for(storage, per_shot, card, short):
+    """What goes one by one is not refused because several would go at once; with more memory, more go."""
+    w = OnCard(shots=4)
+    G = so.Parametric(w.F, storage=storage)
+    G, m = (so.PerShot(G), np.stack([w.medium.m] * 4)) if per_shot else (G, w.medium.m)
+    y, found, abreast, plan = w.F.range.random(2), [], [], so.plan(w.F, storage, trial=False)
+    models = w.shots * plan.solve_bytes if per_shot else 0  # each has its own
+    for room in (2**40, int(1.3 * plan.device_bytes) + models):
+        so.memory.forget()
+        gc.collect()
+        card.memory = 2**40
+        w.F @ source(w)  # compiled, and laid out
+        so.memory.STATES.clear()
+        card.memory, card.abreast = card.taken + room, 0
+        with G.linearize(m, source(w)) as at:
+            found.append(at.pullback(y)[0])
+        abreast.append(card.abreast)
+    assert np.array_equal(*found)
+    assert abreast[0] == card.concurrency >= abreast[1]
+    if storage == Full(keep_bytes=0):  # there is a history of each
+        assert abreast[1] < card.concurrency
 
 
 def test_a_refusal_says_what_would_do(card, short):

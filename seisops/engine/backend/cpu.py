@@ -80,7 +80,7 @@ class Processor:
     def active(self) -> AbstractContextManager:
         return nullcontext()
 
-    def together(self, nbytes: int) -> Callable[[Callable, int], Iterator] | None:
+    def together(self, nbytes: int, most: int | None = None) -> Callable[[Callable, int], Iterator] | None:
         """Several shots at once are better off than one on all cores if their fields stay close to each core."""
         return side_by_side if count() > 1 and nbytes <= SMALL else None
 

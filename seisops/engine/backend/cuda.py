@@ -22,6 +22,7 @@ from numpy.typing import DTypeLike, NDArray
 from seisops._extras import install
 from seisops.engine.backend.abreast import abreast, together
 from seisops.engine.backend.cpu import check, layout
+from seisops.engine.backend.device import BESIDE
 from seisops.engine.backend.launches import Box, Item, Relations, Section, arrangements, deferred, sections
 from seisops.engine.lower.cuda import ARGUMENTS, HEAD, NAME, TAPS, THREADS, Kernels, argument_bytes, kernel, kernels
 from seisops.engine.lower.loop import Loop, coefficients
@@ -201,8 +202,9 @@ class Cuda:
                 target.set(source, stream=self._copies)
             return self._copies.record().synchronize
 
-    def together(self, nbytes: int) -> Callable[[Callable, int], Iterator] | None:
-        most = min(CREW, FULL // max(nbytes, 1), self.free_bytes // max(4 * nbytes, 1))
+    def together(self, nbytes: int, most: int | None = None) -> Callable[[Callable, int], Iterator] | None:
+        room = self.free_bytes // max(BESIDE * nbytes, 1) if most is None else most
+        most = min(CREW, FULL // max(nbytes, 1), room)
         return partial(abreast, most=most, within=self._within) if most > 1 else None
 
     def _within(self) -> Callable[[], AbstractContextManager]:

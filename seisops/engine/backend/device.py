@@ -11,7 +11,10 @@ from numpy.typing import DTypeLike
 
 from seisops.engine.lower.loop import Loop
 
-__all__ = ["Device", "Memory", "Program"]
+__all__ = ["BESIDE", "Device", "Memory", "Program"]
+
+#: Times a shot's fields that it takes with what is made for it on the way, about.
+BESIDE = 4
 
 #: Of NumPy, or of what a device keeps its arrays in: what slices, shapes and assignments mean is the same.
 Array = Any
@@ -68,13 +71,15 @@ class Device(Memory, Protocol):
     @property
     def concurrency(self) -> int: ...
 
-    def together(self, nbytes: int) -> Callable[[Callable[[int], Any], int], Iterator] | None:
+    def together(self, nbytes: int, most: int | None = None) -> Callable[[Callable[[int], Any], int], Iterator] | None:
         """What does ``work(0)``, .., ``work(n - 1)`` for shots side by side, results in order; None if one by one is better.
 
         Parameters
         ----------
         nbytes : int
             Memory of a shot's fields.
+        most : int, optional
+            Shots for which there is memory at once, with all else that they take; by default as fields go by.
         """
 
     @property

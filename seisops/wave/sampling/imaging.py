@@ -25,6 +25,7 @@ from seisops.wave.storage.background import Background, March, Run
 from seisops.wave.storage.layout import Layout
 from seisops.wave.storage.policies import Policy
 from seisops.wave.storage.pool import Arrays, Pool
+from seisops.wave.storage.room import at_once
 
 __all__ = ["Imaging"]
 
@@ -182,18 +183,30 @@ class Imaging(Coupling, Sampler):
                     if background not in self._beside and self._kept.get(shot) is not background:
                         background.release()
 
+    def at_once(self, beside: int) -> int:
+        """Shots for which there is memory at the same time, if each takes so many bytes besides its background."""
+        layout = self.source.layout(self.coefficients, self.keep)
+        with self.pool.books():
+            self._plan_all(layout)
+            kept, promised = [*self._kept.values()], [b for s, b in self._planned.items() if s in self._promised]
+            passing = [b for s, b in self._planned.items() if s not in self._promised]
+        return at_once(self.pool, beside, kept, promised, passing)
+
     def _take_up(self, shot: int) -> Background:
         """An empty background. All are planned at once, in order: they share the budget, whoever is ready first."""
         layout = self.source.layout(self.coefficients, self.keep)
         with self.pool.books():
             if shot not in self._planned:
-                for other in range(self.domain.shots):
-                    if not any(other in taken for taken in (self._kept, self._planned, self._making)):
-                        self._plan(other, layout)
+                self._plan_all(layout)
             # one more, if another product is making this one at the same time: the first to be ready is kept
             background = self._planned.pop(shot, None) or self._empty(shot, layout)
             self._making[shot] += 1
             return background
+
+    def _plan_all(self, layout: Layout) -> None:
+        for shot in range(self.domain.shots):
+            if not any(shot in taken for taken in (self._kept, self._planned, self._making)):
+                self._plan(shot, layout)
 
     def _plan(self, shot: int, layout: Layout) -> None:
         background = self._planned[shot] = self._empty(shot, layout)

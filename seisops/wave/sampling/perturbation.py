@@ -113,6 +113,10 @@ class Perturbation:
         scales = {m: (b, values[b] / (2 * values[m])) for m, b in medium.reflects.items()}
         return {name: {scales[m][0]: scales[m][1] * rate for m, rate in moved.items()} for name, moved in by.items()}
 
+    def coefficients(self, medium: WaveEquation) -> tuple[str, ...]:
+        """What of a wave equation moves with what is perturbed."""
+        return tuple(sorted({c for moved in self.derivatives(medium).values() for c in moved}))
+
     @property
     def offsets(self) -> list[dict[str, int]]:
         """The lags, in cells by axis."""
