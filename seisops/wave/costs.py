@@ -25,7 +25,8 @@ from seisops.wave.sampling.perturbation import Perturbation
 from seisops.wave.sampling.projection import Projection
 from seisops.wave.space import Wavefield
 from seisops.wave.storage.layout import Layout
-from seisops.wave.storage.policies import Auto, Policy, policy
+from seisops.wave.storage.policies import Policy, policy
+from seisops.wave.storage.room import foreseen
 from seisops.wave.time import Time
 
 __all__ = ["Costs", "ShotGroup", "Trial", "Work", "duration", "plan"]
@@ -461,16 +462,9 @@ def _if_any(chosen: Policy, layout: Layout, shots: int, on: str) -> tuple[ShotGr
 
 
 def _backgrounds(chosen: Policy, layout: Layout, shots: int, on: str) -> tuple[ShotGroup, ...]:
-    """What becomes of the backgrounds of a process's shots, as imaging conditions decide it one by one."""
+    """What becomes of the backgrounds of a process's shots."""
     groups: list[ShotGroup] = []
-    left, pool = chosen.budget(on), chosen.pool(on)
-    background = None
-    for n in range(shots):
-        if background is None or isinstance(chosen, Auto):
-            background = chosen.background(layout, nullcontext, pool, left, shots - n)  # which nobody will follow
-        held = background.held_bytes <= left
-        if held:
-            left -= background.held_bytes
+    for n, (background, held) in enumerate(foreseen(chosen, layout, chosen.pool(on), chosen.budget(on), shots)):
         kept = ShotGroup(
             1 if held else shots - n,
             background.way,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +37,7 @@ from seisops.wave.sampling.imaging import Imaging
 from seisops.wave.sampling.perturbation import CONDITIONS, Perturbation
 from seisops.wave.storage.policies import Policy, policy
 from seisops.wave.storage.pool import Pool
-from seisops.wave.storage.room import at_once
+from seisops.wave.storage.room import at_once, foreseen
 from seisops.wave.tangent import direction, tangent
 
 __all__ = ["Jacobian", "Parametric"]
@@ -301,10 +300,9 @@ class Parametric(Map):
             return shots
         layout = modeling.solver.layout(Perturbation(self.wrt).coefficients(modeling.medium), self.policy.keep)
         with self._pool.books():
-            left = self._pool.left
-            one = self.policy.background(layout, nullcontext, self._pool, left, shots)  # which nobody will follow
-        stay = min(shots, max(0, left) // max(1, one.held_bytes))
-        return at_once(self._pool, beside, (), [one] * stay, [one] * (shots - stay))
+            found = list(foreseen(self.policy, layout, self._pool, self._pool.left, shots))
+        promised, passing = ([b for b, held in found if held is kind] for kind in (True, False))
+        return at_once(self._pool, beside, (), promised, passing)
 
     @property
     def held_bytes(self) -> int:

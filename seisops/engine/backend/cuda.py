@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from math import prod
 from typing import Any, Protocol
 
@@ -23,13 +23,13 @@ from seisops._extras import install
 from seisops.engine.backend.abreast import abreast, together
 from seisops.engine.backend.cpu import check, layout
 from seisops.engine.backend.device import BESIDE
-from seisops.engine.backend.launches import Box, Item, Relations, Section, arrangements, deferred, sections
+from seisops.engine.backend.launches import Box, Item, Section, arrangements, deferred, related, sections
 from seisops.engine.lower.cuda import ARGUMENTS, HEAD, NAME, TAPS, THREADS, Kernels, argument_bytes, kernel, kernels
 from seisops.engine.lower.loop import Loop, coefficients
 from seisops.engine.lower.nodes import Rule
 from seisops.engine.lower.piece import Piece
 from seisops.engine.lower.work import Part, Stage, Work, stages
-from seisops.engine.lower.work import together as at_once
+from seisops.engine.lower.work import together as work_of
 from seisops.errors import ParameterError
 
 __all__ = ["Cuda", "Program", "Table"]
@@ -453,12 +453,12 @@ class Program:
             return sum(self.work(self.parts(of)).moved for of in several)
 
         def arranged(pieces: Sequence[Piece]) -> list[list[list[Item]]]:
-            found = arrangements(items(pieces), related)
+            found = arrangements(items(pieces), how)
             return min(found, key=moved) if len(found) > 1 else found[0]
 
-        related = Relations(shape)
+        how = cache(partial(related, shape=shape))
         some = [p for p in self.pieces if all(first < end for first, end in box(p))]
-        some = deferred(some, direction, lambda order: len(arrangements(items(order), related)[0]))
+        some = deferred(some, direction, lambda order: len(arrangements(items(order), how)[0]))
         numbers = {id(p): n for n, p in enumerate(some)}
         return Planned(
             [(p, box(p)) for p in some],
@@ -482,7 +482,7 @@ class Program:
 
     def work(self, parts: Iterable[Part]) -> Work:
         """What a launch of some parts moves and computes."""
-        return at_once(parts, self.dtype, self.integers)
+        return work_of(parts, self.dtype, self.integers)
 
     def _items(self, piece: Piece, box: Sequence[tuple[int, int]]) -> Iterator[Item]:
         """The functions of a piece."""

@@ -14,15 +14,15 @@ from seisops.engine.lower.nodes import Load, Statement
 from seisops.engine.lower.piece import Array, End, Piece
 from seisops.engine.lower.schedule import APART, FREE, SAME_CELL, relation
 
-__all__ = ["Box", "Item", "Relations", "Section", "arrangements", "deferred", "sections"]
+__all__ = ["Box", "Item", "Section", "arrangements", "deferred", "related", "sections"]
 
 #: First cell, and that after the last, along each axis.
 Box = tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Item:
-    """A function of a piece.
+    """A function of a piece; equal to itself alone.
 
     Attributes
     ----------
@@ -74,34 +74,23 @@ OWN = Load("own", None, ())
 Family = list[Item]
 
 
-class Relations:
-    """How items are to each other on a grid, found once for each two.
-
-    Parameters
-    ----------
-    shape : sequence of int
-        Cells of the grid.
-    """
-
-    def __init__(self, shape: Sequence[int]):
-        self._shape = tuple(shape)
-        self._known: dict[tuple[int, int], int] = {}
-        self._items: dict[int, Item] = {}  # kept, so that no other comes to have its number
-
-    def __call__(self, one: Item, other: Item) -> int:
-        key = id(one), id(other)
-        if key not in self._known:
-            self._items |= {id(one): one, id(other): other}
-            self._known[key] = self._found(one, other)
-        return self._known[key]
-
-    def _found(self, one: Item, other: Item) -> int:
-        if one.piece is other.piece:
-            return APART if set(one.makes) & set(other.needs) or set(one.needs) & set(other.makes) else FREE
-        return relation(one.touches or one.piece, other.touches or other.piece, self._shape)
+#: How two items are to each other, as :func:`related` finds it.
+Related = Callable[[Item, Item], int]
 
 
-def arrangements(items: Sequence[Item], related: Relations) -> list[list[list[Family]]]:
+def related(one: Item, other: Item, shape: Sequence[int]) -> int:
+    """How two items are to each other on a grid of so many cells, as pieces are."""
+    if one.piece is other.piece:
+        return APART if _needs(one, other) else FREE
+    return relation(one.touches or one.piece, other.touches or other.piece, shape)
+
+
+def _needs(one: Item, other: Item) -> bool:
+    """Whether one of two items of a piece makes what the other needs."""
+    return bool(set(one.makes) & set(other.needs) or set(one.needs) & set(other.makes))
+
+
+def arrangements(items: Sequence[Item], how: Related) -> list[list[list[Family]]]:
     """Items in as few launches as their order allows: each as early as may be, or as late; those with the fewest launches.
 
     What adds to an array in the same cells as what assigns it is done by the same thread where both come late.
@@ -110,15 +99,16 @@ def arrangements(items: Sequence[Item], related: Relations) -> list[list[list[Fa
     ----------
     items : sequence of Item
         In the order in which they take effect.
-    related : Relations
+    how : callable
+        ``how(one, other)`` is :func:`related` on the grid.
     """
-    early = _early(items, related)
-    late = [[family[::-1] for family in families] for families in reversed(_early(items[::-1], related))]
+    early = _early(items, how)
+    late = [[family[::-1] for family in families] for families in reversed(_early(items[::-1], how))]
     fewest = min(len(early), len(late))
     return [one for one in (early, late) if len(one) == fewest]
 
 
-def _early(items: Sequence[Item], related: Relations) -> list[list[Family]]:
+def _early(items: Sequence[Item], how: Related) -> list[list[Family]]:
     """Each item in the first launch that it may be in, in this order of time or against it.
 
     One joins a launch if it is unrelated to what comes after that, and meets what is in it in the same cells only. What adds
@@ -128,9 +118,9 @@ def _early(items: Sequence[Item], related: Relations) -> list[list[Family]]:
     for item in items:
         home, joined = len(out), []
         for n in reversed(range(len(out))):
-            found = [(f, max(related(one, item) for one in f)) for f in out[n]]
-            met = [(f, how) for f, how in found if how != FREE]
-            apart = any(how > SAME_CELL or item.piece.bound or f[0].piece.bound for f, how in met)
+            found = [(f, max(how(one, item) for one in f)) for f in out[n]]
+            met = [(f, worst) for f, worst in found if worst != FREE]
+            apart = any(worst > SAME_CELL or item.piece.bound or f[0].piece.bound for f, worst in met)
             if not apart:
                 home, joined = n, [f for f, _ in met]
             if met and not (apart and all(_commute(one, item) for f, _ in met for one in f)):
@@ -145,7 +135,7 @@ def _early(items: Sequence[Item], related: Relations) -> list[list[Family]]:
 def _commute(one: Item, other: Item) -> bool:
     """Whether all in which two items meet is what both add to."""
     if one.piece is other.piece:
-        return not (set(one.makes) & set(other.needs) or set(one.needs) & set(other.makes))
+        return not _needs(one, other)
     mine, others = (item.touches or item.piece for item in (one, other))
     return _shared(mine, others) <= _added(mine) & _added(others)
 

@@ -56,6 +56,8 @@ class Function:
 NAME = "piece"
 #: Bytes that the arguments of a kernel may take: with all compilers and drivers.
 ARGUMENTS = 4096
+#: What functions have as another type: strides are never negative, and without sign take no register for an upper half.
+GIVEN = {"long long": "unsigned"}
 #: Bytes of an argument of each type.
 BYTES = {"unsigned": 4, "int": 4, "float": 4, "double": 8}
 #: Threads of a block.
@@ -358,8 +360,7 @@ class _Device(Writer):
             looked, sizes = [*looked, *sizes], []
         scalars = [(self.real, f"c{n}") for n in range(len(text.scalars))]
         plain = [*sizes, *scalars]
-        # strides are never negative: what is unsigned takes no register for its upper half
-        counted = [("unsigned" if "long" in kind else kind, name) for kind, name in sizes]
+        counted = [(GIVEN.get(kind, kind), name) for kind, name in sizes]
         places = [("int", f"{name}_at") for _, name in looked]
         arguments = [("unsigned", "every"), ("int", "back"), *places, *counted, *scalars]
         for body in self.bodies:

@@ -1,13 +1,44 @@
-"""How many shots there is memory for at once."""
+"""What there is memory for: which backgrounds are held, and how many shots go at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import nullcontext
 
 from seisops.wave.storage.background import Background
+from seisops.wave.storage.layout import Layout
+from seisops.wave.storage.policies import Auto, Policy
 from seisops.wave.storage.pool import Pool
 
-__all__ = ["at_once"]
+__all__ = ["at_once", "foreseen"]
+
+
+def foreseen(chosen: Policy, layout: Layout, pool: Pool, left: int, shots: int) -> Iterator[tuple[Background, bool]]:
+    """What becomes of the backgrounds of some shots, as imaging conditions decide it one by one.
+
+    Parameters
+    ----------
+    chosen : Policy
+    layout : Layout
+    pool : Pool
+    left : int
+        Bytes that may be held.
+    shots : int
+
+    Yields
+    ------
+    Background
+        Which nobody will follow.
+    bool
+        Whether it is held.
+    """
+    background = None
+    for n in range(shots):
+        if background is None or isinstance(chosen, Auto):
+            background = chosen.background(layout, nullcontext, pool, left, shots - n)
+        held = background.held_bytes <= left
+        left -= background.held_bytes if held else 0
+        yield background, held
 
 
 def at_once(
