@@ -7,6 +7,7 @@ from cuda_on_host import Host
 
 import seisops as so
 from seisops.engine import backend
+from seisops.engine.backend import cuda
 
 __all__ = ["PRODUCTS", "Recorder", "recorded"]
 
@@ -34,10 +35,16 @@ class Recorder(Host):
 
 
 def recorded(medium, dtype, products=PRODUCTS, boundary=None, space_order=8) -> list[str]:
-    """The kernels of some products of modeling in a medium, by all that determines it where it is differentiated."""
+    """The kernels of some products of modeling in a medium, by all that determines it where it is differentiated.
+
+    They are those of large grids.
+    """
     recorder, real, grid = Recorder(), backend.device, medium.grid
     so.memory.forget()
-    with mock.patch.object(backend, "device", lambda name: recorder if name == "recorder" else real(name)):
+    with (
+        mock.patch.object(cuda, "MANY", 10),
+        mock.patch.object(backend, "device", lambda name: recorder if name == "recorder" else real(name)),
+    ):
         waves = so.Wavefield(grid, so.Time(6, 0.0005), dtype=dtype, device="recorder")
         far = np.array(grid.extent)[:, 1]
         Pr = so.Projection(waves, [0.2 * far, 0.77 * far, 0.5 * far + 3], interpolation="linear")

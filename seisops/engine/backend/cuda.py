@@ -21,27 +21,38 @@ from numpy.typing import DTypeLike, NDArray
 
 from seisops._extras import install
 from seisops.engine.backend.abreast import abreast, together
-from seisops.engine.backend.cpu import check, layout
+from seisops.engine.backend.arguments import Meaning, Memory, Row, Table, Values, calls
+from seisops.engine.backend.cpu import check
 from seisops.engine.backend.device import BESIDE
 from seisops.engine.backend.launches import Box, Item, Section, arrangements, deferred, related, sections
-from seisops.engine.lower.cuda import ARGUMENTS, HEAD, NAME, TAPS, THREADS, Kernels, argument_bytes, kernel, kernels
+from seisops.engine.lower.cuda import (
+    ALONG,
+    ARGUMENTS,
+    NAME,
+    TAPS,
+    THREADS,
+    Call,
+    Kernels,
+    Region,
+    kernel,
+    kernels,
+    size,
+)
+from seisops.engine.lower.cuda import arguments as distinct
 from seisops.engine.lower.loop import Loop, coefficients
-from seisops.engine.lower.nodes import Rule
 from seisops.engine.lower.piece import Piece
 from seisops.engine.lower.work import Part, Stage, Work, stages
 from seisops.engine.lower.work import together as work_of
 from seisops.errors import ParameterError
 
-__all__ = ["Cuda", "Program", "Table"]
+__all__ = ["Cuda", "Program"]
 
 #: Threads of a block along the last axis, at most; as was fastest on an H100.
 WIDE = 32
-#: Cells along the first axis that a thread goes through in boxes of more than so many.
+#: Cells along the first axis that a thread goes through in boxes of more than so many cells, in three dimensions.
 DEEP, MANY = 16, 2**20
 #: Shapes that are remembered.
 MOST = 16
-#: Of rules that never come back to an entry.
-ENDLESS = 2**31 - 1
 #: Steps of a CUDA graph: an even number, as there are two tables.
 GRAPH = 16
 #: Bytes of wavefields of shots that are gone through abreast, about; a card is busy with that.
@@ -75,56 +86,11 @@ class Launch:
     arguments: list
 
 
-@dataclass
-class Table:
-    """Where arrays stand, for each shot.
-
-    Attributes
-    ----------
-    bases : ndarray of shape (shots, pointers, 2)
-        Cell 0 of entry 0, and bytes from one entry to the next.
-    rules : ndarray of shape (pointers, 3)
-        ``offset, divisor, period`` of the entry at a step, ``(step + offset) / divisor % period``.
-    """
-
-    bases: NDArray
-    rules: NDArray
-
-    @property
-    def width(self) -> int:
-        """The length of a row."""
-        return HEAD + self.bases.shape[1]
-
-    @property
-    def blocks(self) -> int:
-        """What of a launch makes the next, for each shot."""
-        return -(-max(HEAD, self.bases.shape[1]) // THREADS)
-
-    def at(self, step: int, first: int) -> NDArray:
-        """The table of a step, as the first launch of the step before makes it.
-
-        Parameters
-        ----------
-        step, first : int
-            The step, and that with which it began.
-        """
-        offset, divisor, period = self.rules.T
-        entry = (np.uint32(step) + offset) // divisor % period
-        head = np.broadcast_to(np.array([step, first], np.uint64), (len(self.bases), HEAD))
-        return np.concatenate([head, self.bases[..., 0] + entry.astype(np.uint64) * self.bases[..., 1]], axis=1)
-
-
-class Launcher(Protocol):
+class Launcher(Memory, Protocol):
     """What compiles and launches kernels."""
 
     def function(self, source: str) -> Any:
         """A kernel of some text."""
-
-    def address(self, a: Any) -> int:
-        """Where an array begins."""
-
-    def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> Any:
-        """An array in which anything may stand."""
 
     def march(self, step: Sequence[Launch], after: Sequence[Launch], table: Table, steps: range) -> None:
         """Go through steps, with all launches of each, then through those that come after the last."""
@@ -332,18 +298,18 @@ class Prepared:
     ----------
     function : kernel
     blocks : int
+    given : tuple
+        What its functions are given ...
     shares : list of int
-        How blocks share out the cells of its sections.
-    functions : tuple of (int, int)
-        Of each function the number of its piece, and which of that piece's it is.
+        ... and how blocks share out the cells of its sections: its arguments.
     parts : tuple of (int, int, box)
-        The same of all that is done, and the cells of the piece for which it is.
+        Of all that is done the number of the piece, which of that piece's functions it is, and the cells for which it is.
     """
 
     function: Any
     blocks: int
+    given: tuple[Meaning, ...]
     shares: list
-    functions: tuple[tuple[int, int], ...]
     parts: tuple[tuple[int, int, Box], ...]
 
 
@@ -354,13 +320,20 @@ class Planned:
     Attributes
     ----------
     pieces : list of (Piece, box)
+    given : tuple
+        What their functions are given, each once.
     step, after : list of Prepared
         In each step, and after the last.
     """
 
     pieces: list[tuple[Piece, list]]
+    given: tuple[Meaning, ...]
     step: list[Prepared]
     after: list[Prepared]
+
+
+#: By the identity of a piece, and which of its functions: the number of the piece, and the function with what it is given.
+Calls = dict[tuple[int, int], tuple[int, Call]]
 
 
 class Program:
@@ -375,7 +348,7 @@ class Program:
         self._kernels: dict[tuple, Kernels] = {}
         self._stages: dict[tuple, list[Stage]] = {}
         self._plans: OrderedDict[tuple, Planned] = OrderedDict()
-        self._values: dict[tuple, list] = {}
+        self._values: dict[tuple, Any] = {}
         self._making = threading.RLock()  # threads of a crew ask for the same at the same time
 
     def kernels(self, piece: Piece) -> Kernels:
@@ -399,29 +372,30 @@ class Program:
             raise TypeError(f"arguments of a compiled time loop: missing {', '.join(sorted(missing))}")
         shape, names = tuple(shape), sorted(bounds or {})
         numbers_of_points = np.array([bounds[name] for name in names], np.int64)
-        shown = Shown(self.device)
+        row = Row(self.device)
         with self._making:
             plan = self.planned(shape, tuple(zip(names, numbers_of_points.tolist(), strict=True)), direction)
-            given = [self._arguments(p, box, arrays, shape, numbers, shown) for p, box in plan.pieces]
+            for piece, box in plan.pieces:
+                check(piece.placed, [n for ends in box for n in ends], arrays, shape)
+            scalar = partial(self._scalar, numbers=numbers)
+            values = Values(row, self.device, arrays, shape, bounds or {}, scalar, self.dtype)
+            given = {what: values.of(what) for what in plan.given}
         first, last = steps
         rows = range(first, last + 1) if direction > 0 else range(last, first - 1, -1)
-        bases, rules = np.array(shown.bases, np.uint64).reshape(-1, 2), np.array(shown.rules, np.uint32).reshape(-1, 3)
+        bases, rules = row.bases, row.rules
 
         def march(several: list[tuple[NDArray, NDArray]]) -> None:
             most = np.max([points for _, points in several], axis=0).tolist()
             plan = self.planned(shape, tuple(zip(names, most, strict=True)), direction)
             step, after = (
-                [
-                    Launch(p.function, p.blocks, [*p.shares, *(v for n, _ in p.functions for v in given[n])])
-                    for p in side
-                ]
+                [Launch(p.function, p.blocks, [*(given[what] for what in p.given), *p.shares]) for p in side]
                 for side in (plan.step, plan.after)
             )
             self.device.march(step, after, Table(np.stack([bases for bases, _ in several]), rules), rows)
 
         # what shots have in common that are marched abreast
         there = tuple(n > 0 for n in numbers_of_points.tolist())
-        key = self, shape, there, rows, rules.tobytes(), tuple(v.tobytes() for one in given for v in one)
+        key = self, shape, there, rows, rules.tobytes(), tuple(v.tobytes() for v in given.values())
         together(key, (bases, numbers_of_points), march)
 
     def planned(self, shape: tuple[int, ...], bounds: tuple, direction: int) -> Planned:
@@ -459,11 +433,15 @@ class Program:
         how = cache(partial(related, shape=shape))
         some = [p for p in self.pieces if all(first < end for first, end in box(p))]
         some = deferred(some, direction, lambda order: len(arrangements(items(order), how)[0]))
-        numbers = {id(p): n for n, p in enumerate(some)}
+        called: Calls = {}
+        for n, p in enumerate(some):
+            several = calls(p, n, self.kernels(p), self.integers)
+            called |= {(id(p), stage): (n, call) for stage, call in enumerate(several)}
         return Planned(
             [(p, box(p)) for p in some],
-            self._launches(arranged(some), numbers, leads=True),
-            self._launches(arranged([p for p in some if p.behind]), numbers, leads=False),
+            tuple(dict.fromkeys(what for _, call in called.values() for what in call.given)),
+            self._launches(arranged(some), called, leads=True),
+            self._launches(arranged([p for p in some if p.behind]), called, leads=False),
         )
 
     def parts(self, functions: Iterable[tuple[Piece, int, Sequence]]) -> tuple[Part, ...]:
@@ -494,9 +472,7 @@ class Program:
                 cells = tuple((a + low, b + high) for (a, b), (low, high) in zip(box, f.around, strict=True))
             yield Item.of(piece, stage, cells, f)
 
-    def _launches(
-        self, step: Sequence[Sequence[list[Item]]], numbers: Mapping[int, int], leads: bool
-    ) -> list[Prepared]:
+    def _launches(self, step: Sequence[Sequence[list[Item]]], called: Calls, leads: bool) -> list[Prepared]:
         """Kernels of launches one after the other, or of parts of them, so that arguments are not too many.
 
         Sections have no cell in common in which they meet, so that any of them may come before or after others.
@@ -504,138 +480,86 @@ class Program:
         out: list[Prepared] = []
         for families in step:
             some: list[Section] = []
-            cut = (part for family in families for s in sections(family) for part in enumerate(self._cut(s)))
+            cut = (part for family in families for s in sections(family) for part in enumerate(_cut(s, called)))
             for after, section in cut:
-                if some and (after or self._argument_bytes([*some, section]) > ARGUMENTS):
-                    out.append(self._launch(some, numbers, leads and not out))
+                if some and (after or _size([*some, section], called) > ARGUMENTS):
+                    out.append(self._launch(some, called, leads and not out))
                     some = []
                 some.append(section)
-            out.append(self._launch(some, numbers, leads and not out))
+            out.append(self._launch(some, called, leads and not out))
         return out
 
-    def _cut(self, section: Section) -> list[Section]:
-        """A section whose arguments are not too many, or some of its items after others."""
-        out: list[Section] = []
-        for item in section.items:
-            more = Section(section.box, (*out[-1].items, item)) if out else None
-            if more and self._argument_bytes([more]) <= ARGUMENTS:
-                out[-1] = more
-            else:
-                out.append(Section(section.box, (item,)))
-        return out
-
-    def _argument_bytes(self, several: Sequence[Section]) -> int:
-        functions = {(id(i.piece), i.stage): self.kernels(i.piece).functions[i.stage] for s in several for i in s.items}
-        return argument_bytes(functions.values(), (len(s.box) for s in several))
-
-    def _launch(self, several: Sequence[Section], numbers: Mapping[int, int], leads: bool) -> Prepared:
-        found: dict[tuple[int, int], int] = {}
-        functions, called, parts, shares, blocks = [], [], [], [], 0
+    def _launch(self, several: Sequence[Section], called: Calls, leads: bool) -> Prepared:
+        found: dict[Call, int] = {}
+        texts, parts, shares, blocks = [], [], [], 0
         for section in several:
-            mine = []
+            done = []
             for item in section.items:
-                at = numbers[id(item.piece)], item.stage
-                f = self.kernels(item.piece).functions[item.stage]
-                if at not in found:
-                    found[at] = len(functions)
-                    functions.append(f)
-                mine.append(found[at])
-                around = f.around or ((0, 0),) * len(section.box)
-                both = zip(section.box, item.box, around, strict=True)
-                parts.append((*at, tuple((max(a, c) - low, min(b, d) - high) for (a, b), (c, d), (low, high) in both)))
-            called.append(mine)
-            own = _shares(section.box)
-            blocks += own[0]
-            shares += [np.int32(n) for n in own]
-        function = self.device.function(kernel(functions, called, leads))
-        return Prepared(function, blocks, shares, tuple(found), tuple(parts))
+                n, call = called[id(item.piece), item.stage]
+                done.append(found.setdefault(_call(item, section, called), len(found)))
+                parts += [(n, item.stage, cells) for box in section.boxes for cells in _cells(item.box, box, call)]
+            deep = _deep(section)
+            texts.append(Region(tuple(done), len(section.boxes), deep))
+            for box in section.boxes:
+                own = _shares(box, deep)
+                blocks += own[0]
+                shares += [np.int32(n) for n in own]
+        function = self.device.function(kernel(list(found), texts, leads))
+        return Prepared(function, blocks, tuple(what for _, what in distinct(found)), shares, tuple(parts))
 
-    def _scalars(self, texts: Sequence[str], numbers: Mapping[str, float]) -> list:
-        """Values of coefficients of time step and cell sizes."""
-        key = tuple(texts), tuple(sorted(numbers.items()))
+    def _scalar(self, text: str, numbers: Mapping[str, float]) -> Any:
+        """The value of a coefficient of time step and cell sizes."""
+        key = text, tuple(sorted(numbers.items()))
         if key not in self._values:
-            self._values[key] = [self.dtype.type(c) for c in coefficients(texts)(numbers)]
+            (value,) = coefficients([text])(numbers)
+            self._values[key] = self.dtype.type(value)
         return self._values[key]
 
-    def _arguments(self, piece: Piece, box, arrays, shape, numbers, shown: Shown) -> list:
-        made = self.kernels(piece)
-        check(piece.placed, [n for ends in box for n in ends], arrays, shape)
-        arguments: list = [np.uint32(piece.every), np.int32(piece.behind)]
-        layouts = []
-        for load in made.text.loads:
-            array = piece.arrays[load.name]
-            a = arrays[array.name]
-            itemsize = a.dtype.itemsize
-            kind = np.dtype(np.int32) if load.name in self.integers else self.dtype
-            strides = layout(array.name, a, len(array.origin), load.rule is not None, kind)
-            base = -sum(o[1].of(shape[o[0]]) * s for o, s in zip(array.origin, strides, strict=True) if o is not None)
-            apart = a.strides[0] if load.rule else 0
-            arguments.append(shown.place(self.device.address(a) + base, apart, load.rule, piece.behind))
-            layouts.append([s // itemsize for s in strides])
-        temporaries = made.rows([end - first for first, end in box])
-        arguments += [shown.place(shown.room(rows, self.dtype)) for rows in temporaries]
-        sizes: list = [np.uint32(layouts[slot][axis]) for slot, axis in made.text.strides]
-        sizes += [np.int32(b) for ends in box for b in ends]
-        kind = np.int32 if made.parts else np.uint32
-        sizes += [kind(prod(rows[axis + 1 :])) for rows in temporaries for axis in range(len(rows) - 1)]
-        arguments += [shown.number(n) for n in sizes] if made.points else sizes
-        return arguments + self._scalars(made.text.scalars, numbers)
+
+def _cut(section: Section, called: Calls) -> list[Section]:
+    """A section whose arguments are not too many, or some of its items after others."""
+    out: list[Section] = []
+    for item in section.items:
+        more = replace(section, items=(*out[-1].items, item)) if out else None
+        if more and _size([more], called) <= ARGUMENTS:
+            out[-1] = more
+        else:
+            out.append(replace(section, items=(item,)))
+    return out
 
 
-class Shown:
-    """A row of a table, as it is made."""
+def _call(item: Item, section: Section, called: Calls) -> Call:
+    """The function of an item in a section, with what it is given there.
 
-    def __init__(self, device: Launcher):
-        self.device = device
-        self.bases: list[tuple[int, int]] = []
-        self.rules: list[tuple[int, int, int]] = []
-        self._places: dict[tuple, int] = {}
-        self._alive: list = []
-
-    def room(self, shape: tuple[int, ...], dtype: DTypeLike) -> int:
-        """Where there is memory as long as the row is in use."""
-        self._alive.append(self.device.empty(shape, dtype))
-        return self.device.address(self._alive[-1])
-
-    def number(self, n: int) -> np.int32:
-        """Where in the row there is a number."""
-        self.bases.append((int(n), 0))
-        self.rules.append(_entry(None, 0))
-        return np.int32(HEAD + len(self.bases) - 1)
-
-    def place(self, base: int, apart: int = 0, rule: Rule | None = None, behind: int = 0) -> np.int32:
-        """Where in the row a pointer is.
-
-        Parameters
-        ----------
-        base, apart : int
-            Of entry 0, and bytes from one to the next.
-        rule : Rule, optional
-        behind : int
-            By how many steps what is done belongs to an earlier one.
-        """
-        key = base, apart, *_entry(rule, behind)
-        if key not in self._places:
-            self._places[key] = HEAD + len(self.bases)
-            self.bases.append((base % 2**64, apart))
-            self.rules.append(_entry(rule, behind))
-        return np.int32(self._places[key])
+    That is the same in sections of one kind only: of what all threads have in common compilers compute more at once, which
+    those of the inner of the grid then keep for nothing.
+    """
+    _, call = called[id(item.piece), item.stage]
+    return replace(call, given=tuple((section.whole, what) for what in call.given))
 
 
-def _entry(rule: Rule | None, behind: int) -> tuple[int, int, int]:
-    """``offset, divisor, period`` of a rule."""
-    if rule is None:
-        return 0, 1, 1
-    if rule.kind == "modulo":
-        return (rule.offset - behind) % rule.period, 1, rule.period
-    # of unsigned numbers: what is less than 0 comes round
-    offset = (rule.offset if rule.kind == "row" else 0) - behind
-    return offset % 2**32, 1 if rule.kind == "row" else rule.period, ENDLESS
+def _size(several: Sequence[Section], called: Calls) -> int:
+    functions = (_call(item, section, called) for section in several for item in section.items)
+    return size(functions, (len(box) for s in several for box in s.boxes))
 
 
-def _shares(box: Sequence[tuple[int, int]]) -> list[int]:
-    """How blocks share out a box: what :func:`~seisops.engine.lower.cuda.kernel` wants of a section."""
-    deep = DEEP if len(box) == 3 and prod(end - first for first, end in box) > MANY else 1
+def _cells(box: Box, within: Box, call: Call) -> Iterator[Box]:
+    """The cells of a piece for which a function has what it has in common with a box, if that is anything."""
+    both = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(box, within, strict=True))
+    if all(first < end for first, end in both):
+        around = call.function.around or ((0, 0),) * len(both)
+        yield tuple((first - low, end - high) for (first, end), (low, high) in zip(both, around, strict=True))
+
+
+def _deep(section: Section) -> int:
+    """Cells along the first axis that a thread goes through."""
+    (box, *more) = section.boxes
+    many = section.whole and not more and len(box) == ALONG and prod(end - first for first, end in box) > MANY
+    return DEEP if many and not section.items[0].piece.bound else 1
+
+
+def _shares(box: Box, deep: int) -> list[int]:
+    """How blocks share out a box: what :func:`~seisops.engine.lower.cuda.kernel` wants of one."""
     left, total, out = THREADS.bit_length() - 1, 1, []
     for n, (first, end) in enumerate(reversed(box)):
         last = n == len(box) - 1
@@ -649,4 +573,4 @@ def _shares(box: Sequence[tuple[int, int]]) -> list[int]:
         many = -(-cells // 2**log)
         out += [first, end, many, log]
         left, total = left - log, total * many
-    return [total, deep, *out]
+    return [total, *out]

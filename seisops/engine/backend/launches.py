@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 from seisops.engine.lower.cuda import Function
 from seisops.engine.lower.nodes import Load, Statement
@@ -61,10 +62,21 @@ class Item:
 
 @dataclass(frozen=True)
 class Section:
-    """Cells, and what a thread does in each of them, in order."""
+    """Cells, and what a thread does in each of them, in order.
 
-    box: Box
+    Attributes
+    ----------
+    boxes : tuple of Box
+        Which have no cell in common.
+    items : tuple of Item
+        Each has some of these cells.
+    whole : bool
+        Whether each has all of them.
+    """
+
+    boxes: tuple[Box, ...]
     items: tuple[Item, ...]
+    whole: bool = True
 
 
 #: What temporaries are, to others.
@@ -137,17 +149,7 @@ def _commute(one: Item, other: Item) -> bool:
     if one.piece is other.piece:
         return not _needs(one, other)
     mine, others = (item.touches or item.piece for item in (one, other))
-    return _shared(mine, others) <= _added(mine) & _added(others)
-
-
-def _added(piece: Piece) -> set[str]:
-    """Arrays of which a piece knows nothing but what it adds to them."""
-    read = {a.name for a in piece.accesses if not a.written}
-    adds: dict[str, bool] = {}
-    for s in piece.statements:
-        name = piece.arrays[s.target.name].name
-        adds[name] = adds.get(name, True) and s.add
-    return {name for name, only in adds.items() if only and name not in read}
+    return _shared(mine, others) <= mine.added & others.added
 
 
 def _shared(one: Piece, other: Piece) -> set[str]:
@@ -156,17 +158,43 @@ def _shared(one: Piece, other: Piece) -> set[str]:
 
 
 def sections(family: Family) -> list[Section]:
-    """The cells of a family's items, in boxes that have none in common, with the items of each.
-
-    Boxes that are thin along the first axis come first, so that strips of a layer are cut by those across, not in three.
-    """
-    left, out = list(family), []
-    while left:
-        box = min((item.box for item in left), key=lambda box: [end - first for first, end in box])
-        out.append(Section(box, tuple(item for item in left if _common(item.box, box))))
-        left = [replace(item, box=part) for item in left for part in _without(item.box, box)]
-    # parts of one item under another box are the same function: who launches it looks at piece and stage
+    """The cells of a family: the most that have the same items, and the others, whose threads look which they have."""
+    boxes = [item.box for item in family]
+    core = _core(boxes)
+    sides = [tuple(zip(*axis, strict=True)) for axis in zip(*boxes, strict=True)]
+    around = tuple((min(firsts), max(ends)) for firsts, ends in sides)
+    rest = tuple(box for box in _without(around, core) if any(_common(box, one) for one in boxes))
+    out = [Section((core,), tuple(item for item in family if _common(item.box, core)))]
+    if rest:
+        out.append(
+            Section(rest, tuple(item for item in family if any(_common(item.box, box) for box in rest)), whole=False)
+        )
     return out
+
+
+def _core(boxes: Sequence[Box]) -> Box:
+    """Cells in a box that are in all or none of each of several boxes: about the most that there are."""
+    boxes = sorted(boxes, key=_cells, reverse=True)
+    core = boxes[0]
+    for box in boxes:
+        if _common(core, box):
+            both = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(core, box, strict=True))
+            core = max([both, *_beside(core, box)], key=_cells)
+    return core
+
+
+def _beside(core: Box, box: Box) -> list[Box]:
+    """What of a box lies on one side of another, for each side."""
+    out = []
+    for axis, ((first, end), (start, stop)) in enumerate(zip(core, box, strict=True)):
+        for low, high in ((first, min(end, start)), (max(first, stop), end)):
+            if low < high:
+                out.append((*core[:axis], (low, high), *core[axis + 1 :]))
+    return out
+
+
+def _cells(box: Box) -> int:
+    return prod(end - first for first, end in box)
 
 
 def _common(box: Box, other: Box) -> bool:

@@ -17,24 +17,40 @@ from seisops.engine.lower.nodes import Load, Statement, Sum, Taps, Temporary, no
 from seisops.engine.lower.piece import Text
 from seisops.engine.lower.text import Writer
 
-__all__ = ["ARGUMENTS", "HEAD", "NAME", "TAPS", "THREADS", "Function", "Kernels", "argument_bytes", "kernel", "kernels"]
+__all__ = [
+    "ALONG",
+    "ARGUMENTS",
+    "HEAD",
+    "NAME",
+    "TAPS",
+    "THREADS",
+    "Call",
+    "Function",
+    "Kernels",
+    "Region",
+    "arguments",
+    "kernel",
+    "kernels",
+    "size",
+]
 
 
 @dataclass(frozen=True)
 class Function:
-    """What a thread does in one cell, or for one point, as text.
+    """What a thread does in one cell, or for one point, as text; in three dimensions in cells along the first axis besides.
 
     Its arguments are ``now, every, back, arrays.., temporaries.., strides.., box.., rows.., scalars..`` and
     the cell: a row of the table; the steps from one to the next in which this is done, and by how many it comes later; for
     each array its place in the row, where cell 0 of its entry is, and so for each temporary; then numbers, which for points
     are in the row as well, as each shot has its own: elements from row to row of arrays, the box, and those of temporaries.
-    All that count are of 32 bits: what they are multiplied by is not.
-    Of the cell there are two numbers along the first axis: where to begin, and where to stop.
+    All that count are of 32 bits: what they are multiplied by is not. Those that a function does not use it does not have.
 
     Attributes
     ----------
     source : str
         Under the name `NAME`.
+    along : str
+        The same for cells with two numbers along the first axis, where to begin and where to stop; or empty.
     arguments : tuple of (str, str)
         Type and name of each, but for the row and the cells.
     axes : int
@@ -46,11 +62,27 @@ class Function:
     """
 
     source: str
+    along: str
     arguments: tuple[tuple[str, str], ...]
     axes: int
     around: tuple[tuple[int, int], ...] = ()
     makes: tuple[Hashable, ...] = ()
     needs: tuple[Hashable, ...] = ()
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function with what it is given.
+
+    Attributes
+    ----------
+    function : Function
+    given : tuple
+        What each of its arguments is: those that are the same are one argument of a kernel.
+    """
+
+    function: Function
+    given: tuple[Hashable, ...]
 
 
 NAME = "piece"
@@ -64,6 +96,8 @@ BYTES = {"unsigned": 4, "int": 4, "float": 4, "double": 8}
 THREADS = 256
 #: Cells along the first axis that are computed together where they look at the same, which is loaded once.
 TOGETHER = 4
+#: Axes of the grids in which threads go through several cells along the first.
+ALONG = 3
 #: Taps of a point that one thread sums, where others do so with the rest of them.
 TAPS = 16
 #: Numbers before the pointers in a row of the table: the step, and the first of all.
@@ -83,32 +117,55 @@ ADVANCE = f"""static __device__ __forceinline__ void advance(
 """
 
 
-def kernel(functions: Sequence[Function], sections: Sequence[Sequence[int]], leads: bool = False) -> str:
-    """A kernel named `NAME` of which each block belongs to a section, whose functions a thread calls one after another.
+def arguments(calls: Iterable[Call]) -> dict[Hashable, str]:
+    """What some functions are given, each once, with its type: the widest first, so that nothing is left between them."""
+    found = {what: kind for c in calls for what, (kind, _) in zip(c.given, c.function.arguments, strict=True)}
+    return dict(sorted(found.items(), key=lambda one: -BYTES[one[1]]))
 
-    A launch has blocks for each section, and as many along the second axis as there are shots.
+
+@dataclass(frozen=True)
+class Region:
+    """What some blocks of a kernel do.
+
+    Attributes
+    ----------
+    calls : tuple of int
+        The numbers of functions, which a thread calls one after another.
+    boxes : int
+        In the cells of so many boxes.
+    deep : int
+        A thread goes through so many cells along the first axis.
+    """
+
+    calls: tuple[int, ...]
+    boxes: int = 1
+    deep: int = 1
+
+
+def kernel(calls: Sequence[Call], regions: Sequence[Region], leads: bool = False) -> str:
+    """A kernel named `NAME` of which each block belongs to a region, whose functions a thread calls one after another.
+
+    A launch has blocks for each box of a region, and as many along the second axis as there are shots.
 
     Its arguments are ``now``, the table; the length of a row; if it leads, ``next, bases, rules, pointers, by``, for the
-    table of the following step, which the first blocks make; for each section the number of its blocks, the cells along the
-    first axis that a thread goes through, and for each axis from the last to the first the first cell, that after the last,
-    the blocks and the logarithm of the threads of a block; then those of each function.
+    table of the following step, which the first blocks make; what functions are given, as :func:`arguments` has it; for each
+    box of each region the number of its blocks, and for each axis from the last to the first the first cell, that after the
+    last, the blocks and the logarithm of the threads of a block.
 
     Parameters
     ----------
-    functions : sequence of Function
-    sections : sequence of sequence of int
-        The numbers of their functions, all of cells of as many axes.
+    calls : sequence of Call
+    regions : sequence of Region
+        Each of cells of as many axes.
     leads : bool, optional
         Whether it is the first of a step.
     """
     names: dict[str, str] = {}
+    given = arguments(calls)
+    called = {what: f"a{n}" for n, what in enumerate(given)}
     declared = ["const uint64_t *__restrict__ tables", "unsigned width"]
     body = ["const uint64_t *__restrict__ now = tables + (uint64_t)blockIdx.y * width;", "unsigned block = blockIdx.x;"]
-    for f in functions:
-        names.setdefault(f.source, f"{NAME}{len(names)}")
-    out = [re.sub(rf"\b{NAME}(?=(_in)?\()", name, source) for source, name in names.items()]
     if leads:
-        out.insert(0, ADVANCE)
         declared += ["uint64_t *next", "const uint64_t *bases", "const unsigned *rules", "unsigned pointers", "int by"]
         places = "next + (uint64_t)blockIdx.y * width, bases + 2 * (uint64_t)blockIdx.y * pointers"
         body += [
@@ -119,43 +176,49 @@ def kernel(functions: Sequence[Function], sections: Sequence[Sequence[int]], lea
             "}",
             "block -= blocks;",
         ]
-    for k, section in enumerate(sections):
-        axes = functions[section[0]].axes
-        declared += [f"unsigned blocks{k}", f"int deep{k}"]
-        cell, left = [], f"tid{k}"
-        body += [f"if (block < blocks{k}) {{", f"unsigned {left} = threadIdx.x;"]
-        for axis in range(axes):
-            first, end, many, log = (f"{v}{k}_{axis}" for v in ("first", "end", "many", "log"))
-            declared += [f"int {first}", f"int {end}", f"unsigned {many}", f"int {log}"]
-            deep = f" * deep{k}" if axis == axes - 1 else ""
-            thread = f"((block % {many}) << {log}) + ({left} & ((1u << {log}) - 1))"
-            body.append(f"const int i{axis} = {first} + (int)({thread}){deep};")
-            if axis < axes - 1:
-                body.append(f"block /= {many}; {left} >>= {log};")
-            cell.append(f"i{axis}")
-        outside = " || ".join(f"i{axis} >= end{k}_{axis}" for axis in range(axes - 1))
-        body += [f"if ({outside}) return;"] if outside else []
-        last = axes - 1
-        body.append(f"const int stop = min(end{k}_{last}, i{last} + deep{k});")
+    declared += [f"{kind} {called[what]}" for what, kind in given.items()]
+    boxes = 0
+    for region in regions:
+        mine = range(boxes, boxes + region.boxes)
+        boxes = mine.stop
+        axes, along = calls[region.calls[0]].function.axes, region.deep > 1
+        cell = [f"i{axis}" for axis in range(axes)]
+        body += [f"if (block < {' + '.join(f'blocks{k}' for k in mine)}) {{", f"int {', '.join(cell)}, stop;"]
+        for k in mine:
+            declared.append(f"unsigned blocks{k}")
+            sizes = [("int", "first"), ("int", "end"), ("unsigned", "many"), ("int", "log")]
+            declared += [f"{kind} {name}{k}_{n}" for n in range(axes) for kind, name in sizes]
+            less = f"else if ((block -= blocks{k - 1}) < blocks{k})" if k > mine.start else f"if (block < blocks{k})"
+            body += [f"{less if region.boxes > 1 else ''} {{", *_cell(k, axes, region.deep), "}"]
         # one after the other in all of a thread's cells: they meet in the same cells only
-        cells = ", ".join([f"i{last}", "stop", *reversed(cell[:-1])])
-        for n in section:
-            given = ", ".join(["now", *(f"{name}_{n}" for _, name in functions[n].arguments), cells])
-            body.append(f"{names[functions[n].source]}({given});")
-        body += ["return;", "}", f"block -= blocks{k};"]
-    for n, f in enumerate(functions):
-        declared += [f"{kind} {name}_{n}" for kind, name in f.arguments]
+        cells = [cell[-1], *(["stop"] if along else []), *reversed(cell[:-1])]
+        for call in (calls[n] for n in region.calls):
+            name = names.setdefault(call.function.along if along else call.function.source, f"{NAME}{len(names)}")
+            body.append(f"{name}({', '.join(['now', *(called[what] for what in call.given), *cells])});")
+        body += ["return;", "}", *(f"block -= blocks{k};" for k in mine)]
+    out = [ADVANCE] if leads else []
+    out += [re.sub(rf"\b{NAME}(?=(_in)?\()", name, source) for source, name in names.items()]
     head = f'extern "C" __global__ void {NAME}({", ".join(declared)})'
     return "\n".join([*out, head, "{", *body, "}", ""])
 
 
-def argument_bytes(functions: Iterable[Function], axes: Iterable[int]) -> int:
-    """What the arguments of a kernel take at most: of functions, and of sections of cells of so many axes."""
-    pointers, numbers = 4, 3  # of one that leads
-    sections = sum(2 + 4 * n for n in axes)
-    # numbers lie at multiples of their size: the widest, which come last of a function's, and what follows all
-    own = sum(sum(BYTES[kind] for kind, _ in f.arguments) + 4 for f in functions)
-    return 8 * pointers + 4 * (numbers + sections) + own
+def _cell(k: int, axes: int, deep: int) -> list[str]:
+    """Which cell of a box is that of a thread; those beyond its end are none."""
+    out = ["unsigned tid = threadIdx.x;"]
+    for n in range(axes):
+        last = n == axes - 1
+        thread = f"((block % many{k}_{n}) << log{k}_{n}) + (tid & ((1u << log{k}_{n}) - 1))"
+        out.append(f"i{n} = first{k}_{n} + (int)({thread}){f' * {deep}' if last and deep > 1 else ''};")
+        out.append(f"if (i{n} >= end{k}_{n}) return;")
+        out += [] if last else [f"block /= many{k}_{n}; tid >>= log{k}_{n};"]
+    return [*out, f"stop = min(end{k}_{axes - 1}, i{axes - 1} + {deep});"] if deep > 1 else out
+
+
+def size(calls: Iterable[Call], axes: Iterable[int]) -> int:
+    """Bytes that the arguments of a kernel take at most, of functions in boxes of so many axes."""
+    pointers, numbers, between = 4, 3, 4  # of one that leads
+    boxes = sum(1 + 4 * n for n in axes)
+    return 8 * pointers + 4 * (numbers + boxes) + between + sum(BYTES[kind] for kind in arguments(calls).values())
 
 
 @dataclass
@@ -166,8 +229,10 @@ class Kernels:
     ----------
     functions : list of Function
         In their order, the temporaries' first.
+    arguments : tuple of (str, str)
+        Type and name of all that any of them has.
     text : Text
-        What their arguments are: `loads`, `strides`, `scalars`, and of `temporaries` how far each goes beyond the box.
+        What those are: `loads`, `strides`, `scalars`, and of `temporaries` how far each goes beyond the box.
     parts : bool
         Whether the sums of points are made in parts, which lie in a temporary.
     points : bool
@@ -175,18 +240,10 @@ class Kernels:
     """
 
     functions: list[Function] = field(default_factory=list)
+    arguments: tuple[tuple[str, str], ...] = ()
     text: Text = field(default_factory=Text)
     parts: bool = False
     points: bool = False
-
-    def rows(self, cells: Sequence[int]) -> list[tuple[int, ...]]:
-        """Shape of each temporary on a box of so many cells."""
-        if self.parts:
-            return [(cells[0], -(-cells[1] // TAPS))]
-        return [
-            tuple(n + high - low for n, (low, high) in zip(cells, extent, strict=True))
-            for extent in self.text.temporaries
-        ]
 
 
 def kernels(statements: Sequence[Statement], axes: Sequence[str], dtype, integers: Iterable[str] = ()) -> Kernels:
@@ -203,9 +260,10 @@ PARTS = "parts"
 
 @dataclass(frozen=True)
 class Body:
-    """The lines of a function, the variables of its cells, and the rest of a :class:`Function`."""
+    """The lines of a function in one cell, and along several; its variables, and the rest of a :class:`Function`."""
 
     lines: list[str]
+    along: list[str]
     variables: tuple[str, ...]
     around: tuple[tuple[int, int], ...] = ()
     makes: tuple[Hashable, ...] = ()
@@ -266,26 +324,23 @@ class _Device(Writer):
 
     def function(self, made: Sequence[tuple[Statement | None, Sum]], extent: Sequence[tuple[int, int]]) -> None:
         """One that assigns sums, by statements or to temporaries, in cells as far beyond the box."""
-        first, body = self.axes[0], []
-        for axis, (v, (low, high)) in enumerate(zip(self.axes, extent, strict=True)):
-            begin, end = self.ends(axis, low, high)
-            if axis:
-                body.append(f"if ({v} < {begin} || {v} >= {end}) return;")
-            else:
-                body += [f"{v} = max({v}, {begin});", f"stop = min(stop, {end});"]
-        several = any(self.looks_along(value) for _, value in made)
-        for cells in (TOGETHER, 1) if several else (1,):
-            lines = self.assigned(made, cells)
-            body += [
-                f"for (; {first} + {cells} <= stop; {first} += {cells}) {{",
-                *self.pointers(),
-                *self.places(),
-                *lines,
-                "}",
+        ends = {v: self.ends(axis, *extent[axis]) for axis, v in enumerate(self.axes)}
+        beyond = [f"{v} < {begin} || {v} >= {end}" for v, (begin, end) in ends.items()]
+        one = self.within(made, 1)
+        plain, along = [f"if ({' || '.join(beyond)}) return;", *one], []
+        if len(self.axes) == ALONG:
+            x, (begin, end) = self.axes[0], ends[self.axes[0]]
+            along = [
+                f"if ({' || '.join(beyond[1:])}) return;",
+                f"{x} = max({x}, {begin});",
+                f"stop = min(stop, {end});",
             ]
+            if any(self.looks_along(value) for _, value in made):
+                along += [f"for (; {x} + {TOGETHER} <= stop; {x} += {TOGETHER}) {{", *self.within(made, TOGETHER), "}"]
+            along += [f"for (; {x} < stop; {x}++) {{", *one, "}"]
         needs = (n.of for _, value in made for n in nodes(value) if isinstance(n, Temporary))
         makes = (value for statement, value in made if statement is None)
-        self.bodies.append(Body(body, self.axes, tuple(extent), tuple(makes), tuple(dict.fromkeys(needs))))
+        self.bodies.append(Body(plain, along, self.axes, tuple(extent), tuple(makes), tuple(dict.fromkeys(needs))))
 
     def looks_along(self, value: Sum) -> bool:
         """Whether cells look at the same along the first axis."""
@@ -300,6 +355,13 @@ class _Device(Writer):
                 others = tuple(k for v, k in node.at if v != self.axes[0])
                 seen.setdefault((id(node.of), others), set()).add(at[self.axes[0]])
         return any(len(shifts) > 1 for shifts in seen.values())
+
+    def within(self, made: Sequence[tuple[Statement | None, Sum]], cells: int) -> list[str]:
+        """The lines of so many cells, after those of the rows that they look at."""
+        lines = self.assigned(made, cells)
+        used = _words(lines)
+        rows = (*self.pointers(), *self.places())
+        return [*(row for row in rows if re.search(r"(\w+) =", row)[1] in used), *lines]
 
     def assigned(self, made: Sequence[tuple[Statement | None, Sum]], cells: int) -> list[str]:
         """The lines of so many cells: of each assignment the values in all of them, then where they go."""
@@ -330,7 +392,7 @@ class _Device(Writer):
             taps = [*self.lines, f"sum += {value};", "}"]
             if any(index.table is not None for index in s.target.at):
                 one = [f"for (int {tap} = b2; {tap} < b3; {tap}++) {{", *taps, f"{target} += sum;"]
-                self.bodies.append(Body([*within, *one], (row,)))
+                self.bodies.append(Body([*within, *one], [], (row,)))
                 continue
             self.parts = True
             end = f"min(b3, b2 + (part + 1) * {TAPS})"
@@ -341,8 +403,8 @@ class _Device(Writer):
             ]
             rest = [f"for (int part = 0; part < m0; part++) sum += w0[{row} * m0 + part];", f"{target} += sum;"]
             one = [f"if ({row} >= b1 || part >= m0) return;", *begin, *some]
-            self.bodies.append(Body(one, (row, "part"), makes=(PARTS,)))
-            self.bodies.append(Body([*within, *rest], (row,), needs=(PARTS,)))
+            self.bodies.append(Body(one, [], (row, "part"), makes=(PARTS,)))
+            self.bodies.append(Body([*within, *rest], [], (row,), needs=(PARTS,)))
 
     def finished_kernels(self) -> Kernels:
         out, text = Kernels(text=self.out, parts=self.parts, points=self.axes[0] not in ("x",)), self.out
@@ -359,25 +421,36 @@ class _Device(Writer):
         if out.points:  # each shot has its own numbers of them
             looked, sizes = [*looked, *sizes], []
         scalars = [(self.real, f"c{n}") for n in range(len(text.scalars))]
-        plain = [*sizes, *scalars]
-        counted = [(GIVEN.get(kind, kind), name) for kind, name in sizes]
-        places = [("int", f"{name}_at") for _, name in looked]
-        arguments = [("unsigned", "every"), ("int", "back"), *places, *counted, *scalars]
-        for body in self.bodies:
-            cells = ["int " + v for v in (body.variables[0], "stop", *body.variables[1:])]
-            used = set(re.findall(r"\w+", "\n".join(body.lines)))
-            mine = [(kind, name) for kind, name in (*looked, *plain) if name in used]
-            at = {name: f"({kind.replace('__restrict__', '').strip()})now[{name}_at]" for kind, name in looked}
-            given = [at.get(name, name) for _, name in mine] + [c.removeprefix("int ") for c in cells]
-            inside = ", ".join([*(f"{kind} {name}" for kind, name in mine), *cells])
-            outside = ", ".join(["const uint64_t *now", *(f"{kind} {name}" for kind, name in arguments), *cells])
-            source = [
-                f"static __device__ __forceinline__ void {NAME}_in({inside})", "{", *body.lines, "}",
-                f"static __device__ __forceinline__ void {NAME}({outside})", "{",
+        numbers = [*sizes, *scalars]
+        at = {name: f"({kind.replace('__restrict__', '').strip()})now[{name}_at]" for kind, name in looked}
+        steps = [("unsigned", "every"), ("int", "back")]
+
+        def given(inside: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+            """What a function is given, for what it has within."""
+            return (*steps, *(("int", f"{n}_at") if n in at else (GIVEN.get(kind, kind), n) for kind, n in inside))
+
+        def written(lines: list[str], inside: Sequence[tuple[str, str]], cells: Sequence[str]) -> str:
+            declared = [f"int {v}" for v in cells]
+            have = ", ".join([*(f"{kind} {n}" for kind, n in inside), *declared])
+            take = ", ".join(["const uint64_t *now", *(f"{kind} {n}" for kind, n in given(inside)), *declared])
+            return "\n".join([
+                f"static __device__ __forceinline__ void {NAME}_in({have})", "{", *lines, "}",
+                f"static __device__ __forceinline__ void {NAME}({take})", "{",
                 "if (back && now[0] == now[1]) return;",  # there is none before the first
                 "if (every != 1 && ((unsigned)now[0] - back) % every) return;",
-                f"{NAME}_in({', '.join(given)});", "}", "",
-            ]  # fmt: skip
+                f"{NAME}_in({', '.join([*(at.get(n, n) for _, n in inside), *cells])});", "}", "",
+            ])  # fmt: skip
+
+        out.arguments = given([*looked, *numbers])
+        for body in self.bodies:
+            (first, *others), used = body.variables, _words([*body.lines, *body.along])
+            inside = [(kind, name) for kind, name in (*looked, *numbers) if name in used]
+            plain = written(body.lines, inside, body.variables)
+            along = written(body.along, inside, [first, "stop", *others]) if body.along else ""
             axes, more = len(body.variables), (body.around, body.makes, body.needs)
-            out.functions.append(Function("\n".join(source), tuple(arguments), axes, *more))
+            out.functions.append(Function(plain, along, given(inside), axes, *more))
         return out
+
+
+def _words(lines: Iterable[str]) -> set[str]:
+    return set(re.findall(r"\w+", "\n".join(lines)))

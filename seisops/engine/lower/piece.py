@@ -176,6 +176,16 @@ class Piece:
         """Arrays that are written."""
         return frozenset(a.name for a in self.accesses if a.written)
 
+    @cached_property
+    def added(self) -> frozenset[str]:
+        """Arrays of which it knows nothing but what it adds to them."""
+        read = {a.name for a in self.accesses if not a.written}
+        adds: dict[str, bool] = {}
+        for s in self.statements:
+            name = self.arrays[s.target.name].name
+            adds[name] = adds.get(name, True) and s.add
+        return frozenset(name for name, only in adds.items() if only and name not in read)
+
     def _reads(self, value: Node) -> Iterator[Access]:
         left, seen = [(value, {v: 0 for v in self.axes})], set()
         while left:  # temporaries are looked at in few cells, though on many ways
