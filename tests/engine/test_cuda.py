@@ -344,7 +344,7 @@ def test_devices_that_are_not_there():
     grid, time = so.Grid((20, 20), 10.0), so.Time(5, 0.001)
     with pytest.raises(ParameterError, match='device="cuda:7"'):
         so.Wavefield(grid, time, device="cuda:7")
-    for wrong in ("gpu", ["cuda"]):
+    for wrong in ("gpu", ["cuda"], "cuda:", "cuda:-1", "cuda:\N{ARABIC-INDIC DIGIT THREE}", "cuda:0 "):
         with pytest.raises(ParameterError, match=re.escape(f'device={str(wrong)!r}: use "cpu", "cuda"')):
             so.Wavefield(grid, time, device=wrong)
 

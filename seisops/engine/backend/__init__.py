@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -31,13 +32,12 @@ def device(name: str) -> Device:
 
 @cache
 def _device(name: str) -> Device:
-    kind, _, number = name.partition(":")
     if name == "cpu":
         return CPU
-    if kind == "cuda" and (not number or number.isdecimal()):
+    if found := re.fullmatch("cuda(?::([0-9]+))?", name):
         from seisops.engine.backend.cuda import Cuda
 
-        return Cuda(int(number or 0))
+        return Cuda(int(found[1] or 0))
     raise ParameterError(f'device={name!r}: use "cpu", "cuda", or "cuda:1" for the second of several')
 
 

@@ -553,9 +553,8 @@ def _cells(box: Box, within: Box, call: Call) -> Iterator[Box]:
 
 def _deep(section: Section) -> int:
     """Cells along the first axis that a thread goes through."""
-    (box, *more) = section.boxes
-    many = section.whole and not more and len(box) == ALONG and prod(end - first for first, end in box) > MANY
-    return DEEP if many and not section.items[0].piece.bound else 1
+    box = section.boxes[0]
+    return DEEP if section.whole and len(box) == ALONG and prod(end - first for first, end in box) > MANY else 1
 
 
 def _shares(box: Box, deep: int) -> list[int]:

@@ -162,7 +162,10 @@ class Background(ABC):
             if way.needed_bytes + beside <= self.pool.room_bytes
             and (there := way.host_bytes) <= self.pool.host.room_bytes
         ]
-        return "; ".join(fit) if fit else CURE
+        if fit:
+            return "; ".join(fit)
+        (name, least), *_ = ways.items()
+        return f"use a coarser grid, or a shorter record; {name} would need {_gib(least.needed_bytes)}"
 
     @abstractmethod
     def record(self, march: March, hold: bool = True) -> Segments:
