@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -221,7 +221,7 @@ def size(calls: Iterable[Call], axes: Iterable[int]) -> int:
     return 8 * pointers + 4 * (numbers + boxes) + between + sum(BYTES[kind] for kind in arguments(calls).values())
 
 
-@dataclass
+@dataclass(frozen=True)
 class Kernels:
     """The kernels of a piece.
 
@@ -235,15 +235,12 @@ class Kernels:
         What those are: `loads`, `strides`, `scalars`, and of `temporaries` how far each goes beyond the box.
     parts : bool
         Whether the sums of points are made in parts, which lie in a temporary.
-    points : bool
-        Whether it is about points.
     """
 
-    functions: list[Function] = field(default_factory=list)
-    arguments: tuple[tuple[str, str], ...] = ()
-    text: Text = field(default_factory=Text)
-    parts: bool = False
-    points: bool = False
+    functions: list[Function]
+    arguments: tuple[tuple[str, str], ...]
+    text: Text
+    parts: bool
 
 
 def kernels(statements: Sequence[Statement], axes: Sequence[str], dtype, integers: Iterable[str] = ()) -> Kernels:
@@ -407,49 +404,74 @@ class _Device(Writer):
             self.bodies.append(Body([*within, *rest], [], (row,), needs=(PARTS,)))
 
     def finished_kernels(self) -> Kernels:
-        out, text = Kernels(text=self.out, parts=self.parts, points=self.axes[0] not in ("x",)), self.out
-        # those of the table, pointers and for points numbers, as the function within has them
-        looked = [(f"{self.type(load, slot)} *__restrict__", f"p{slot}") for slot, load in enumerate(text.loads)]
+        text, points = self.out, self.axes[0] not in ("x",)
+        pointers = [(f"{self.type(load, slot)} *__restrict__", f"p{slot}") for slot, load in enumerate(text.loads)]
         sizes = [("long long", f"s{n}") for n in range(len(text.strides))]
         sizes += [("int", f"b{n}") for n in range(2 * len(self.axes))]
         for n in self.numbers.values():
-            looked.append((f"{self.real} *__restrict__", f"w{n}"))
+            pointers.append((f"{self.real} *__restrict__", f"w{n}"))
             sizes += [("long long", f"m{n}{v}") for v in self.outer]
         if self.parts:
-            looked.append((f"{self.real} *__restrict__", "w0"))
+            pointers.append((f"{self.real} *__restrict__", "w0"))
             sizes.append(("int", "m0"))
-        if out.points:  # each shot has its own numbers of them
-            looked, sizes = [*looked, *sizes], []
         scalars = [(self.real, f"c{n}") for n in range(len(text.scalars))]
-        numbers = [*sizes, *scalars]
-        at = {name: f"({kind.replace('__restrict__', '').strip()})now[{name}_at]" for kind, name in looked}
-        steps = [("unsigned", "every"), ("int", "back")]
-
-        def given(inside: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-            """What a function is given, for what it has within."""
-            return (*steps, *(("int", f"{n}_at") if n in at else (GIVEN.get(kind, kind), n) for kind, n in inside))
-
-        def written(lines: list[str], inside: Sequence[tuple[str, str]], cells: Sequence[str]) -> str:
-            declared = [f"int {v}" for v in cells]
-            have = ", ".join([*(f"{kind} {n}" for kind, n in inside), *declared])
-            take = ", ".join(["const uint64_t *now", *(f"{kind} {n}" for kind, n in given(inside)), *declared])
-            return "\n".join([
-                f"static __device__ __forceinline__ void {NAME}_in({have})", "{", *lines, "}",
-                f"static __device__ __forceinline__ void {NAME}({take})", "{",
-                "if (back && now[0] == now[1]) return;",  # there is none before the first
-                "if (every != 1 && ((unsigned)now[0] - back) % every) return;",
-                f"{NAME}_in({', '.join([*(at.get(n, n) for _, n in inside), *cells])});", "}", "",
-            ])  # fmt: skip
-
-        out.arguments = given([*looked, *numbers])
+        variables = [Variable(*one, looked=True) for one in pointers]
+        variables += [Variable(*one, looked=points) for one in sizes]  # each shot has its own numbers of points
+        variables += [Variable(*one) for one in scalars]
+        functions = []
         for body in self.bodies:
-            (first, *others), used = body.variables, _words([*body.lines, *body.along])
-            inside = [(kind, name) for kind, name in (*looked, *numbers) if name in used]
-            plain = written(body.lines, inside, body.variables)
-            along = written(body.along, inside, [first, "stop", *others]) if body.along else ""
+            used = _words([*body.lines, *body.along])
+            mine = [v for v in variables if v.name in used]
+            first, *others = body.variables
+            along = _source(body.along, mine, [first, "stop", *others]) if body.along else ""
             axes, more = len(body.variables), (body.around, body.makes, body.needs)
-            out.functions.append(Function(plain, along, given(inside), axes, *more))
-        return out
+            functions.append(Function(_source(body.lines, mine, body.variables), along, _arguments(mine), axes, *more))
+        return Kernels(functions, _arguments(variables), text, self.parts)
+
+
+@dataclass(frozen=True)
+class Variable:
+    """What a function has within.
+
+    Attributes
+    ----------
+    kind, name : str
+    looked : bool
+        Whether it is in the table: the function is given its place there.
+    """
+
+    kind: str
+    name: str
+    looked: bool = False
+
+    @property
+    def argument(self) -> tuple[str, str]:
+        """Type and name of what the function is given for it."""
+        return ("int", f"{self.name}_at") if self.looked else (GIVEN.get(self.kind, self.kind), self.name)
+
+    @property
+    def value(self) -> str:
+        """It, of what the function is given."""
+        return f"({self.kind.removesuffix('__restrict__')})now[{self.name}_at]" if self.looked else self.name
+
+
+def _arguments(variables: Iterable[Variable]) -> tuple[tuple[str, str], ...]:
+    return (("unsigned", "every"), ("int", "back"), *(v.argument for v in variables))
+
+
+def _source(lines: Iterable[str], variables: Sequence[Variable], cells: Sequence[str]) -> str:
+    """A function of some lines, which have some variables, and cells."""
+    of = [("int", cell) for cell in cells]
+    within = [*((v.kind, v.name) for v in variables), *of]
+    given = [("const uint64_t *", "now"), *_arguments(variables), *of]
+    inside, outside = (", ".join(f"{kind} {name}" for kind, name in several) for several in (within, given))
+    return "\n".join([
+        f"static __device__ __forceinline__ void {NAME}_in({inside})", "{", *lines, "}",
+        f"static __device__ __forceinline__ void {NAME}({outside})", "{",
+        "if (back && now[0] == now[1]) return;",  # there is none before the first
+        "if (every != 1 && ((unsigned)now[0] - back) % every) return;",
+        f"{NAME}_in({', '.join([*(v.value for v in variables), *cells])});", "}", "",
+    ])  # fmt: skip
 
 
 def _words(lines: Iterable[str]) -> set[str]:
