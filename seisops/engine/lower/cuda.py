@@ -95,7 +95,7 @@ BYTES = {"unsigned": 4, "int": 4, "float": 4, "double": 8}
 #: Threads of a block.
 THREADS = 256
 #: Cells along the first axis that are computed together where they look at the same, which is loaded once.
-TOGETHER = 4
+TOGETHER = 2
 #: Axes of the grids in which threads go through several cells along the first.
 ALONG = 3
 #: Taps of a point that one thread sums, where others do so with the rest of them.
