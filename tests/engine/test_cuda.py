@@ -319,17 +319,56 @@ def test_arguments_that_are_too_many_are_those_of_more_kernels(host, monkeypatch
     assert len(small) >= 2 * len(large) and max(small) < max(large)
 
 
-def test_snapshots_are_summed_where_waves_are(host, monkeypatch):
-    """Blocks of steps, and products of matrices between them."""
-    monkeypatch.setattr(ways, "BLOCK_BYTES", 1)
-    found = []
+@pytest.mark.parametrize("component", ["p", "vz"])
+@pytest.mark.parametrize("nbytes", [1, 2000])
+def test_snapshots_are_summed_where_waves_are(host, monkeypatch, component, nbytes):
+    """Blocks of steps, and products of matrices between them.
+
+    Of three time levels, what is read of the last step of a block backward comes with one that is none, number -1.
+    """
+    monkeypatch.setattr(ways, "BLOCK_BYTES", nbytes)
+    grid, found = so.Grid((20, 17), 10.0), []
+    medium = so.Acoustic(grid, vp=2000.0) if component == "p" else so.Elastic(grid, vp=2000.0, vs=1000.0, rho=1000.0)
     for device in ("cpu", "host"):
-        waves = so.Wavefield(so.Grid((20, 17), 10.0), so.Time(25, 0.002), dtype="float64", device=device)
-        A = so.Modeling(waves, so.Acoustic(waves.grid, vp=2000.0), boundary=None)
-        F = so.Snapshots(waves, waves.time.samples[4::4]) * A * so.Projection(waves, [[50.0, 50.0]]).H
+        waves = so.Wavefield(grid, so.Time(25, 0.002), dtype="float64", device=device)
+        A = so.Modeling(waves, medium, boundary=None, space_order=4)
+        Ps = so.Projection(waves, [[50.0, 50.0]], component=component)
+        F = so.Snapshots(waves, waves.time.samples[4::4], component=component) * A * Ps.H
         found.append((F @ F.domain.random(0), F.H @ F.range.random(1)))
     for a, b in zip(*found, strict=True):
         assert np.linalg.norm(a - b) < 1e-12 * np.linalg.norm(a)
+
+
+@pytest.mark.parametrize("storage", [so.storage.Full(), so.storage.Checkpointed(n=2)])
+def test_derivatives_by_signals_are_those_of_the_processor(host, storage):
+    """Of three time levels, in parts of a march: one row is read of each step, those at which parts begin among them."""
+    grid, found = so.Grid((20, 17), 10.0), []
+    for device in ("cpu", "host"):
+        waves = so.Wavefield(grid, so.Time(24, 0.001), dtype="float64", device=device)
+        medium = so.TTI(grid, vp=2000.0, epsilon=0.2, delta=0.1, theta=0.3)
+        A = so.Modeling(waves, medium, None, space_order=4)
+        F = so.Projection(waves, [(50.0, 60.0)]) * A * so.Projection(waves, [(90.0, 60.0)]).H
+        at = so.Parametric(F, wrt="m", storage=storage).linearize(np.full(grid.shape, 2.5e-7), F.domain.random(0))
+        found.append(at.pullback(F.range.random(1)))
+    for one, other in zip(*found, strict=True):
+        assert np.linalg.norm(one - other) < 1e-12 * np.linalg.norm(one)
+
+
+def test_a_plan_serves_any_number_of_points(host, monkeypatch):
+    """More shots than plans are remembered of, each with its own number of receivers; launched in common, and one by one."""
+    plans, plan, shots = [], cuda.Program._plan, 2 * cuda.MOST
+    monkeypatch.setattr(cuda.Program, "_plan", lambda *args: (plans.append(1), plan(*args))[1])
+    grid, found = so.Grid((20, 17), 10.0), []
+    receivers = [np.random.default_rng(n).uniform(0, 160, (n + 1, 2)) for n in range(shots)]
+    for device, most in (("cpu", 1), ("host", 64), ("host", 1)):
+        monkeypatch.setattr(type(host), "concurrency", most)
+        waves = so.Wavefield(grid, so.Time(6, 0.002), dtype="float64", device=device, shots=shots)
+        Pr, Ps = so.Projection(waves, receivers), so.Projection(waves, [(50.0, 60.0)])
+        F = Pr * so.Modeling(waves, so.Acoustic(grid, vp=2000.0), None, space_order=4) * Ps.H
+        found.append((np.concatenate([*(F @ F.domain.random(0))]), F.H @ F.range.random(1)))
+    assert len(plans) == 2  # of F and of its adjoint
+    for one, other in zip(found[0] * 2, [*found[1], *found[2]], strict=True):
+        assert np.linalg.norm(one - other) < 1e-12 * np.linalg.norm(one)
 
 
 def test_entries_come_round():

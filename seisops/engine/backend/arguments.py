@@ -137,7 +137,8 @@ def _entry(rule: Rule | None, behind: int) -> tuple[int, int, int]:
     if rule is None:
         return 0, 1, 1
     if rule.kind == "modulo":
-        return (rule.offset - behind) % rule.period, 1, rule.period
+        # from 1: after step 0 backward comes -1, the largest unsigned number, before which no multiple of the period may be
+        return (rule.offset - behind - 1) % rule.period + 1, 1, rule.period
     # of unsigned numbers: what is less than 0 comes round
     offset = (rule.offset if rule.kind == "row" else 0) - behind
     return offset % 2**32, 1 if rule.kind == "row" else rule.period, ENDLESS

@@ -297,20 +297,27 @@ class Prepared:
     Attributes
     ----------
     function : kernel
-    blocks : int
     given : tuple
-        What its functions are given ...
-    shares : list of int
-        ... and how blocks share out the cells of its sections: its arguments.
+        What its functions are given.
+    shares : tuple
+        For each box of each section what :func:`_shares` says; of points what their numbers, and those of taps, are called.
     parts : tuple of (int, int, box)
         Of all that is done the number of the piece, which of that piece's functions it is, and the cells for which it is.
     """
 
     function: Any
-    blocks: int
     given: tuple[Meaning, ...]
-    shares: list
+    shares: tuple[tuple[int, ...] | tuple[str, ...], ...]
     parts: tuple[tuple[int, int, Box], ...]
+
+    def launch(self, given: Mapping[Meaning, Any], bounds: Mapping[str, int]) -> Launch:
+        """The launch, with the values of what its functions are given, for so many points."""
+        own = [
+            _shares(_points([bounds[name] for name in one]), 1) if isinstance(one[0], str) else one
+            for one in self.shares
+        ]
+        numbers = [np.int32(n) for one in own for n in one]
+        return Launch(self.function, sum(one[0] for one in own), [*(given[what] for what in self.given), *numbers])
 
 
 @dataclass(frozen=True)
@@ -319,14 +326,14 @@ class Planned:
 
     Attributes
     ----------
-    pieces : list of (Piece, box)
+    pieces : list of Piece
     given : tuple
         What their functions are given, each once.
     step, after : list of Prepared
         In each step, and after the last.
     """
 
-    pieces: list[tuple[Piece, list]]
+    pieces: list[Piece]
     given: tuple[Meaning, ...]
     step: list[Prepared]
     after: list[Prepared]
@@ -370,60 +377,60 @@ class Program:
     ) -> None:
         if missing := self.names - arrays.keys():
             raise TypeError(f"arguments of a compiled time loop: missing {', '.join(sorted(missing))}")
-        shape, names = tuple(shape), sorted(bounds or {})
-        numbers_of_points = np.array([bounds[name] for name in names], np.int64)
+        shape, bounds = tuple(shape), dict(sorted((bounds or {}).items()))
         row = Row(self.device)
         with self._making:
-            plan = self.planned(shape, tuple(zip(names, numbers_of_points.tolist(), strict=True)), direction)
-            for piece, box in plan.pieces:
-                check(piece.placed, [n for ends in box for n in ends], arrays, shape)
+            plan = self.planned(shape, bounds, direction)
+            for piece in plan.pieces:
+                check(piece.placed, [n for ends in piece.extent(shape, bounds) for n in ends], arrays, shape)
             scalar = partial(self._scalar, numbers=numbers)
-            values = Values(row, self.device, arrays, shape, bounds or {}, scalar, self.dtype)
+            values = Values(row, self.device, arrays, shape, bounds, scalar, self.dtype)
             given = {what: values.of(what) for what in plan.given}
         first, last = steps
         rows = range(first, last + 1) if direction > 0 else range(last, first - 1, -1)
         bases, rules = row.bases, row.rules
 
         def march(several: list[tuple[NDArray, NDArray]]) -> None:
-            most = np.max([points for _, points in several], axis=0).tolist()
-            plan = self.planned(shape, tuple(zip(names, most, strict=True)), direction)
-            step, after = (
-                [Launch(p.function, p.blocks, [*(given[what] for what in p.given), *p.shares]) for p in side]
-                for side in (plan.step, plan.after)
-            )
+            most = dict(zip(bounds, np.max([points for _, points in several], axis=0).tolist(), strict=True))
+            step, after = ([one.launch(given, most) for one in side] for side in (plan.step, plan.after))
             self.device.march(step, after, Table(np.stack([bases for bases, _ in several]), rules), rows)
 
         # what shots have in common that are marched abreast
-        there = tuple(n > 0 for n in numbers_of_points.tolist())
-        key = self, shape, there, rows, rules.tobytes(), tuple(v.tobytes() for v in given.values())
-        together(key, (bases, numbers_of_points), march)
+        key = (
+            self,
+            shape,
+            tuple(map(bool, bounds.values())),
+            rows,
+            rules.tobytes(),
+            tuple(v.tobytes() for v in given.values()),
+        )
+        together(key, (bases, list(bounds.values())), march)
 
-    def planned(self, shape: tuple[int, ...], bounds: tuple, direction: int) -> Planned:
-        """What is launched on a grid of so many cells, for so many points."""
-        key = shape, bounds, direction
-        if key not in self._plans:
-            self._plans[key] = self._plan(shape, dict(bounds), direction)
-            while len(self._plans) > MOST:
-                self._plans.popitem(last=False)
-        return self._plans[key]
+    def planned(self, shape: tuple[int, ...], bounds: Mapping[str, int], direction: int) -> Planned:
+        """What is launched on a grid of so many cells, for so many points: the same for any number, but for none."""
+        there = {name: min(n, 1) for name, n in bounds.items()}
+        key = shape, tuple(there.items()), direction
+        with self._making:
+            if key not in self._plans:
+                self._plans[key] = self._plan(shape, there, direction)
+                while len(self._plans) > MOST:
+                    self._plans.popitem(last=False)
+            return self._plans[key]
 
     def _plan(self, shape: tuple[int, ...], bounds: Mapping[str, int], direction: int) -> Planned:
-        def box(piece: Piece) -> list[tuple[int, int]]:
-            if piece.bound:
-                return [(0, bounds[name]) for name in piece.bound]
-            return [tuple(end.of(n) for end in ends) for ends, n in zip(piece.box, shape, strict=True)]
-
         known: dict[int, tuple[Piece, list[Item]]] = {}
 
         def items(pieces: Sequence[Piece]) -> list[Item]:
             for p in pieces:
                 if id(p) not in known:
-                    known[id(p)] = p, list(self._items(p, box(p)))
+                    known[id(p)] = p, list(self._items(p, p.extent(shape, bounds)))
             return [item for p in pieces for item in known[id(p)][1]]
 
         def moved(step: Sequence[Sequence[list[Item]]]) -> float:
             """Bytes."""
-            several = ([(i.piece, i.stage, box(i.piece)) for f in families for i in f] for families in step)
+            several = (
+                [(i.piece, i.stage, i.piece.extent(shape, bounds)) for f in families for i in f] for families in step
+            )
             return sum(self.work(self.parts(of)).moved for of in several)
 
         def arranged(pieces: Sequence[Piece]) -> list[list[list[Item]]]:
@@ -431,14 +438,14 @@ class Program:
             return min(found, key=moved) if len(found) > 1 else found[0]
 
         how = cache(partial(related, shape=shape))
-        some = [p for p in self.pieces if all(first < end for first, end in box(p))]
+        some = [p for p in self.pieces if all(first < end for first, end in p.extent(shape, bounds))]
         some = deferred(some, direction, lambda order: len(arrangements(items(order), how)[0]))
         called: Calls = {}
         for n, p in enumerate(some):
             several = calls(p, n, self.kernels(p), self.integers)
             called |= {(id(p), stage): (n, call) for stage, call in enumerate(several)}
         return Planned(
-            [(p, box(p)) for p in some],
+            some,
             tuple(dict.fromkeys(what for _, call in called.values() for what in call.given)),
             self._launches(arranged(some), called, leads=True),
             self._launches(arranged([p for p in some if p.behind]), called, leads=False),
@@ -466,8 +473,7 @@ class Program:
         """The functions of a piece."""
         for stage, f in enumerate(self.kernels(piece).functions):
             if piece.bound:
-                (points, taps) = box
-                cells = (points, (0, -(-taps[1] // TAPS)))[: f.axes]
+                cells = _points([n for _, n in box][: f.axes])
             else:
                 cells = tuple((a + low, b + high) for (a, b), (low, high) in zip(box, f.around, strict=True))
             yield Item.of(piece, stage, cells, f)
@@ -491,7 +497,7 @@ class Program:
 
     def _launch(self, several: Sequence[Section], called: Calls, leads: bool) -> Prepared:
         found: dict[Call, int] = {}
-        texts, parts, shares, blocks = [], [], [], 0
+        texts, parts, shares = [], [], []
         for section in several:
             done = []
             for item in section.items:
@@ -500,12 +506,10 @@ class Program:
                 parts += [(n, item.stage, cells) for box in section.boxes for cells in _cells(item.box, box, call)]
             deep = _deep(section)
             texts.append(Region(tuple(done), len(section.boxes), deep))
-            for box in section.boxes:
-                own = _shares(box, deep)
-                blocks += own[0]
-                shares += [np.int32(n) for n in own]
+            bound = section.items[0].piece.bound[: len(section.boxes[0])]
+            shares += [bound or _shares(box, deep) for box in section.boxes]
         function = self.device.function(kernel(list(found), texts, leads))
-        return Prepared(function, blocks, tuple(what for _, what in distinct(found)), shares, tuple(parts))
+        return Prepared(function, tuple(what for _, what in distinct(found)), tuple(shares), tuple(parts))
 
     def _scalar(self, text: str, numbers: Mapping[str, float]) -> Any:
         """The value of a coefficient of time step and cell sizes."""
@@ -557,7 +561,13 @@ def _deep(section: Section) -> int:
     return DEEP if section.whole and len(box) == ALONG and prod(end - first for first, end in box) > MANY else 1
 
 
-def _shares(box: Box, deep: int) -> list[int]:
+def _points(numbers: Sequence[int]) -> Box:
+    """What threads go through for so many points: each, or each with each part of so many taps."""
+    (points, *taps) = numbers
+    return ((0, points), *((0, -(-n // TAPS)) for n in taps))
+
+
+def _shares(box: Box, deep: int) -> tuple[int, ...]:
     """How blocks share out a box: what :func:`~seisops.engine.lower.cuda.kernel` wants of one."""
     left, total, out = THREADS.bit_length() - 1, 1, []
     for n, (first, end) in enumerate(reversed(box)):
@@ -572,4 +582,4 @@ def _shares(box: Box, deep: int) -> list[int]:
         many = -(-cells // 2**log)
         out += [first, end, many, log]
         left, total = left - log, total * many
-    return [total, *out]
+    return (total, *out)

@@ -82,11 +82,11 @@ def launched(
         By default one whose kernels are their texts.
     """
     program, out = Program(loop, device or Nowhere()), []
-    plan = program.planned(tuple(shape), tuple(sorted(bounds.items())), direction)
+    plan = program.planned(tuple(shape), dict(sorted(bounds.items())), direction)
     for one in plan.step:
         mine = ((plan.pieces[n], stage, box) for n, stage, box in one.parts)
-        # points have their taps in the box of the piece
-        parts = program.parts((p, stage, whole if p.bound else box) for (p, whole), stage, box in mine)
+        # plans are for any number of points
+        parts = program.parts((p, stage, p.extent(shape, bounds) if p.bound else box) for p, stage, box in mine)
         out.append(Launch(one.function, parts, program.work(parts)))
     return out
 

@@ -151,6 +151,12 @@ class Piece:
     every: int = 1
     behind: int = 0
 
+    def extent(self, shape: Sequence[int], bounds: Mapping[str, int]) -> list[tuple[int, int]]:
+        """First cell, and that after the last, along each axis, in a grid of so many cells; so for points and their taps."""
+        if self.bound:
+            return [(0, bounds[name]) for name in self.bound]
+        return [(first.of(n), end.of(n)) for (first, end), n in zip(self.box, shape, strict=True)]
+
     @cached_property
     def accesses(self) -> frozenset[Access]:
         """All that is read or written."""
