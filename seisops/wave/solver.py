@@ -268,9 +268,13 @@ class Solver:
                 through(march)
             else:
                 march(0, self.discretisation.steps)
-            if not march.finite:
-                warnings.warn(self._overflow(), AccuracyWarning, stacklevel=outside())
+            self._warn(march)
             return results()
+
+    def _warn(self, march: KernelMarch) -> None:
+        """Warn of waves that have overflown."""
+        if not march.finite:
+            warnings.warn(self._overflow(), AccuracyWarning, stacklevel=outside())
 
     def _overflow(self) -> str:
         d, layer, medium = self.discretisation, self.discretisation.boundary, type(self.medium.primal).__name__
@@ -285,13 +289,14 @@ class Solver:
         )
 
     @contextmanager
-    def background(self, given: Sequence[Way], wrt: tuple[str, ...], keep: Keep, records: Ports) -> Iterator[March]:
+    def background(self, given: Sequence[Way], wrt: tuple[str, ...], keep: Keep, records: Ports) -> Iterator[KernelMarch]:
         """A march for a background; see :data:`seisops.wave.storage.background.Start`."""
         room = Room(self.device, self.scheme, self.discretisation, False, wrt, keep.every)
         with self.device.active():
             write, bindings, _ = opened(given, WRITE, room)
             with self._march(False, write, records, wrt, keep, bindings) as march:
                 yield march
+                self._warn(march)
 
     def edges(self, wrt: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
         """Shapes, for one row, of what the edges keep so that the forward march can be gone through backward.

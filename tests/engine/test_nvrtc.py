@@ -35,12 +35,14 @@ def case(kind, ndim, dtype, *given, products=PRODUCTS, slow=True):
         case(so.TTI, 2, "float64", products=DERIVATIVES),
         case(so.ViscoAcoustic, 3, "float32", products=FORWARD),
         case(so.Elastic, 2, "float32", products=FORWARD),
+        case(so.Elastic, 3, "float32", products=FORWARD),
+        case(so.TTI, 3, "float32", "theta", "phi", products=FORWARD),
     ],
 )
 def test_kernels_are_compiled(kind, ndim, dtype, given, products):
     """For an A100 and an H100, with arguments that drivers take, and with registers for all that a thread computes.
 
-    Of other media ``python benchmarks/kernels.py --all`` says so: it takes an hour.
+    Of other media ``python benchmarks/kernels.py --all`` says so.
     """
     sources = recorded(example(kind, so.Grid(SHAPE[ndim], 10.0), given), dtype, products, so.PML(cells=8))
     assert len(sources) > 3

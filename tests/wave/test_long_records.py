@@ -155,6 +155,17 @@ def test_what_overflows_is_told():
         assert not np.isfinite(late_over_all(medium, so.PML(multiaxial=0.0), steps=4000))
 
 
+@pytest.mark.parametrize("storage", [so.storage.Full(), so.storage.Checkpointed(n=2), so.storage.Boundary()])
+def test_backgrounds_that_overflow_are_told(storage):
+    """Of which nothing is read: what is not finite is the image."""
+    waves = so.Wavefield(so.Grid((30, 25), SPACING), so.Time(60, 0.002))
+    A = so.Modeling(waves, so.Acoustic(waves.grid, vp=2000.0))
+    F = so.Projection(waves, [(100.0, 60.0)]) * A * so.Projection(waves, [(150.0, 60.0)]).H
+    J = so.Jacobian(F, np.full(F.domain.shape, 3e38, np.float32), storage=storage)
+    with pytest.warns(so.AccuracyWarning, match="no longer finite in float32"):
+        assert not np.isfinite(J.H @ F.range.random(0)).all()
+
+
 def test_lossy_waves_do_not_grow():
     vp, rho = ROUGH["anticorrelated"](GRID, np.random.default_rng(1))
     assert late_over_all(EQUATIONS["viscous"](GRID, vp, rho), so.PML()) < 1e-3
