@@ -289,7 +289,9 @@ class Solver:
         )
 
     @contextmanager
-    def background(self, given: Sequence[Way], wrt: tuple[str, ...], keep: Keep, records: Ports) -> Iterator[KernelMarch]:
+    def background(
+        self, given: Sequence[Way], wrt: tuple[str, ...], keep: Keep, records: Ports
+    ) -> Iterator[KernelMarch]:
         """A march for a background; see :data:`seisops.wave.storage.background.Start`."""
         room = Room(self.device, self.scheme, self.discretisation, False, wrt, keep.every)
         with self.device.active():

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import sympy
 from cuda_on_host import Host
 from test_pieces import KINDS, SHAPE, arrays_of, expressions, grid_assignment, maker
 
@@ -20,8 +21,8 @@ from seisops.engine.backend.arguments import Table
 from seisops.engine.backend.cpu import Program
 from seisops.engine.backend.launches import Item, deferred, sections
 from seisops.engine.lower.loop import Loop, Made
-from seisops.engine.lower.nodes import Index, Load, Statement
-from seisops.engine.lower.piece import Array, Piece
+from seisops.engine.lower.nodes import Index, Load, Rule, Statement, summed
+from seisops.engine.lower.piece import Array, End, Piece
 from seisops.engine.symbols.names import PREFIX
 from seisops.engine.symbols.template import Template
 from seisops.errors import ParameterError
@@ -369,6 +370,21 @@ def test_a_plan_serves_any_number_of_points(host, monkeypatch):
     assert len(plans) == 2  # of F and of its adjoint
     for one, other in zip(found[0] * 2, [*found[1], *found[2]], strict=True):
         assert np.linalg.norm(one - other) < 1e-12 * np.linalg.norm(one)
+
+
+def test_arrays_with_fewer_entries_than_steps_are_refused(kernels):
+    """Before a kernel would write beyond them."""
+    place, grid = (Index("x"), Index("y")), (End(0), End(0, True))
+    copied = Statement(Load("h", Rule("row"), place), summed({(Load("b", None, place),): sympy.Integer(1)}), False)
+    arrays = {name: Array(name, ((0, End(0)), (1, End(0)))) for name in "hb"}
+    made = Made((Piece(("x", "y"), (grid, grid), (copied,), arrays),))
+    run = Host(kernels, FORWARD).compile(Loop(lambda: made, ("x", "y"), "float64"))
+    given = {"b": np.ones((6, 5)), "h": np.zeros((3, 6, 5))}
+    with pytest.raises(ValueError, match="h is too small.*entries for 4 steps"):
+        run(given, (6, 5), {}, (0, 3))
+    assert not given["h"].any()
+    run(given, (6, 5), {}, (0, 2))
+    assert given["h"].all()
 
 
 def test_entries_come_round():

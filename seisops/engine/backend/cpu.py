@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import operator
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -24,7 +24,7 @@ from seisops.engine.lower.piece import ANYWHERE, Piece, Placed, Text
 from seisops.engine.lower.schedule import least, schedule
 from seisops.engine.threads import count, forked, side_by_side
 
-__all__ = ["CPU", "Processor", "Program", "check", "layout"]
+__all__ = ["CPU", "Processor", "Program", "check", "check_rows", "layout", "rows"]
 
 #: How `march.c` calls the rules of time levels.
 KINDS = {"modulo": 0, "row": 1, "every": 2}
@@ -268,10 +268,7 @@ class Order:
         self._written = frozenset(a.name for p in self.pieces for a in p.accesses if a.written)
         self._coefficients = list(dict.fromkeys(c for t in self.texts for c in t.scalars))
         self._evaluate = coefficients(self._coefficients)
-        self._rows: dict[str, set[Rule]] = {}  # arrays with an entry for each step, or for some
-        for a in (a for p in self.pieces for a in p.accesses):
-            if a.rule is not None and a.rule.kind != "modulo":
-                self._rows.setdefault(a.name, set()).add(a.rule)
+        self._rows = rows(self.pieces)
         self._bound: OrderedDict[tuple, Tables] = OrderedDict()
 
     def run(self, arrays, shape, numbers, steps, direction, bounds, threads) -> None:
@@ -282,11 +279,7 @@ class Order:
                 raise _unsuited(name, a)
         layouts = tuple((a.shape, a.strides, a.dtype.str) for a in used)
         key = (shape, tuple(numbers.items()), layouts, tuple(bounds.items()), threads)
-        for name, a in zip(self.names, used, strict=True):
-            for rule in self._rows.get(name, ()):
-                entries = 1 + (steps[1] + rule.offset if rule.kind == "row" else steps[1] // rule.period)
-                if len(a) < entries:
-                    raise _small(name, a, f"entries for {entries} steps")
+        check_rows(self._rows, arrays, steps)
         bound = self._bound.get(key)
         if bound is None:
             bound = self._bind(dict(zip(self.names, used, strict=True)), shape, numbers, bounds, threads)
@@ -414,6 +407,20 @@ def check(piece: Placed, box: Sequence[int], arrays: Mapping[str, np.ndarray], s
         for extent, index in zip(a.shape[a.ndim - len(load.at) :], load.at, strict=True):
             if index.variable in piece.points and extent < _end(piece, box, index.variable):
                 raise _small(piece.arrays[load.name].name, a, f"{_end(piece, box, index.variable)} entries")
+
+
+def rows(pieces: Iterable[Piece | Placed]) -> frozenset[tuple[str, Rule]]:
+    """Arrays that have an entry for each step, or for some, with what says which."""
+    found = ((a.name, a.rule) for p in pieces for a in p.accesses if a.rule is not None)
+    return frozenset((name, rule) for name, rule in found if rule.kind != "modulo")
+
+
+def check_rows(rows: Iterable[tuple[str, Rule]], arrays: Mapping[str, np.ndarray], steps: tuple[int, int]) -> None:
+    """Refuse arrays with fewer entries than steps up to the last ask for."""
+    for name, rule in rows:
+        entries = 1 + (steps[1] + rule.offset if rule.kind == "row" else steps[1] // rule.period)
+        if len(arrays[name]) < entries:
+            raise _small(name, arrays[name], f"entries for {entries} steps")
 
 
 def _end(piece: Placed, box: Sequence[int], variable: str) -> int:

@@ -22,7 +22,7 @@ from numpy.typing import DTypeLike, NDArray
 from seisops._extras import install
 from seisops.engine.backend.abreast import abreast, together
 from seisops.engine.backend.arguments import Meaning, Memory, Row, Table, Values, calls
-from seisops.engine.backend.cpu import check
+from seisops.engine.backend.cpu import check, check_rows, rows
 from seisops.engine.backend.device import BESIDE
 from seisops.engine.backend.launches import Box, Item, Section, arrangements, deferred, related, sections
 from seisops.engine.lower.cuda import (
@@ -352,6 +352,7 @@ class Program:
         self.integers = loop.made.integers
         self.dtype, self.device = loop.dtype, device
         self.names = frozenset(a.name for p in self.pieces for a in p.arrays.values())
+        self._rows = rows(self.pieces)
         self._kernels: dict[tuple, Kernels] = {}
         self._stages: dict[tuple, list[Stage]] = {}
         self._plans: OrderedDict[tuple, Planned] = OrderedDict()
@@ -377,6 +378,7 @@ class Program:
     ) -> None:
         if missing := self.names - arrays.keys():
             raise TypeError(f"arguments of a compiled time loop: missing {', '.join(sorted(missing))}")
+        check_rows(self._rows, arrays, steps)
         shape, bounds = tuple(shape), dict(sorted((bounds or {}).items()))
         row = Row(self.device)
         with self._making:
@@ -387,23 +389,17 @@ class Program:
             values = Values(row, self.device, arrays, shape, bounds, scalar, self.dtype)
             given = {what: values.of(what) for what in plan.given}
         first, last = steps
-        rows = range(first, last + 1) if direction > 0 else range(last, first - 1, -1)
+        through = range(first, last + 1) if direction > 0 else range(last, first - 1, -1)
         bases, rules = row.bases, row.rules
 
         def march(several: list[tuple[NDArray, NDArray]]) -> None:
             most = dict(zip(bounds, np.max([points for _, points in several], axis=0).tolist(), strict=True))
             step, after = ([one.launch(given, most) for one in side] for side in (plan.step, plan.after))
-            self.device.march(step, after, Table(np.stack([bases for bases, _ in several]), rules), rows)
+            self.device.march(step, after, Table(np.stack([bases for bases, _ in several]), rules), through)
 
         # what shots have in common that are marched abreast
-        key = (
-            self,
-            shape,
-            tuple(map(bool, bounds.values())),
-            rows,
-            rules.tobytes(),
-            tuple(v.tobytes() for v in given.values()),
-        )
+        there = tuple(map(bool, bounds.values()))
+        key = self, shape, there, through, rules.tobytes(), tuple(v.tobytes() for v in given.values())
         together(key, (bases, list(bounds.values())), march)
 
     def planned(self, shape: tuple[int, ...], bounds: Mapping[str, int], direction: int) -> Planned:
