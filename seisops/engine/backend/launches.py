@@ -166,9 +166,8 @@ def sections(family: Family) -> list[Section]:
     rest = tuple(box for box in _without(around, core) if any(_common(box, one) for one in boxes))
     out = [Section((core,), tuple(item for item in family if _common(item.box, core)))]
     if rest:
-        out.append(
-            Section(rest, tuple(item for item in family if any(_common(item.box, box) for box in rest)), whole=False)
-        )
+        some = tuple(item for item in family if any(_common(item.box, box) for box in rest))
+        out.append(Section(rest, some, whole=False))
     return out
 
 
@@ -201,16 +200,14 @@ def _common(box: Box, other: Box) -> bool:
     return all(max(a, c) < min(b, d) for (a, b), (c, d) in zip(box, other, strict=True))
 
 
-def _without(box: Box, other: Box) -> list[Box]:
-    """The cells of a box that are not in another, in boxes."""
-    if not _common(box, other):
-        return [box]
+def _without(box: Box, inner: Box) -> list[Box]:
+    """The cells of a box around those of another within it, in boxes."""
     out, middle = [], list(box)
-    for axis, ((first, end), (start, stop)) in enumerate(zip(box, other, strict=True)):
-        for low, high in ((first, min(end, start)), (max(first, stop), end)):
+    for axis, ((first, end), (start, stop)) in enumerate(zip(box, inner, strict=True)):
+        for low, high in ((first, start), (stop, end)):
             if low < high:
                 out.append((*middle[:axis], (low, high), *box[axis + 1 :]))
-        middle[axis] = (max(first, start), min(end, stop))
+        middle[axis] = (start, stop)
     return out
 
 
