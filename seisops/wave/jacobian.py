@@ -301,7 +301,7 @@ class Parametric(Map):
         layout = modeling.solver.layout(Perturbation(self.wrt).coefficients(modeling.medium), self.policy.keep)
         with self._pool.books():
             found = list(foreseen(self.policy, layout, self._pool, self._pool.left, shots))
-        promised, passing = ([b for b, held in found if held is kind] for kind in (True, False))
+        promised, passing = [b for b, held in found if held], [b for b, held in found if not held]
         return at_once(self._pool, beside, (), promised, passing)
 
     @property

@@ -285,7 +285,7 @@ class Solver:
         )
         return (
             f"after {d.steps} steps of {d.dt:.6g} s the wavefield of {medium} is no longer finite "
-            f"in {d.dtype}, and what was read of it neither: look for what is not finite or huge in what was given{advice}"
+            f"in {d.dtype}, and what was made of it neither: look for what is not finite or huge in what was given{advice}"
         )
 
     @contextmanager

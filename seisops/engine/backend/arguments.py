@@ -18,7 +18,7 @@ from seisops.engine.lower.cuda import HEAD, TAPS, THREADS, Call, Kernels
 from seisops.engine.lower.nodes import Rule
 from seisops.engine.lower.piece import Array, End, Piece
 
-__all__ = ["Memory", "Row", "Table", "Values", "calls"]
+__all__ = ["Meaning", "Memory", "Row", "Table", "Values", "calls"]
 
 #: Of rules that never come back to an entry.
 ENDLESS = 2**31 - 1
@@ -88,7 +88,7 @@ class Row:
         self._memory = memory
         self._bases: list[tuple[int, int]] = []
         self._rules: list[tuple[int, int, int]] = []
-        self._places: dict[tuple, int] = {}
+        self._places: dict[tuple, np.int32] = {}
         self._alive: list = []
 
     @property

@@ -183,7 +183,8 @@ def kernel(calls: Sequence[Call], regions: Sequence[Region], leads: bool = False
         boxes = mine.stop
         axes, along = calls[region.calls[0]].function.axes, region.deep > 1
         cell = [f"i{axis}" for axis in range(axes)]
-        body += [f"if (block < {' + '.join(f'blocks{k}' for k in mine)}) {{", f"int {', '.join(cell)}, stop;"]
+        stop = ["stop"] if along else []
+        body += [f"if (block < {' + '.join(f'blocks{k}' for k in mine)}) {{", f"int {', '.join([*cell, *stop])};"]
         for k in mine:
             declared.append(f"unsigned blocks{k}")
             sizes = [("int", "first"), ("int", "end"), ("unsigned", "many"), ("int", "log")]
@@ -191,7 +192,7 @@ def kernel(calls: Sequence[Call], regions: Sequence[Region], leads: bool = False
             less = f"else if ((block -= blocks{k - 1}) < blocks{k})" if k > mine.start else f"if (block < blocks{k})"
             body += [f"{less if region.boxes > 1 else ''} {{", *_cell(k, axes, region.deep), "}"]
         # one after the other in all of a thread's cells: they meet in the same cells only
-        cells = [cell[-1], *(["stop"] if along else []), *reversed(cell[:-1])]
+        cells = [cell[-1], *stop, *reversed(cell[:-1])]
         for call in (calls[n] for n in region.calls):
             name = names.setdefault(call.function.along if along else call.function.source, f"{NAME}{len(names)}")
             body.append(f"{name}({', '.join(['now', *(called[what] for what in call.given), *cells])});")
