@@ -390,7 +390,7 @@ def plan(
         step=d.dt,
         substeps=d.ratio,
         fields=levels,
-        solve_bytes=(levels + len(modeling.medium.parameters)) * cells * itemsize,
+        solve_bytes=(levels + len(modeling.medium.parameters)) * cells * itemsize + modeling.solver.working_bytes,
         history_bytes=layout.whole_bytes,
         budget_bytes=chosen.budget(d.device),
         exactness=chosen.exactness,

@@ -187,13 +187,15 @@ class Solver:
             edges=partial(self.edges, wrt),
         )
 
-    def _require_room(self, states: States) -> None:
+    def _require_room(self, states: States, kernel: Kernel) -> None:
         """Refuse a solve for which a device has no memory. That of the processor is virtual, and not refused.
 
         Parameters
         ----------
         states : States
             Time levels of the fields.
+        kernel : Kernel
+            Which may have temporaries.
 
         Raises
         ------
@@ -205,6 +207,7 @@ class Solver:
             return
         shapes = [*states.shapes(d.padding.shape).values(), *len(self.medium.coefficients()) * [d.extents(d.halo)]]
         needed = sum(map(prod, shapes)) * np.dtype(d.dtype).itemsize
+        needed += kernel.program.working_bytes(d.padding.shape)
         if needed > device.free_bytes:
             for pools in (BACKGROUNDS, STATES):
                 pools.clear()
@@ -215,6 +218,14 @@ class Solver:
                 f"layer, {d.dtype}), but {free / 2**30:.3g} GiB of its memory are free: use a smaller or coarser grid, "
                 "float32, another device, or the processor: Wavefield(device='cpu')"
             )
+
+    @property
+    def working_bytes(self) -> int:
+        """Memory of what a march forward takes besides: on devices, of temporaries."""
+        if self.device.host is self.device:
+            return 0
+        points = Ports(points=(0,))
+        return self.scheme.kernel(False, points, points).program.working_bytes(self.discretisation.padding.shape)
 
     @property
     def state_bytes(self) -> int:
@@ -351,7 +362,7 @@ class Solver:
     ) -> Iterator[KernelMarch]:
         kernel = self.scheme.kernel(transposed, write, read, wrt, keep, again)
         d, states = self.discretisation, self.scheme.states(transposed, kernel)
-        self._require_room(states)
+        self._require_room(states, kernel)
         coefficients, shape = self.coefficients, d.padding.shape
         coefficients.update(kernel.constants(coefficients, d.grid.spacing, d.dt))  # for all marches of the medium
         if read.edges:

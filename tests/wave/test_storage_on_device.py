@@ -364,6 +364,28 @@ def test_a_solve_that_does_not_fit_is_refused(card):
     assert 0.7 * taken < needed < taken and card.launched == 0
 
 
+def test_temporaries_count(card):
+    """Of media with density there is one for each axis and more in a layer, in arrays as large as their boxes."""
+    grid, time, rooms, empty = so.Grid((40, 30), 10.0), so.Time(6, 0.001), [], card.empty
+    waves = so.Wavefield(grid, time, device="host")
+    A = so.Modeling(waves, so.Acoustic(grid, vp=2000.0, rho=1000.0), so.PML(cells=8))
+    F = so.Projection(waves, [(100.0, 60.0)]) * A * so.Projection(waves, [(150.0, 60.0)]).H
+    card.empty = lambda shape, dtype: rooms.append(empty(shape, dtype)) or rooms[-1]
+    F @ F.domain.random(0)
+    taken = sum(a.nbytes for a in rooms if a.ndim == 2 and min(a.shape) > 1)
+    assert A.solver.working_bytes == taken > 2 * 4 * 40 * 30
+    levels = (
+        (so.plan(F, trial=False).fields + 2) * A.discretisation.padding.shape[0] * A.discretisation.padding.shape[1] * 4
+    )
+    assert so.plan(F, trial=False).solve_bytes == levels + taken
+    so.memory.forget()
+    card.memory = levels + taken // 2
+    with pytest.raises(UnfusedError, match="a solve on host needs"):
+        A = so.Modeling(waves, so.Acoustic(grid, vp=2000.0, rho=1000.0), so.PML(cells=8))
+        F = so.Projection(waves, [(100.0, 60.0)]) * A * so.Projection(waves, [(150.0, 60.0)]).H
+        F @ F.domain.random(0)
+
+
 def test_a_plan_says_what_the_device_has(card, short, monkeypatch):
     w = OnCard()
     size = whole(w)

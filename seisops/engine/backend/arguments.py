@@ -18,7 +18,7 @@ from seisops.engine.lower.cuda import HEAD, TAPS, THREADS, Call, Kernels
 from seisops.engine.lower.nodes import Rule
 from seisops.engine.lower.piece import Array, End, Piece
 
-__all__ = ["Meaning", "Memory", "Row", "Table", "Values", "calls"]
+__all__ = ["Allocator", "Meaning", "Row", "Table", "Values", "calls"]
 
 #: Of rules that never come back to an entry.
 ENDLESS = 2**31 - 1
@@ -27,8 +27,8 @@ ENDLESS = 2**31 - 1
 Meaning = tuple[Hashable, ...]
 
 
-class Memory(Protocol):
-    """Where arrays are."""
+class Allocator(Protocol):
+    """What makes arrays, and knows where they begin."""
 
     def address(self, a: Any) -> int:
         """Where an array begins."""
@@ -81,10 +81,10 @@ class Row:
 
     Parameters
     ----------
-    memory : Memory
+    memory : Allocator
     """
 
-    def __init__(self, memory: Memory):
+    def __init__(self, memory: Allocator):
         self._memory = memory
         self._bases: list[tuple[int, int]] = []
         self._rules: list[tuple[int, int, int]] = []
@@ -193,7 +193,7 @@ class Values:
     ----------
     row : Row
         Of its table, which grows with what is looked up in it.
-    memory : Memory
+    memory : Allocator
     arrays : mapping
     shape : tuple of int
         Cells of the grid.
@@ -205,7 +205,7 @@ class Values:
     """
 
     row: Row
-    memory: Memory
+    memory: Allocator
     arrays: Mapping[str, Any]
     shape: tuple[int, ...]
     bounds: Mapping[str, int]

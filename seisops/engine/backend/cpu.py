@@ -24,7 +24,7 @@ from seisops.engine.lower.piece import ANYWHERE, Piece, Placed, Text
 from seisops.engine.lower.schedule import least, schedule
 from seisops.engine.threads import count, forked, side_by_side
 
-__all__ = ["CPU", "Processor", "Program", "check", "check_rows", "layout", "rows"]
+__all__ = ["CPU", "Processor", "Program", "check", "check_histories", "histories", "layout"]
 
 #: How `march.c` calls the rules of time levels.
 KINDS = {"modulo": 0, "row": 1, "every": 2}
@@ -143,6 +143,10 @@ class Program:
             ordered = self.loop.notes.get((*self.loop.what, "cpu", key), lambda: _ordered(self.loop, key))
             self._orders[key] = Order(ordered, self.dtype)
         return self._orders[key]
+
+    def working_bytes(self, shape: Sequence[int]) -> int:
+        """Those of the rows of tiles that threads are at: nothing to speak of."""
+        return 0
 
     def __call__(
         self,
@@ -268,7 +272,7 @@ class Order:
         self._written = frozenset(a.name for p in self.pieces for a in p.accesses if a.written)
         self._coefficients = list(dict.fromkeys(c for t in self.texts for c in t.scalars))
         self._evaluate = coefficients(self._coefficients)
-        self._rows = rows(self.pieces)
+        self._histories = histories(self.pieces)
         self._bound: OrderedDict[tuple, Tables] = OrderedDict()
 
     def run(self, arrays, shape, numbers, steps, direction, bounds, threads) -> None:
@@ -279,7 +283,7 @@ class Order:
                 raise _unsuited(name, a)
         layouts = tuple((a.shape, a.strides, a.dtype.str) for a in used)
         key = (shape, tuple(numbers.items()), layouts, tuple(bounds.items()), threads)
-        check_rows(self._rows, arrays, steps)
+        check_histories(self._histories, arrays, steps)
         bound = self._bound.get(key)
         if bound is None:
             bound = self._bind(dict(zip(self.names, used, strict=True)), shape, numbers, bounds, threads)
@@ -409,15 +413,17 @@ def check(piece: Placed, box: Sequence[int], arrays: Mapping[str, np.ndarray], s
                 raise _small(piece.arrays[load.name].name, a, f"{_end(piece, box, index.variable)} entries")
 
 
-def rows(pieces: Iterable[Piece | Placed]) -> frozenset[tuple[str, Rule]]:
+def histories(pieces: Iterable[Piece | Placed]) -> frozenset[tuple[str, Rule]]:
     """Arrays that have an entry for each step, or for some, with what says which."""
     found = ((a.name, a.rule) for p in pieces for a in p.accesses if a.rule is not None)
     return frozenset((name, rule) for name, rule in found if rule.kind != "modulo")
 
 
-def check_rows(rows: Iterable[tuple[str, Rule]], arrays: Mapping[str, np.ndarray], steps: tuple[int, int]) -> None:
+def check_histories(
+    histories: Iterable[tuple[str, Rule]], arrays: Mapping[str, np.ndarray], steps: tuple[int, int]
+) -> None:
     """Refuse arrays with fewer entries than steps up to the last ask for."""
-    for name, rule in rows:
+    for name, rule in histories:
         entries = 1 + (steps[1] + rule.offset if rule.kind == "row" else steps[1] // rule.period)
         if len(arrays[name]) < entries:
             raise _small(name, arrays[name], f"entries for {entries} steps")

@@ -21,8 +21,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from seisops._extras import install
 from seisops.engine.backend.abreast import abreast, together
-from seisops.engine.backend.arguments import Meaning, Memory, Row, Table, Values, calls
-from seisops.engine.backend.cpu import check, check_rows, rows
+from seisops.engine.backend.arguments import Allocator, Meaning, Row, Table, Values, calls
+from seisops.engine.backend.cpu import check, check_histories, histories
 from seisops.engine.backend.device import BESIDE
 from seisops.engine.backend.launches import Box, Item, Section, arrangements, deferred, related, sections
 from seisops.engine.lower.cuda import (
@@ -86,7 +86,7 @@ class Launch:
     arguments: list
 
 
-class Launcher(Memory, Protocol):
+class Launcher(Allocator, Protocol):
     """What compiles and launches kernels."""
 
     def function(self, source: str) -> Any:
@@ -352,7 +352,7 @@ class Program:
         self.integers = loop.made.integers
         self.dtype, self.device = loop.dtype, device
         self.names = frozenset(a.name for p in self.pieces for a in p.arrays.values())
-        self._rows = rows(self.pieces)
+        self._histories = histories(self.pieces)
         self._kernels: dict[tuple, Kernels] = {}
         self._stages: dict[tuple, list[Stage]] = {}
         self._plans: OrderedDict[tuple, Planned] = OrderedDict()
@@ -378,7 +378,7 @@ class Program:
     ) -> None:
         if missing := self.names - arrays.keys():
             raise TypeError(f"arguments of a compiled time loop: missing {', '.join(sorted(missing))}")
-        check_rows(self._rows, arrays, steps)
+        check_histories(self._histories, arrays, steps)
         shape, bounds = tuple(shape), dict(sorted((bounds or {}).items()))
         row = Row(self.device)
         with self._making:
@@ -401,6 +401,19 @@ class Program:
         there = tuple(map(bool, bounds.values()))
         key = self, shape, there, through, rules.tobytes(), tuple(v.tobytes() for v in given.values())
         together(key, (bases, list(bounds.values())), march)
+
+    def working_bytes(self, shape: Sequence[int]) -> int:
+        """Memory of the temporaries of pieces on a grid of so many cells: each has its own."""
+        extents = (
+            [
+                end - first + high - low
+                for (first, end), (low, high) in zip(piece.extent(shape, {}), around, strict=True)
+            ]
+            for piece in self.pieces
+            if not piece.bound
+            for around in self.kernels(piece).text.temporaries
+        )
+        return sum(map(prod, extents)) * self.dtype.itemsize
 
     def planned(self, shape: tuple[int, ...], bounds: Mapping[str, int], direction: int) -> Planned:
         """What is launched on a grid of so many cells, for so many points: the same for any number, but for none."""

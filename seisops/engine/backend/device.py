@@ -43,6 +43,9 @@ class Program(Protocol):
     ) -> None:
         """Run the loop; see :class:`seisops.engine.backend.cpu.Program`."""
 
+    def working_bytes(self, shape: Sequence[int]) -> int:
+        """Memory that it takes while it runs on a grid of so many cells, beside the arrays that it is given."""
+
 
 class Memory(Protocol):
     """Where arrays are."""
