@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from seisops.engine.backend.cpu import layout
-from seisops.engine.lower.cuda import HEAD, TAPS, THREADS, Call, Kernels
+from seisops.engine.backend.cpu import inset, layout
+from seisops.engine.lower.cuda import HEAD, THREADS, Call, Kernels, tap_parts
 from seisops.engine.lower.nodes import Rule
 from seisops.engine.lower.piece import Array, End, Piece
 
@@ -222,7 +222,7 @@ class Values:
             case ("bound", name):
                 return np.int32(self.bounds[name])
             case ("parts", taps):
-                return np.int32(self._parts(taps))
+                return np.int32(tap_parts(self.bounds[taps]))
             case ("end", axis, end):
                 return np.int32(end.of(self.shape[axis]))
             case ("elements", *sides):
@@ -235,7 +235,7 @@ class Values:
             case ("room", _, _, *sides):
                 return self._room(tuple(map(self._cells, sides)))
             case ("sums", _, points, taps):
-                return self._room((self.bounds[points], self._parts(taps)))
+                return self._room((self.bounds[points], tap_parts(self.bounds[taps])))
             case ("shown", of):
                 return self.row.number(self.of(of))
             case ("scalar", text):
@@ -247,16 +247,11 @@ class Values:
 
     def _place(self, array: Array, rule: Rule | None, integer: bool, behind: int) -> np.int32:
         a, strides = self.arrays[array.name], self._strides(array.name, len(array.origin), rule is not None, integer)
-        first = (o and o[1].of(self.shape[o[0]]) * s for o, s in zip(array.origin, strides, strict=True))
-        return self.row.place(
-            self.memory.address(a) - sum(n or 0 for n in first), a.strides[0] if rule else 0, rule, behind
-        )
+        base = self.memory.address(a) - inset(array, strides, self.shape)
+        return self.row.place(base, a.strides[0] if rule else 0, rule, behind)
 
     def _room(self, shape: tuple[int, ...]) -> np.int32:
         return self.row.place(self.row.room(shape, self.dtype))
-
-    def _parts(self, taps: str) -> int:
-        return -(-self.bounds[taps] // TAPS)
 
     def _cells(self, side: Side) -> int:
         axis, first, end, low, high = side

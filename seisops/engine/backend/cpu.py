@@ -20,11 +20,11 @@ from seisops.engine.arrays import ALIGNMENT, aligned, zeros
 from seisops.engine.backend.compiled import compiled
 from seisops.engine.lower.loop import Loop, coefficients
 from seisops.engine.lower.nodes import Rule
-from seisops.engine.lower.piece import ANYWHERE, Piece, Placed, Text
+from seisops.engine.lower.piece import ANYWHERE, Array, Piece, Placed, Text
 from seisops.engine.lower.schedule import least, schedule
 from seisops.engine.threads import count, forked, side_by_side
 
-__all__ = ["CPU", "Processor", "Program", "check", "check_histories", "histories", "layout"]
+__all__ = ["CPU", "Processor", "Program", "check", "check_histories", "histories", "inset", "layout"]
 
 #: How `march.c` calls the rules of time levels.
 KINDS = {"modulo": 0, "row": 1, "every": 2}
@@ -314,9 +314,7 @@ class Order:
                     array = piece.arrays[load.name]
                     a = arrays[array.name]
                     strides = layout(array.name, a, len(array.origin), load.rule is not None, self._dtype(load.name))
-                    base = -sum(
-                        o[1].of(shape[o[0]]) * s for o, s in zip(array.origin, strides, strict=True) if o is not None
-                    )
+                    base = -inset(array, strides, shape)
                     rule = -1 if load.rule is None else rules.setdefault(load.rule, len(rules))
                     views.append((base, a.strides[0] if load.rule else 0, rule))
                     which.append(self.names.index(array.name))
@@ -387,6 +385,11 @@ def layout(name: str, a: np.ndarray, axes: int, levels: bool, dtype: np.dtype) -
             f"{name} has to be contiguous along its last axis: strides {a.strides} for shape {a.shape} are not"
         )
     return a.strides[a.ndim - axes :] if axes else ()
+
+
+def inset(array: Array, strides: Sequence[int], shape: Sequence[int]) -> int:
+    """Bytes from cell 0 of a grid to where an array begins: less than none, where that is before it."""
+    return sum(o[1].of(shape[o[0]]) * s for o, s in zip(array.origin, strides, strict=True) if o is not None)
 
 
 def check(piece: Placed, box: Sequence[int], arrays: Mapping[str, np.ndarray], shape: Sequence[int]) -> None:

@@ -24,12 +24,11 @@ from seisops.engine.backend.abreast import abreast, together
 from seisops.engine.backend.arguments import Allocator, Meaning, Row, Table, Values, calls
 from seisops.engine.backend.cpu import check, check_histories, histories
 from seisops.engine.backend.device import BESIDE
-from seisops.engine.backend.launches import Box, Item, Section, arrangements, deferred, related, sections
+from seisops.engine.backend.launches import Box, Item, Section, arrangements, common, deferred, related, sections
 from seisops.engine.lower.cuda import (
     ALONG,
     ARGUMENTS,
     NAME,
-    TAPS,
     THREADS,
     Call,
     Kernels,
@@ -37,6 +36,7 @@ from seisops.engine.lower.cuda import (
     kernel,
     kernels,
     size,
+    tap_parts,
 )
 from seisops.engine.lower.cuda import arguments as distinct
 from seisops.engine.lower.loop import Loop, coefficients
@@ -558,8 +558,7 @@ def _size(several: Sequence[Section], called: Calls) -> int:
 
 def _cells(box: Box, within: Box, call: Call) -> Iterator[Box]:
     """The cells of a piece for which a function has what it has in common with a box, if that is anything."""
-    both = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(box, within, strict=True))
-    if all(first < end for first, end in both):
+    if both := common(box, within):
         around = call.function.around or ((0, 0),) * len(both)
         yield tuple((first - low, end - high) for (first, end), (low, high) in zip(both, around, strict=True))
 
@@ -573,7 +572,7 @@ def _deep(section: Section) -> int:
 def _points(numbers: Sequence[int]) -> Box:
     """What threads go through for so many points: each, or each with each part of so many taps."""
     (points, *taps) = numbers
-    return ((0, points), *((0, -(-n // TAPS)) for n in taps))
+    return ((0, points), *((0, tap_parts(n)) for n in taps))
 
 
 def _shares(box: Box, deep: int) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from seisops.engine.lower.nodes import Load, Statement
 from seisops.engine.lower.piece import Array, End, Piece
 from seisops.engine.lower.schedule import APART, FREE, SAME_CELL, relation
 
-__all__ = ["Box", "Item", "Section", "arrangements", "deferred", "related", "sections"]
+__all__ = ["Box", "Item", "Section", "arrangements", "common", "deferred", "related", "sections"]
 
 #: First cell, and that after the last, along each axis.
 Box = tuple[tuple[int, int], ...]
@@ -163,10 +163,10 @@ def sections(family: Family) -> list[Section]:
     core = _core(boxes)
     sides = [tuple(zip(*axis, strict=True)) for axis in zip(*boxes, strict=True)]
     around = tuple((min(firsts), max(ends)) for firsts, ends in sides)
-    rest = tuple(box for box in _without(around, core) if any(_common(box, one) for one in boxes))
-    out = [Section((core,), tuple(item for item in family if _common(item.box, core)))]
+    rest = tuple(box for box in _without(around, core) if any(common(box, one) for one in boxes))
+    out = [Section((core,), tuple(item for item in family if common(item.box, core)))]
     if rest:
-        some = tuple(item for item in family if any(_common(item.box, box) for box in rest))
+        some = tuple(item for item in family if any(common(item.box, box) for box in rest))
         out.append(Section(rest, some, whole=False))
     return out
 
@@ -176,8 +176,7 @@ def _core(boxes: Sequence[Box]) -> Box:
     boxes = sorted(boxes, key=_cells, reverse=True)
     core = boxes[0]
     for box in boxes:
-        if _common(core, box):
-            both = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(core, box, strict=True))
+        if both := common(core, box):
             core = max([both, *_beside(core, box)], key=_cells)
     return core
 
@@ -196,8 +195,10 @@ def _cells(box: Box) -> int:
     return prod(end - first for first, end in box)
 
 
-def _common(box: Box, other: Box) -> bool:
-    return all(max(a, c) < min(b, d) for (a, b), (c, d) in zip(box, other, strict=True))
+def common(box: Box, other: Box) -> Box | None:
+    """The cells that two boxes have in common, if there are any."""
+    both = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(box, other, strict=True))
+    return both if all(first < end for first, end in both) else None
 
 
 def _without(box: Box, inner: Box) -> list[Box]:

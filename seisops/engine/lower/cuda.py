@@ -22,7 +22,6 @@ __all__ = [
     "ARGUMENTS",
     "HEAD",
     "NAME",
-    "TAPS",
     "THREADS",
     "Call",
     "Function",
@@ -32,6 +31,7 @@ __all__ = [
     "kernel",
     "kernels",
     "size",
+    "tap_parts",
 ]
 
 
@@ -115,6 +115,11 @@ ADVANCE = f"""static __device__ __forceinline__ void advance(
   next[{HEAD} + k] = bases[2 * k] + entry * bases[2 * k + 1];
 }}
 """
+
+
+def tap_parts(taps: int) -> int:
+    """Threads among which the taps of a point are shared out, where several sum them."""
+    return -(-taps // TAPS)
 
 
 def arguments(calls: Iterable[Call]) -> dict[Hashable, str]:
